@@ -1,0 +1,107 @@
+/*
+ * What the responder asks of the store: the internal face of liblarder, beside
+ * the public one in larder.h. Sentinel, Cluster and a store of a single machine
+ * fit behind these calls.
+ *
+ * All deadlines are absolute, on CLOCK_MONOTONIC, in milliseconds. All calls
+ * may be made from any thread. Keys are without the namespace.
+ *
+ * Tags and generations. A stored response carries the generations of its tags
+ * (doc/design: Invalidation). A generation is 16 random hex digits under the
+ * key `gen:<tag>`. A fill gets them by store_generations() *before* it asks the
+ * backend and stores them with the entry; an entry counts only while all of
+ * them still match; missing means mismatch. To invalidate is to delete the
+ * generation, so that a fill in flight is dead on arrival.
+ */
+#ifndef CLIENT_STORE_H
+#define CLIENT_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "larder.h"
+
+#define STORE_TAGS_MAX 4
+#define STORE_TAG_SIZE 512
+#define STORE_GENERATION_LEN 16
+/* A generation outlives every entry that names it: no entry may live longer than STORE_TTL_MAX_S,
+ * and each fill extends its generations to STORE_GENERATION_TTL_S. */
+#define STORE_TTL_MAX_S ((int64_t)30 * 86400)
+#define STORE_GENERATION_TTL_S ((int64_t)60 * 86400)
+
+struct store_tags {
+    size_t count;
+    char name[STORE_TAGS_MAX][STORE_TAG_SIZE];
+};
+
+struct store_generations {
+    size_t count;
+    /* NUL-terminated; "" where there is none (missing, or refused by a full Redis). */
+    char value[STORE_TAGS_MAX][STORE_GENERATION_LEN + 1];
+};
+
+/*
+ * The tags of a response: the namespace ("all"), its resource
+ * ("resource:<r>"), its user ("user:<u>"), resource and user together
+ * ("resource:<r>:user:<u>"). resource and user are "" or NULL when there are none.
+ * false: a tag does not fit STORE_TAG_SIZE; the response must not be stored.
+ * user is as it stands in the key (already escaped by the caller).
+ */
+bool store_tags_for(struct store_tags *tags, const char *resource, const char *user);
+
+/*
+ * The narrowest tag that covers every stored response whose key the Redis glob
+ * may match, into tag. Response keys have the form
+ * `[<resource>:][user:<id>:]response:<sha256 hex>`.
+ * false: no response key can match it.
+ * "session:*" -> resource:session; "*:user:42:*" and "*:user:42*" -> user:42 only
+ * where the glob cannot match another user's key, else all; "*" -> all.
+ */
+bool store_tag_for_pattern(const char *pattern, char tag[STORE_TAG_SIZE]);
+
+/* A value read: bytes malloc'd, *not* NUL-terminated. */
+struct store_value {
+    char *data;
+    size_t len;
+    struct store_generations current; /* what Redis has now for the tags asked for */
+};
+
+/*
+ * Entry and the generations of its tags in one round trip. LARDER_MISS: no
+ * entry (value->current is filled all the same). A value over max_len is read
+ * past and reported as LARDER_CORRUPT. On LARDER_OK free(value->data).
+ * Spends nothing but the deadline: no retry once it has passed; a pool that is
+ * exhausted or a circuit breaker that is open answer at once.
+ */
+enum larder_status store_lookup(struct larder *cache, const char *key,
+                                const struct store_tags *tags, size_t max_len, int64_t deadline_ms,
+                                struct store_value *value, struct larder_error *err);
+
+/* Read the generations, creating the missing and extending the life of all. */
+enum larder_status store_generations(struct larder *cache, const struct store_tags *tags,
+                                     int64_t deadline_ms, struct store_generations *out,
+                                     struct larder_error *err);
+
+/* SET key <iov> PX ttl_ms; the value goes out by writev, without a copy. */
+enum larder_status store_put(struct larder *cache, const char *key, const struct iovec *iov,
+                             int iovcnt, int64_t ttl_ms, int64_t deadline_ms,
+                             struct larder_error *err);
+
+/*
+ * Invalidate by patterns: first delete the generations that cover them (now
+ * every stored response concerned, and every fill in flight, is dead), then one
+ * SCAN over the namespace that unlinks what matches any of them. *deleted (may
+ * be NULL) counts keys. LARDER_TIMEOUT with *invalidated true: responses are
+ * dead, application values may be left.
+ */
+enum larder_status store_invalidate(struct larder *cache, const char *const *patterns, size_t n,
+                                    int64_t deadline_ms, int64_t *deleted, bool *invalidated,
+                                    struct larder_error *err);
+
+/* Does the glob match? Redis' own rules: * ? [..] [^..] and backslash. Linear in memory, bounded
+ * in time by backtracking over the last star only. */
+bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_t text_len);
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * The configuration of larder-fcgi: what etc/larder.conf says, checked, with
+ * defaults filled in. Immutable once loaded; a reload makes a new one and the
+ * old one lives until the last request that uses it is over (counted by `users`).
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/slice.h"
+#include "larder.h"
+#include "upstream/upstream.h"
+
+/* A list of strings; count 0 if empty or not set. */
+struct string_list {
+    const char **list;
+    size_t count;
+};
+
+enum cookie_mode {
+    COOKIE_BYPASS, /* a request with this cookie is passed */
+    COOKIE_IGNORE, /* as if it were not there; not sent to the backend on a cacheable miss */
+    COOKIE_KEY     /* part of the key */
+};
+
+/* First glob that matches a cookie's name decides; no match: bypass. */
+struct cookie_rule {
+    const char *glob;
+    enum cookie_mode mode;
+};
+
+enum user_source { USER_NONE, USER_REMOTE_USER, USER_FIELD, USER_COOKIE };
+
+enum client_cache { CLIENT_CACHE_BACKEND, CLIENT_CACHE_PUBLIC, CLIENT_CACHE_NEVER };
+
+struct route_segment; /* compiled path pattern, private to route.c */
+
+#define ROUTE_CAPTURES_MAX 8
+
+struct route {
+    const char *name;           /* for messages: its path, or `name` */
+    const char *path;           /* pattern; see route.h */
+    struct string_list methods; /* empty: all */
+    struct string_list hosts;   /* globs on the lower-cased host without port; empty: all */
+    const char *resource;       /* NULL: none; a token without ':' and glob characters */
+    int64_t ttl_ms;             /* 0: not cached */
+    bool authorization_rfc;     /* false: "pass", a request with credentials is passed; true:
+                                      "rfc": stored when the response allows it (RFC 9111 §3.5) */
+    struct cookie_rule *cookies;
+    size_t cookie_count;
+    enum user_source user;
+    const char *user_name;         /* field or cookie name */
+    bool user_trusted;             /* REMOTE_USER, or a field in trusted_fields */
+    struct string_list invalidate; /* patterns with {user} and {captures} */
+    bool async;                    /* invalidate after the answer, the ancestor's way */
+    enum client_cache client_cache;
+    int64_t client_cache_s; /* for CLIENT_CACHE_PUBLIC */
+    struct route_segment *compiled;
+    size_t literal_prefix; /* length of the pattern before its first special character */
+};
+
+enum log_destination { LOG_TO_SYSLOG, LOG_TO_FILE, LOG_TO_STDERR };
+
+struct config {
+    atomic_int users;
+    struct arena *arena; /* owns everything below */
+    const char *file;
+
+    struct upstream_options upstream;
+    struct string_list trusted_proxies; /* addresses or CIDR blocks: X-Forwarded-* is appended to */
+    struct string_list trusted_fields;  /* request fields that the web server itself sets */
+
+    struct larder_options redis; /* enabled, namespace, pool, timeouts, password from file or env */
+
+    bool cache_enabled;
+    size_t max_object;             /* 8M; body bytes */
+    int64_t budget_ms;             /* 50; what one request may lose to Redis */
+    int64_t invalidate_timeout_ms; /* 5000 */
+    size_t store_queue_bytes;      /* 64M waiting to be stored, a process */
+    size_t store_queue_count;      /* 1024 */
+    bool compat_ancestor;          /* compat = "ancestor" */
+
+    int workers;              /* 4 */
+    int max_fetchers;         /* 256 */
+    int64_t fetcher_idle_ms;  /* 30000 */
+    int64_t drain_timeout_ms; /* 30000 */
+    int64_t
+        client_timeout_ms;   /* 60000; longest stall of one read from or write to the web server */
+    int max_kept;            /* 1024 idle connections kept for the web server */
+    const char *runtime_dir; /* "/run/larder" */
+
+    struct route *routes;
+    size_t route_count;
+
+    enum log_destination log_to;
+    const char *log_file;
+    enum larder_log_level log_level;
+    bool log_requests; /* a line per request at info */
+};
+
+/*
+ * Load and check. NULL: err has "FILE:LINE: what was expected". Reads the
+ * environment for overrides (LARDER_REDIS_PASSWORD). No network.
+ * file NULL: the defaults alone (no routes; upstream.url NULL is an error then).
+ */
+struct config *config_load(const char *file, struct larder_error *err);
+void config_free(struct config *config);
+
+/* Print every option, one per line: name, type, default, range, help. For --help-config and the
+ * test that compares with larder.conf(5). */
+void config_print_options(void);
+
+/* "30s", "5m", "1h30m", "500ms", "0". false: not a duration. */
+bool config_parse_duration(const char *text, int64_t *ms);
+/* "8M", "64K", "1G", "512". false: not a size. */
+bool config_parse_size(const char *text, size_t *bytes);
+
+#endif

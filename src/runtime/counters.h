@@ -1,0 +1,69 @@
+/*
+ * Counters of the whole pool, in one file mapped by every process:
+ * <runtime_dir>/counters. One slot a process, so that counting is a plain
+ * atomic add on a line of its own; the slot of a process that has died is added
+ * to the slot of the dead and reused. larderctl reads the file.
+ *
+ * Format: a header page (magic, version, slot size, slot count, robust lock
+ * bytes for claiming), then slots. See counters.c.
+ */
+#ifndef RUNTIME_COUNTERS_H
+#define RUNTIME_COUNTERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "larder.h"
+
+/* X(name, what it counts) */
+#define COUNTERS(X)                                                        \
+    X(requests, "requests received")                                       \
+    X(hits, "answered from the cache")                                     \
+    X(misses, "fetched from the backend and cacheable")                    \
+    X(bypasses, "passed to the backend without the cache")                 \
+    X(disabled, "passed because the cache is disabled")                    \
+    X(stored, "responses stored")                                          \
+    X(store_skipped_queue, "stores skipped: queue full")                   \
+    X(store_failed, "stores that Redis did not take")                      \
+    X(store_too_large, "responses over max_object")                        \
+    X(redis_errors, "lookups that Redis did not answer in time or at all") \
+    X(corrupt, "entries that did not decode")                              \
+    X(invalidations, "mutations that invalidated something")               \
+    X(invalidated_keys, "keys deleted by invalidations")                   \
+    X(invalidate_failed, "invalidations that failed")                      \
+    X(upstream_requests, "requests sent to the backend")                   \
+    X(upstream_unreachable, "answered 502")                                \
+    X(upstream_timeout, "answered 504")                                    \
+    X(upstream_broken, "answers that broke off")                           \
+    X(client_gone, "clients that left before the end")                     \
+    X(bad_requests, "requests refused")                                    \
+    X(bytes_out, "body bytes sent to web servers")
+
+enum counter {
+#define COUNTERS_ENUM(name, help) COUNTER_##name,
+    COUNTERS(COUNTERS_ENUM)
+#undef COUNTERS_ENUM
+        COUNTER_COUNT
+};
+
+/* Map the file and claim a slot. On failure counting goes to private memory, so that the responder
+ * works all the same; err says why. Creates runtime_dir/counters with mode 0640. */
+enum larder_status counters_open(const char *runtime_dir, struct larder_error *err);
+/* Give the slot back: what it counted is added to the slot of the dead. */
+void counters_close(void);
+
+/* Any thread; relaxed atomic. Before counters_open() it counts into private memory. */
+void counters_add(enum counter counter, uint64_t n);
+
+struct counters_total {
+    uint64_t value[COUNTER_COUNT];
+    int processes; /* living ones */
+};
+
+/* Sum over all slots, for larderctl and tests; needs no counters_open(). */
+enum larder_status counters_read(const char *runtime_dir, struct counters_total *out,
+                                 struct larder_error *err);
+const char *counter_name(enum counter counter);
+const char *counter_help(enum counter counter);
+
+#endif

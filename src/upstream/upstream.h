@@ -1,0 +1,100 @@
+/*
+ * One request to the backend, whatever protocol it speaks.
+ *
+ * A `struct upstream` is made once from the configuration and shared by all
+ * threads. upstream_fetch() does one exchange in the calling thread and streams
+ * both ways through callbacks: nothing is buffered here beyond one block.
+ * Connections are kept in a LIFO of handles, so that a fetcher that comes and
+ * goes leaves its connections to the next.
+ *
+ * It never decides anything about caching and knows nothing of the store.
+ */
+#ifndef UPSTREAM_UPSTREAM_H
+#define UPSTREAM_UPSTREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/fields.h"
+#include "larder.h"
+
+struct upstream;
+
+struct upstream_options {
+    const char *url;            /* http://host:port, https://host[:port], http+unix:/path.sock */
+    int64_t connect_timeout_ms; /* 5000 */
+    int64_t timeout_ms;         /* whole exchange, 60000; 0: none */
+    int64_t idle_timeout_ms;    /* longest silence while a response is under way; 30000 */
+    int max_idle;               /* kept handles; 32 */
+    int64_t keepalive_ms;       /* do not reuse a connection idle for longer; 4000 */
+    bool tls_verify;            /* true */
+    const char *tls_ca_file;    /* NULL: the system's */
+};
+
+void upstream_options_init(struct upstream_options *options);
+
+/* LARDER_INVALID with words when the URL is not one of the three forms. Dials nothing. */
+enum larder_status upstream_new(const struct upstream_options *options, struct upstream **out,
+                                struct larder_error *err);
+/* No fetch may be under way. */
+void upstream_free(struct upstream *upstream);
+
+/* "http://127.0.0.1:8080", for messages; owned by the upstream. */
+const char *upstream_name(const struct upstream *upstream);
+
+/* Read up to `room` bytes of the request body; 0: its end; -1: the client broke off. */
+typedef ssize_t (*upstream_body_fn)(void *arg, char *buf, size_t room);
+
+struct upstream_request {
+    struct slice method;         /* any token */
+    struct slice target;         /* origin-form, raw, as the client sent it */
+    const struct fields *fields; /* as they shall arrive, Host included; no hop-by-hop fields, no
+                                    Content-Length, no Transfer-Encoding: framing is ours */
+    bool has_body;
+    int64_t body_len; /* -1: unknown, sent chunked */
+    upstream_body_fn body;
+    void *body_arg;
+};
+
+struct upstream_sink {
+    void *arg;
+    /* The final status line and fields, hop-by-hop fields already gone; the list and its bytes are
+     * valid until upstream_fetch() returns. Content-Length is there if the backend sent it. false:
+     * stop. */
+    bool (*head)(void *arg, int status, struct fields *fields);
+    /* Some of the body. false: stop (the client is gone and nobody else wants it). */
+    bool (*body)(void *arg, const char *data, size_t len);
+    /* A 1xx response other than 100 and 101; NULL: not wanted. */
+    void (*interim)(void *arg, int status, struct fields *fields);
+};
+
+enum upstream_outcome {
+    UPSTREAM_OK,          /* whole answer, framing intact */
+    UPSTREAM_UNREACHABLE, /* nothing was delivered: refused, unresolved, connect timeout -> 502 */
+    UPSTREAM_TIMEOUT,     /* connected, too slow; see head_seen -> 504, or a broken body */
+    UPSTREAM_BROKEN,      /* closed early or not HTTP; see head_seen -> 502, or a broken body */
+    UPSTREAM_CLIENT_GONE, /* the request body or the sink said stop */
+    UPSTREAM_NOMEM
+};
+
+struct upstream_result {
+    enum upstream_outcome outcome;
+    bool head_seen;      /* sink.head was called */
+    bool maybe_received; /* some of the request may have reached the backend */
+    int64_t body_bytes;
+    struct larder_error error; /* what was tried, where, why it failed */
+};
+
+/*
+ * No request that is not safe (GET, HEAD, OPTIONS, TRACE) is ever sent twice: they go out on a
+ * fresh connection. Safe ones without a body are repeated once if a kept connection turned out
+ * dead before any byte of an answer.
+ */
+void upstream_fetch(struct upstream *upstream, struct arena *arena,
+                    const struct upstream_request *request, const struct upstream_sink *sink,
+                    struct upstream_result *result);
+
+#endif
