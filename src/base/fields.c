@@ -224,11 +224,11 @@ void
 fields_remove_hop_by_hop(struct fields *fields)
 {
     /* The Connection lines are copied first: the list is packed while it is read. */
-    struct field lines[8];
+    struct field lines[FIELDS_MAX];
     struct fields connection = {.list = lines};
     size_t cursor = 0;
     const struct field *f;
-    while ((f = fields_next(fields, "Connection", &cursor)) && connection.count < 8)
+    while ((f = fields_next(fields, "Connection", &cursor)) && connection.count < FIELDS_MAX)
         lines[connection.count++] = *f;
     remove_if(fields, is_hop_by_hop, &connection);
 }
