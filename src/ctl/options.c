@@ -1,0 +1,367 @@
+/*
+ * The command line of larderctl: options, the command, its arguments.
+ *
+ * One table lists every option; a command names those that are its own, the
+ * others are for every command and may stand before or behind it. The parser is
+ * ours and not getopt's for two reasons: a value may be a negative number
+ * (`set k -5`), which is no option, and what follows `--` of `lock` is another
+ * command line that must stay untouched.
+ *
+ * Called once by main(). It connects to nothing and reads no file.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+
+enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_DURATION };
+
+struct option_spec {
+    char letter; /* '\0': has none */
+    const char *name;
+    const char *arg;
+    enum kind kind;
+    size_t offset; /* in struct ctl; bool, const char * or int64_t by kind */
+    int64_t min;
+    int64_t max;
+    bool global;
+    const char *help;
+};
+
+#define FIELD(name) offsetof(struct ctl, name)
+
+static const struct option_spec option_table[] = {
+    {'f', "config", "FILE", KIND_TEXT, FIELD(config_file), 0, 0, true,
+     "take Redis and runtime_dir from FILE"},
+    {'\0', "no-config", NULL, KIND_FLAG, FIELD(no_config), 0, 0, true,
+     "read no configuration, not even the installed one"},
+    {'\0', "host", "HOST", KIND_TEXT, FIELD(host), 0, 0, true, "where Redis is"},
+    {'\0', "port", "PORT", KIND_NUMBER, FIELD(port), 1, 65535, true, NULL},
+    {'\0', "socket", "PATH", KIND_TEXT, FIELD(socket), 0, 0, true,
+     "Unix socket of Redis, instead of host and port"},
+    {'\0', "user", "NAME", KIND_TEXT, FIELD(user), 0, 0, true, "ACL user"},
+    {'\0', "password-file", "FILE", KIND_TEXT, FIELD(password_file), 0, 0, true,
+     "its first line is the password; also: $LARDER_REDIS_PASSWORD"},
+    {'\0', "database", "N", KIND_NUMBER, FIELD(database), 0, INT_MAX, true, NULL},
+    {'\0', "namespace", "NAME", KIND_TEXT, FIELD(name_space), 0, 0, true,
+     "the site's prefix of every key"},
+    {'\0', "runtime-dir", "DIR", KIND_TEXT, FIELD(runtime_dir), 0, 0, true,
+     "where the pool has its counters and sockets"},
+    {'\0', "timeout", "DURATION", KIND_DURATION, FIELD(timeout_ms), 1, INT64_C(86400000), true,
+     "longest time for one call (10s), or for a sweep (no limit)"},
+    {'\0', "json", NULL, KIND_FLAG, FIELD(json), 0, 0, true, "answer in JSON"},
+    {'q', "quiet", NULL, KIND_FLAG, FIELD(quiet), 0, 0, true,
+     "only what was asked for, and errors"},
+    {'h', "help", NULL, KIND_FLAG, FIELD(help), 0, 0, true, "explain the tool, or the command"},
+    {'V', "version", NULL, KIND_FLAG, FIELD(version), 0, 0, true, NULL},
+
+    {'\0', "ttl", "DURATION", KIND_DURATION, FIELD(ttl_ms), 1, INT64_C(315360000000), false,
+     "how long it lives: 500ms, 30s, 5m, 1h30m"},
+    {'\0', "if-absent", NULL, KIND_FLAG, FIELD(if_absent), 0, 0, false,
+     "only if there is no such key; exit code 1 if there is"},
+    {'\0', "raw", NULL, KIND_FLAG, FIELD(raw), 0, 0, false, "bytes instead of JSON"},
+    {'0', "null", NULL, KIND_FLAG, FIELD(nul), 0, 0, false,
+     "end each key with a NUL instead of a newline, and change no byte of it"},
+    {'n', "dry-run", NULL, KIND_FLAG, FIELD(dry_run), 0, 0, false, "count, delete nothing"},
+    {'v', "verbose", NULL, KIND_FLAG, FIELD(verbose), 0, 0, false, "with --dry-run: list the keys"},
+    {'y', "yes", NULL, KIND_FLAG, FIELD(yes), 0, 0, false, "do not ask"},
+    {'\0', "server", NULL, KIND_FLAG, FIELD(server), 0, 0, false,
+     "every database of the server, whoever uses it"},
+    {'\0', "pool", NULL, KIND_FLAG, FIELD(pool), 0, 0, false, "ask the processes, not Redis"},
+};
+
+#define OPTION_COUNT (sizeof option_table / sizeof option_table[0])
+
+static bool
+command_has(const struct command *command, const char *name)
+{
+    size_t n = strlen(name);
+
+    for (const char *p = command->options; *p; p += strcspn(p, " "), p += strspn(p, " ")) {
+        if (strncmp(p, name, n) == 0 && (p[n] == ' ' || p[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static bool
+number_parse(const char *text, int64_t *number)
+{
+    char *end;
+
+    errno = 0;
+    *number = strtoll(text, &end, 10);
+    return errno == 0 && end != text && *end == '\0' && !isspace((unsigned char)*text);
+}
+
+static int
+option_apply(struct ctl *ctl, const struct option_spec *spec, const char *value)
+{
+    char *field = (char *)ctl + spec->offset;
+    int64_t number;
+
+    switch (spec->kind) {
+    case KIND_FLAG:
+        memcpy(field, &(bool){true}, sizeof(bool));
+        return CTL_OK;
+    case KIND_TEXT:
+        memcpy(field, &value, sizeof value);
+        return CTL_OK;
+    case KIND_NUMBER:
+        if (!number_parse(value, &number) || number < spec->min || number > spec->max) {
+            complain("--%s: '%s' is not a number from %lld to %lld", spec->name, value,
+                     (long long)spec->min, (long long)spec->max);
+            return CTL_USAGE;
+        }
+        break;
+    case KIND_DURATION:
+        if (!config_parse_duration(value, &number) || number < spec->min || number > spec->max) {
+            complain("--%s: '%s' is not a duration like 500ms, 30s or 5m", spec->name, value);
+            return CTL_USAGE;
+        }
+        break;
+    }
+    memcpy(field, &number, sizeof number);
+    return CTL_OK;
+}
+
+/* NULL: there is no such option, or it is another command's. */
+static const struct option_spec *
+option_find(const struct ctl *ctl, char letter, const char *name, size_t name_len)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option_spec *spec = &option_table[i];
+
+        if (name ? strlen(spec->name) != name_len || strncmp(spec->name, name, name_len) != 0
+                 : spec->letter != letter)
+            continue;
+        if (spec->global || (ctl->command && command_has(ctl->command, spec->name)))
+            return spec;
+    }
+    return NULL;
+}
+
+static int
+option_unknown(const struct ctl *ctl, int dashes, const char *name, size_t name_len)
+{
+    if (ctl->command)
+        complain("%s has no option %.*s%.*s; larderctl %s --help lists them", ctl->command->name,
+                 dashes, "--", (int)name_len, name, ctl->command->name);
+    else
+        complain("no option %.*s%.*s before the command; larderctl --help lists them", dashes, "--",
+                 (int)name_len, name);
+    return CTL_USAGE;
+}
+
+/* --name, --name=value, --name value. *i is moved past what was used. */
+static int
+parse_long(struct ctl *ctl, char **argv, int *i)
+{
+    const char *name = argv[*i] + 2;
+    size_t name_len = strcspn(name, "=");
+    const struct option_spec *spec = option_find(ctl, '\0', name, name_len);
+    const char *value = NULL;
+
+    if (!spec)
+        return option_unknown(ctl, 2, name, name_len);
+    if (spec->kind == KIND_FLAG) {
+        if (name[name_len] == '=') {
+            complain("--%s takes no value", spec->name);
+            return CTL_USAGE;
+        }
+    } else if (name[name_len] == '=') {
+        value = name + name_len + 1;
+    } else {
+        value = argv[*i + 1];
+        if (!value) {
+            complain("--%s: %s is missing", spec->name, spec->arg);
+            return CTL_USAGE;
+        }
+        (*i)++;
+    }
+    return option_apply(ctl, spec, value);
+}
+
+/* -q, -qv, -f FILE, -fFILE. */
+static int
+parse_short(struct ctl *ctl, char **argv, int *i)
+{
+    for (const char *p = argv[*i] + 1; *p; p++) {
+        const struct option_spec *spec = option_find(ctl, *p, NULL, 0);
+        const char *value;
+        int code;
+
+        if (!spec)
+            return option_unknown(ctl, 1, p, 1);
+        if (spec->kind == KIND_FLAG) {
+            code = option_apply(ctl, spec, NULL);
+            if (code != CTL_OK)
+                return code;
+            continue;
+        }
+        value = p[1] ? p + 1 : argv[*i + 1];
+        if (!value) {
+            complain("-%c: %s is missing", spec->letter, spec->arg);
+            return CTL_USAGE;
+        }
+        if (!p[1])
+            (*i)++;
+        return option_apply(ctl, spec, value);
+    }
+    return CTL_OK;
+}
+
+/* "-" is standard input, "-5" a number; "-0" is a flag of `keys`, which takes no number. */
+static bool
+is_option(const struct ctl *ctl, const char *arg)
+{
+    if (arg[0] != '-' || arg[1] == '\0')
+        return false;
+    if (isdigit((unsigned char)arg[1]))
+        return ctl->command && option_find(ctl, arg[1], NULL, 0);
+    return true;
+}
+
+static const struct command *
+command_find(const char *name)
+{
+    for (const struct command *command = ctl_commands; command->name; command++) {
+        if (strcmp(command->name, name) == 0)
+            return command;
+    }
+    return NULL;
+}
+
+static int
+check_arguments(const struct ctl *ctl)
+{
+    const struct command *command = ctl->command;
+
+    if (ctl->arg_count < command->min_args ||
+        (command->max_args >= 0 && ctl->arg_count > command->max_args)) {
+        complain("usage: larderctl %s%s%s; larderctl %s --help explains it", command->name,
+                 *command->args ? " " : "", command->args, command->name);
+        return CTL_USAGE;
+    }
+    if (ctl->program && !ctl->program[0]) {
+        complain("%s: no command after --", command->name);
+        return CTL_USAGE;
+    }
+    if (ctl->socket && (ctl->host || ctl->port)) {
+        complain("--socket and --host or --port: Redis is in one place or the other");
+        return CTL_USAGE;
+    }
+    if (ctl->no_config && ctl->config_file) {
+        complain("--config and --no-config exclude each other");
+        return CTL_USAGE;
+    }
+    return CTL_OK;
+}
+
+int
+options_parse(struct ctl *ctl, int argc, char **argv)
+{
+    int code = CTL_OK;
+    int i;
+
+    /* Arguments are gathered at the start of argv, which the loop has always passed already: the
+     * program's name and the command's make room for them. */
+    ctl->args = argv;
+    for (i = 1; i < argc && code == CTL_OK; i++) {
+        char *arg = argv[i];
+
+        if (strcmp(arg, "--") == 0) {
+            i++;
+            break;
+        }
+        if (is_option(ctl, arg)) {
+            code = arg[1] == '-' ? parse_long(ctl, argv, &i) : parse_short(ctl, argv, &i);
+        } else if (ctl->command) {
+            ctl->args[ctl->arg_count++] = arg;
+        } else {
+            ctl->command = command_find(arg);
+            if (!ctl->command) {
+                complain("there is no command '%s'; larderctl --help lists them", arg);
+                return CTL_USAGE;
+            }
+        }
+    }
+    if (code != CTL_OK || ctl->help || ctl->version)
+        return code;
+    if (!ctl->command) {
+        complain("which command? larderctl --help lists them");
+        return CTL_USAGE;
+    }
+    if (ctl->command->runs && strcmp(argv[i - 1], "--") == 0) {
+        ctl->program = argv + i;
+    } else {
+        while (i < argc)
+            ctl->args[ctl->arg_count++] = argv[i++];
+    }
+    return check_arguments(ctl);
+}
+
+static void
+print_option(FILE *to, const struct option_spec *spec)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "%c%c%s --%s%s%s", spec->letter ? '-' : ' ',
+             spec->letter ? spec->letter : ' ', spec->letter ? "," : " ", spec->name,
+             spec->arg ? " " : "", spec->arg ? spec->arg : "");
+    if (spec->help)
+        fprintf(to, "  %-26s %s\n", text, spec->help);
+    else
+        fprintf(to, "  %s\n", text);
+}
+
+static void
+print_command_help(FILE *to, const struct command *command)
+{
+    bool first = true;
+
+    fprintf(to, "Usage: larderctl [OPTION]... %s%s%s\n\n%s\n\n", command->name,
+            *command->args ? " " : "", command->args, command->help);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (option_table[i].global || !command_has(command, option_table[i].name))
+            continue;
+        if (first)
+            fputs("Options:\n", to);
+        first = false;
+        print_option(to, &option_table[i]);
+    }
+    fprintf(to, "%sExample:\n  %s\n\nOptions for every command, and exit codes: larderctl --help\n",
+            first ? "" : "\n", command->example);
+}
+
+void
+options_print_help(FILE *to, const struct command *command)
+{
+    if (command) {
+        print_command_help(to, command);
+        return;
+    }
+    fputs("Usage: larderctl [OPTION]... COMMAND [ARGUMENT]...\n"
+          "\n"
+          "Look at a Larder cache, purge it, use its values and locks.\n"
+          "\n"
+          "Commands (larderctl COMMAND --help explains one):\n",
+          to);
+    for (const struct command *c = ctl_commands; c->name; c++)
+        fprintf(to, "  %s%s%s\n", c->name, *c->args ? " " : "", c->args);
+    fputs("\nOptions:\n", to);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (option_table[i].global)
+            print_option(to, &option_table[i]);
+    }
+    fputs("\n"
+          "Exit codes: 0 done or yes; 1 no, not found, held by another; 2 wrong usage or\n"
+          "configuration; 3 Redis or the pool does not answer; 4 refused, corrupt or failed;\n"
+          "5 broken off, perhaps done in part.\n"
+          "\n"
+          "The manual is larderctl(1).\n",
+          to);
+}
