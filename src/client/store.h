@@ -61,6 +61,13 @@ bool store_tags_for(struct store_tags *tags, const char *resource, const char *u
  */
 bool store_tag_for_pattern(const char *pattern, char tag[STORE_TAG_SIZE]);
 
+/*
+ * An identity as it stands in keys and tags: every byte other than
+ * A-Za-z0-9._@- as %XX, so that no id can pass for another, for two segments of
+ * a key, or for a glob. false: it does not fit; buf is "" (if size > 0).
+ */
+bool store_escape_user(char *buf, size_t size, const char *id, size_t len);
+
 /* A value read: bytes malloc'd, *not* NUL-terminated. */
 struct store_value {
     char *data;
