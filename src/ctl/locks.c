@@ -195,7 +195,7 @@ run_holding(struct ctl *ctl)
     sigaddset(&signals, SIGQUIT);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, &before);
-    signal(SIGCHLD, SIG_DFL);
+    sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 
     code = settings_load(ctl);
     if (code != CTL_OK)

@@ -95,7 +95,7 @@ main(int argc, char **argv)
     int code;
 
     /* A reader that goes (`larderctl keys | head`) and a Redis that goes are errors of a call. */
-    signal(SIGPIPE, SIG_IGN);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 
     code = options_parse(&ctl, argc, argv);
     if (code == CTL_OK) {

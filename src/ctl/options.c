@@ -20,57 +20,58 @@
 enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_DURATION };
 
 struct option_spec {
-    char letter; /* '\0': has none */
     const char *name;
     const char *arg;
-    enum kind kind;
     size_t offset; /* in struct ctl; bool, const char * or int64_t by kind */
     int64_t min;
     int64_t max;
-    bool global;
     const char *help;
+    enum kind kind;
+    char letter; /* '\0': has none */
+    bool global;
 };
 
 #define FIELD(name) offsetof(struct ctl, name)
 
 static const struct option_spec option_table[] = {
-    {'f', "config", "FILE", KIND_TEXT, FIELD(config_file), 0, 0, true,
-     "take Redis and runtime_dir from FILE"},
-    {'\0', "no-config", NULL, KIND_FLAG, FIELD(no_config), 0, 0, true,
-     "read no configuration, not even the installed one"},
-    {'\0', "host", "HOST", KIND_TEXT, FIELD(host), 0, 0, true, "where Redis is"},
-    {'\0', "port", "PORT", KIND_NUMBER, FIELD(port), 1, 65535, true, NULL},
-    {'\0', "socket", "PATH", KIND_TEXT, FIELD(socket), 0, 0, true,
-     "Unix socket of Redis, instead of host and port"},
-    {'\0', "user", "NAME", KIND_TEXT, FIELD(user), 0, 0, true, "ACL user"},
-    {'\0', "password-file", "FILE", KIND_TEXT, FIELD(password_file), 0, 0, true,
-     "its first line is the password; also: $LARDER_REDIS_PASSWORD"},
-    {'\0', "database", "N", KIND_NUMBER, FIELD(database), 0, INT_MAX, true, NULL},
-    {'\0', "namespace", "NAME", KIND_TEXT, FIELD(name_space), 0, 0, true,
-     "the site's prefix of every key"},
-    {'\0', "runtime-dir", "DIR", KIND_TEXT, FIELD(runtime_dir), 0, 0, true,
-     "where the pool has its counters and sockets"},
-    {'\0', "timeout", "DURATION", KIND_DURATION, FIELD(timeout_ms), 1, INT64_C(86400000), true,
-     "longest time for one call (10s), or for a sweep (no limit)"},
-    {'\0', "json", NULL, KIND_FLAG, FIELD(json), 0, 0, true, "answer in JSON"},
-    {'q', "quiet", NULL, KIND_FLAG, FIELD(quiet), 0, 0, true,
-     "only what was asked for, and errors"},
-    {'h', "help", NULL, KIND_FLAG, FIELD(help), 0, 0, true, "explain the tool, or the command"},
-    {'V', "version", NULL, KIND_FLAG, FIELD(version), 0, 0, true, NULL},
+    {"config", "FILE", FIELD(config_file), 0, 0, "take Redis and runtime_dir from FILE", KIND_TEXT,
+     'f', true},
+    {"no-config", NULL, FIELD(no_config), 0, 0, "read no configuration, not even the installed one",
+     KIND_FLAG, '\0', true},
+    {"host", "HOST", FIELD(host), 0, 0, "where Redis is", KIND_TEXT, '\0', true},
+    {"port", "PORT", FIELD(port), 1, 65535, NULL, KIND_NUMBER, '\0', true},
+    {"socket", "PATH", FIELD(socket), 0, 0, "Unix socket of Redis, instead of host and port",
+     KIND_TEXT, '\0', true},
+    {"user", "NAME", FIELD(user), 0, 0, "ACL user", KIND_TEXT, '\0', true},
+    {"password-file", "FILE", FIELD(password_file), 0, 0,
+     "its first line is the password; also: $LARDER_REDIS_PASSWORD", KIND_TEXT, '\0', true},
+    {"database", "N", FIELD(database), 0, INT_MAX, NULL, KIND_NUMBER, '\0', true},
+    {"namespace", "NAME", FIELD(name_space), 0, 0, "the site's prefix of every key", KIND_TEXT,
+     '\0', true},
+    {"runtime-dir", "DIR", FIELD(runtime_dir), 0, 0, "where the pool has its counters and sockets",
+     KIND_TEXT, '\0', true},
+    {"timeout", "DURATION", FIELD(timeout_ms), 1, INT64_C(86400000),
+     "longest time for one call (10s), or for a sweep (no limit)", KIND_DURATION, '\0', true},
+    {"json", NULL, FIELD(json), 0, 0, "answer in JSON", KIND_FLAG, '\0', true},
+    {"quiet", NULL, FIELD(quiet), 0, 0, "only what was asked for, and errors", KIND_FLAG, 'q',
+     true},
+    {"help", NULL, FIELD(help), 0, 0, "explain the tool, or the command", KIND_FLAG, 'h', true},
+    {"version", NULL, FIELD(version), 0, 0, NULL, KIND_FLAG, 'V', true},
 
-    {'\0', "ttl", "DURATION", KIND_DURATION, FIELD(ttl_ms), 1, INT64_C(315360000000), false,
-     "how long it lives: 500ms, 30s, 5m, 1h30m"},
-    {'\0', "if-absent", NULL, KIND_FLAG, FIELD(if_absent), 0, 0, false,
-     "only if there is no such key; exit code 1 if there is"},
-    {'\0', "raw", NULL, KIND_FLAG, FIELD(raw), 0, 0, false, "bytes instead of JSON"},
-    {'0', "null", NULL, KIND_FLAG, FIELD(nul), 0, 0, false,
-     "end each key with a NUL instead of a newline, and change no byte of it"},
-    {'n', "dry-run", NULL, KIND_FLAG, FIELD(dry_run), 0, 0, false, "count, delete nothing"},
-    {'v', "verbose", NULL, KIND_FLAG, FIELD(verbose), 0, 0, false, "with --dry-run: list the keys"},
-    {'y', "yes", NULL, KIND_FLAG, FIELD(yes), 0, 0, false, "do not ask"},
-    {'\0', "server", NULL, KIND_FLAG, FIELD(server), 0, 0, false,
-     "every database of the server, whoever uses it"},
-    {'\0', "pool", NULL, KIND_FLAG, FIELD(pool), 0, 0, false, "ask the processes, not Redis"},
+    {"ttl", "DURATION", FIELD(ttl_ms), 1, INT64_C(315360000000),
+     "how long it lives: 500ms, 30s, 5m, 1h30m", KIND_DURATION, '\0', false},
+    {"if-absent", NULL, FIELD(if_absent), 0, 0,
+     "only if there is no such key; exit code 1 if there is", KIND_FLAG, '\0', false},
+    {"raw", NULL, FIELD(raw), 0, 0, "bytes instead of JSON", KIND_FLAG, '\0', false},
+    {"null", NULL, FIELD(nul), 0, 0,
+     "end each key with a NUL instead of a newline, and change no byte of it", KIND_FLAG, '0',
+     false},
+    {"dry-run", NULL, FIELD(dry_run), 0, 0, "count, delete nothing", KIND_FLAG, 'n', false},
+    {"verbose", NULL, FIELD(verbose), 0, 0, "with --dry-run: list the keys", KIND_FLAG, 'v', false},
+    {"yes", NULL, FIELD(yes), 0, 0, "do not ask", KIND_FLAG, 'y', false},
+    {"server", NULL, FIELD(server), 0, 0, "every database of the server, whoever uses it",
+     KIND_FLAG, '\0', false},
+    {"pool", NULL, FIELD(pool), 0, 0, "ask the processes, not Redis", KIND_FLAG, '\0', false},
 };
 
 #define OPTION_COUNT (sizeof option_table / sizeof option_table[0])

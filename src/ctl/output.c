@@ -190,7 +190,7 @@ json_put(json_object *object, const char *name, json_object *value)
 json_object *
 json_text(const char *data, size_t len)
 {
-    static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+    static const unsigned char replacement[3] = {0xef, 0xbf, 0xbd}; /* U+FFFD */
     const unsigned char *p = (const unsigned char *)data;
     json_object *object;
     char *text;
@@ -202,8 +202,8 @@ json_text(const char *data, size_t len)
         size_t step = utf8_length(p + i, len - i);
 
         if (step == 0) {
-            memcpy(text + n, replacement, 3);
-            n += 3;
+            memcpy(text + n, replacement, sizeof replacement);
+            n += sizeof replacement;
             i++;
         } else {
             memcpy(text + n, p + i, step);
@@ -248,9 +248,7 @@ duration_text(int64_t ms, char buf[DURATION_SIZE])
     size_t i = 0;
     int n;
 
-    if (ms <= 0)
-        return strcpy(buf, "0s");
-    while (ms < units[i].ms)
+    while (i + 1 < count && ms < units[i].ms)
         i++;
     n = snprintf(buf, DURATION_SIZE, "%" PRId64 "%s", ms / units[i].ms, units[i].name);
     ms %= units[i].ms;
