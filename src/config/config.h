@@ -40,7 +40,20 @@ enum client_cache { CLIENT_CACHE_BACKEND, CLIENT_CACHE_PUBLIC, CLIENT_CACHE_NEVE
 
 struct route_segment; /* compiled path pattern, private to route.c */
 
+/* An address or a CIDR block; IPv4 in the last four bytes. */
+struct address_block {
+    unsigned char bytes[16];
+    unsigned bits;
+    bool ipv4;
+};
+
 #define ROUTE_CAPTURES_MAX 8
+/* Longest path pattern. */
+#define ROUTE_PATTERN_MAX 512
+/* Longest invalidation pattern as written; what it expands to is bounded by LARDER_KEY_MAX. */
+#define ROUTE_INVALIDATE_MAX 256
+#define ROUTES_MAX 4096
+#define CONFIG_PASSWORD_MAX 4096
 
 struct route {
     const char *name;           /* for messages: its path, or `name` */
@@ -51,14 +64,17 @@ struct route {
     int64_t ttl_ms;             /* 0: not cached */
     bool authorization_rfc;     /* false: "pass", a request with credentials is passed; true:
                                       "rfc": stored when the response allows it (RFC 9111 §3.5) */
+    /* In the order of cookies.bypass, cookies.key, cookies.ignore: what one list passes, no other
+     * opens. A user's cookie that no list names is a COOKIE_KEY at the end. */
     struct cookie_rule *cookies;
     size_t cookie_count;
     enum user_source user;
-    const char *user_name;         /* field or cookie name */
+    const char *user_name;         /* field or cookie name; NULL for REMOTE_USER */
     bool user_trusted;             /* REMOTE_USER, or a field in trusted_fields */
     struct string_list invalidate; /* patterns with {user} and {captures} */
     bool async;                    /* invalidate after the answer, the ancestor's way */
     enum client_cache client_cache;
+    bool client_cache_set;  /* "backend" in so many words also ends what a shorter prefix says */
     int64_t client_cache_s; /* for CLIENT_CACHE_PUBLIC */
     struct route_segment *compiled;
     size_t literal_prefix; /* length of the pattern before its first special character */
@@ -73,9 +89,11 @@ struct config {
 
     struct upstream_options upstream;
     struct string_list trusted_proxies; /* addresses or CIDR blocks: X-Forwarded-* is appended to */
+    struct address_block *trusted;      /* trusted_proxies, ready to compare with */
     struct string_list trusted_fields;  /* request fields that the web server itself sets */
 
     struct larder_options redis; /* enabled, namespace, pool, timeouts, password from file or env */
+    const char *redis_password_file; /* where redis.password came from; NULL: elsewhere */
 
     bool cache_enabled;
     size_t max_object;             /* 8M; body bytes */
@@ -85,17 +103,17 @@ struct config {
     size_t store_queue_count;      /* 1024 */
     bool compat_ancestor;          /* compat = "ancestor" */
 
-    int workers;              /* 4 */
-    int max_fetchers;         /* 256 */
-    int64_t fetcher_idle_ms;  /* 30000 */
-    int64_t drain_timeout_ms; /* 30000 */
-    int64_t
-        client_timeout_ms;   /* 60000; longest stall of one read from or write to the web server */
-    int max_kept;            /* 1024 idle connections kept for the web server */
-    const char *runtime_dir; /* "/run/larder" */
+    int workers;               /* 4 */
+    int max_fetchers;          /* 256 */
+    int64_t fetcher_idle_ms;   /* 30000 */
+    int64_t drain_timeout_ms;  /* 30000 */
+    int64_t client_timeout_ms; /* 60000; longest stall of a read from or write to the web server */
+    int max_kept;              /* 1024 idle connections kept for the web server */
+    const char *runtime_dir;   /* "/run/larder" */
 
     struct route *routes;
     size_t route_count;
+    bool routes_have_hosts; /* some route looks at the host */
 
     enum log_destination log_to;
     const char *log_file;
@@ -104,12 +122,17 @@ struct config {
 };
 
 /*
- * Load and check. NULL: err has "FILE:LINE: what was expected". Reads the
- * environment for overrides (LARDER_REDIS_PASSWORD). No network.
- * file NULL: the defaults alone (no routes; upstream.url NULL is an error then).
+ * Load and check. NULL: err has "FILE:LINE: what was found, what was expected".
+ * Reads the environment for overrides (LARDER_REDIS_PASSWORD). No network.
+ * A file must name the upstream. file NULL: the defaults alone, with no routes
+ * and upstream.url NULL, which is for tools that do not need a backend.
  */
 struct config *config_load(const char *file, struct larder_error *err);
+/* NULL is allowed. */
 void config_free(struct config *config);
+
+/* Is this peer one of trusted_proxies? IPv4, IPv6, or IPv4 in IPv6 form; anything else is not. */
+bool config_address_trusted(const struct config *config, const char *addr);
 
 /* Print every option, one per line: name, type, default, range, help. For --help-config and the
  * test that compares with larder.conf(5). */

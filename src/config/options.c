@@ -1,0 +1,560 @@
+/*
+ * Every option of larder.conf(5), in one table.
+ *
+ * The table drives everything that concerns an option: parsing, the check of
+ * type and range, the default, the suggestion for a misspelt name,
+ * `larder-fcgi --help-config`, and the test that the manual page says the same.
+ * A new option is a line here, a field in struct config and a paragraph in the
+ * manual. Checks that concern two options at once are in config.c and
+ * route_entry.c.
+ */
+#include "config/options.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/store.h"
+#include "config/config.h"
+#include "config/scalar.h"
+
+#define S_MS ((int64_t)1000)
+#define M_MS (60 * S_MS)
+#define H_MS (60 * M_MS)
+#define D_MS (24 * H_MS)
+
+#define KIB ((int64_t)1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+/* sun_path, less its NUL. */
+#define UNIX_PATH_MAX 107
+#define FILE_NAME_MAX 1024
+
+static const char *const compat_choices[] = {"none", "ancestor", NULL};
+static const char *const log_choices[] = {"syslog", "file", "stderr", NULL};
+static const char *const level_choices[] = {"error", "warning", "info", "debug", NULL};
+static const char *const authorization_choices[] = {"pass", "rfc", NULL};
+
+#define IN_CONFIG(field) offsetof(struct config, field)
+#define IN_ROUTE(field) offsetof(struct route, field)
+
+/* clang-format off */
+const struct option options[] = {
+    {"upstream", "url", OPTION_STRING, NULL, 1, 2048, NULL,
+     "the backend: http://host:port, https://host[:port] or http+unix:/path.sock; required",
+     IN_CONFIG(upstream.url)},
+    {"upstream", "connect_timeout", OPTION_DURATION, "5s", 1, 10 * M_MS, NULL,
+     "longest wait for a connection",
+     IN_CONFIG(upstream.connect_timeout_ms)},
+    {"upstream", "timeout", OPTION_DURATION, "60s", 0, D_MS, NULL,
+     "longest whole exchange; 0: no limit",
+     IN_CONFIG(upstream.timeout_ms)},
+    {"upstream", "idle_timeout", OPTION_DURATION, "30s", 1, D_MS, NULL,
+     "longest silence while a response is under way",
+     IN_CONFIG(upstream.idle_timeout_ms)},
+    {"upstream", "max_idle", OPTION_INT, "32", 0, 4096, NULL,
+     "connections kept for reuse",
+     IN_CONFIG(upstream.max_idle)},
+    {"upstream", "keepalive", OPTION_DURATION, "4s", 0, H_MS, NULL,
+     "a connection that was idle for longer is not used again",
+     IN_CONFIG(upstream.keepalive_ms)},
+    {"upstream", "tls_verify", OPTION_BOOL, "true", 0, 0, NULL,
+     "check the certificate of an https backend",
+     IN_CONFIG(upstream.tls_verify)},
+    {"upstream", "tls_ca_file", OPTION_PATH, NULL, 1, FILE_NAME_MAX, NULL,
+     "certificates to check it against; not set: the system's",
+     IN_CONFIG(upstream.tls_ca_file)},
+    {"upstream", "trusted_proxies", OPTION_STRINGS, NULL, 0, 256, NULL,
+     "addresses and CIDR blocks of proxies whose X-Forwarded-* is appended to",
+     IN_CONFIG(trusted_proxies)},
+    {"upstream", "trusted_fields", OPTION_STRINGS, NULL, 0, 64, NULL,
+     "request fields that the web server sets itself, whatever the client sends",
+     IN_CONFIG(trusted_fields)},
+
+    {"redis", "host", OPTION_STRING, "127.0.0.1", 1, 255, NULL,
+     "name or address",
+     IN_CONFIG(redis.host)},
+    {"redis", "port", OPTION_INT, "6379", 1, 65535, NULL,
+     "TCP port",
+     IN_CONFIG(redis.port)},
+    {"redis", "socket", OPTION_PATH, NULL, 1, UNIX_PATH_MAX, NULL,
+     "Unix socket, instead of host and port",
+     IN_CONFIG(redis.unix_path)},
+    {"redis", "user", OPTION_STRING, NULL, 1, 255, NULL,
+     "ACL user; not set: AUTH with the password alone",
+     IN_CONFIG(redis.user)},
+    {"redis", "password", OPTION_STRING, NULL, 1, CONFIG_PASSWORD_MAX, NULL,
+     "password; LARDER_REDIS_PASSWORD in the environment goes before it",
+     IN_CONFIG(redis.password)},
+    {"redis", "password_file", OPTION_PATH, NULL, 1, FILE_NAME_MAX, NULL,
+     "file that holds the password",
+     IN_CONFIG(redis_password_file)},
+    {"redis", "database", OPTION_INT, "0", 0, 65535, NULL,
+     "number of the database",
+     IN_CONFIG(redis.database)},
+    {"redis", "namespace", OPTION_STRING, "larder", 0, 64, NULL,
+     "prefix of every key; empty: shares key names with the ancestor",
+     IN_CONFIG(redis.name_space)},
+    {"redis", "pool_max", OPTION_INT, "25", 1, 10000, NULL,
+     "connections of a process at most, in use and idle",
+     IN_CONFIG(redis.pool_max)},
+    {"redis", "pool_min_idle", OPTION_INT, "5", 0, 10000, NULL,
+     "idle connections kept ready",
+     IN_CONFIG(redis.pool_min_idle)},
+    {"redis", "pool_max_idle", OPTION_INT, "10", 0, 10000, NULL,
+     "idle connections at most",
+     IN_CONFIG(redis.pool_max_idle)},
+    {"redis", "conn_max_lifetime", OPTION_DURATION, "5m", 0, D_MS, NULL,
+     "a connection is closed at this age; 0: no limit",
+     IN_CONFIG(redis.conn_max_lifetime_ms)},
+    {"redis", "conn_max_idle", OPTION_DURATION, "1m", 0, D_MS, NULL,
+     "a connection is closed when idle for so long; 0: no limit",
+     IN_CONFIG(redis.conn_max_idle_ms)},
+    {"redis", "pool_timeout", OPTION_DURATION, NULL, 0, M_MS, NULL,
+     "longest wait for a connection of the pool; not set: read_timeout and 1s",
+     IN_CONFIG(redis.pool_timeout_ms)},
+    {"redis", "dial_timeout", OPTION_DURATION, "5s", 1, M_MS, NULL,
+     "longest wait for a new connection",
+     IN_CONFIG(redis.dial_timeout_ms)},
+    {"redis", "read_timeout", OPTION_DURATION, "3s", 1, M_MS, NULL,
+     "longest wait for one reply",
+     IN_CONFIG(redis.read_timeout_ms)},
+    {"redis", "write_timeout", OPTION_DURATION, "3s", 1, M_MS, NULL,
+     "longest time to send one command",
+     IN_CONFIG(redis.write_timeout_ms)},
+    {"redis", "max_retries", OPTION_INT, "3", 0, 10, NULL,
+     "repetitions of a command that may be repeated",
+     IN_CONFIG(redis.max_retries)},
+    {"redis", "retry_min", OPTION_DURATION, "8ms", 1, 10 * S_MS, NULL,
+     "shortest pause before a repetition",
+     IN_CONFIG(redis.retry_min_ms)},
+    {"redis", "retry_max", OPTION_DURATION, "512ms", 1, M_MS, NULL,
+     "longest pause before a repetition",
+     IN_CONFIG(redis.retry_max_ms)},
+    {"redis", "breaker_failures", OPTION_INT, "2", 0, 1000, NULL,
+     "failures in a row after which Redis is left alone for a while; 0: never",
+     IN_CONFIG(redis.breaker_failures)},
+    {"redis", "breaker_max_rest", OPTION_DURATION, "1s", 10, 10 * M_MS, NULL,
+     "longest time between two tries to find it back",
+     IN_CONFIG(redis.breaker_max_rest_ms)},
+
+    {"cache", "enabled", OPTION_BOOL, "true", 0, 0, NULL,
+     "false: every request goes to the backend, Redis is not asked",
+     IN_CONFIG(cache_enabled)},
+    {"cache", "max_object", OPTION_SIZE, "8M", 1, 256 * MIB, NULL,
+     "largest body that is stored",
+     IN_CONFIG(max_object)},
+    {"cache", "budget", OPTION_DURATION, "50ms", 1, 10 * S_MS, NULL,
+     "what one request may lose to Redis",
+     IN_CONFIG(budget_ms)},
+    {"cache", "invalidate_timeout", OPTION_DURATION, "5s", 1, 10 * M_MS, NULL,
+     "longest time that a mutation waits for its invalidation",
+     IN_CONFIG(invalidate_timeout_ms)},
+    {"cache", "store_queue_bytes", OPTION_SIZE, "64M", 0, 16 * GIB, NULL,
+     "responses that wait to be stored, a process; beyond it the store is skipped",
+     IN_CONFIG(store_queue_bytes)},
+    {"cache", "store_queue_count", OPTION_COUNT, "1024", 0, 1000000, NULL,
+     "the same as a number of responses",
+     IN_CONFIG(store_queue_count)},
+    {"cache", "compat", OPTION_SWITCH, "none", 0, 0, compat_choices,
+     "ancestor: its keys and its JSON for responses",
+     IN_CONFIG(compat_ancestor)},
+
+    {"responder", "workers", OPTION_INT, "4", 1, 256, NULL,
+     "threads that accept, look up and serve",
+     IN_CONFIG(workers)},
+    {"responder", "max_fetchers", OPTION_INT, "256", 1, 4096, NULL,
+     "threads that wait for the backend, at most",
+     IN_CONFIG(max_fetchers)},
+    {"responder", "fetcher_idle", OPTION_DURATION, "30s", 100, D_MS, NULL,
+     "a fetcher without work ends after so long",
+     IN_CONFIG(fetcher_idle_ms)},
+    {"responder", "drain_timeout", OPTION_DURATION, "30s", 0, H_MS, NULL,
+     "longest time that requests in hand get at shutdown",
+     IN_CONFIG(drain_timeout_ms)},
+    {"responder", "client_timeout", OPTION_DURATION, "60s", 100, H_MS, NULL,
+     "longest stall of one read from or write to the web server",
+     IN_CONFIG(client_timeout_ms)},
+    {"responder", "max_kept", OPTION_INT, "1024", 0, 65536, NULL,
+     "idle connections kept for the web server",
+     IN_CONFIG(max_kept)},
+    {"responder", "runtime_dir", OPTION_PATH, "/run/larder", 1, 90, NULL,
+     "directory of counters and control sockets",
+     IN_CONFIG(runtime_dir)},
+
+    {"routes", "name", OPTION_STRING, NULL, 1, 64, NULL,
+     "for messages; not set: the path",
+     IN_ROUTE(name)},
+    {"routes", "path", OPTION_STRING, NULL, 1, ROUTE_PATTERN_MAX, NULL,
+     "pattern of the path, with {name}, * and **; required",
+     IN_ROUTE(path)},
+    {"routes", "methods", OPTION_STRINGS, NULL, 0, 32, NULL,
+     "not set: all; GET includes HEAD",
+     IN_ROUTE(methods)},
+    {"routes", "hosts", OPTION_STRINGS, NULL, 0, 64, NULL,
+     "globs on the host, without port; not set: all",
+     IN_ROUTE(hosts)},
+    {"routes", "resource", OPTION_STRING, NULL, 1, 64, NULL,
+     "first part of the keys of its responses",
+     IN_ROUTE(resource)},
+    {"routes", "ttl", OPTION_DURATION, "0", 0, STORE_TTL_MAX_S * S_MS, NULL,
+     "how long a response is kept; 0: not cached",
+     IN_ROUTE(ttl_ms)},
+    {"routes", "authorization", OPTION_SWITCH, "pass", 0, 0, authorization_choices,
+     "requests with credentials: passed, or by the rules of RFC 9111",
+     IN_ROUTE(authorization_rfc)},
+    {"routes", "cookies", OPTION_GROUP, NULL, 0, 0, NULL,
+     "what cookies do; a cookie that no list names has its request passed",
+     OPTION_APART},
+    {"routes", "user", OPTION_STRING, NULL, 1, 128, NULL,
+     "entries per user: REMOTE_USER, field:NAME or cookie:NAME",
+     OPTION_APART},
+    {"routes", "invalidate", OPTION_STRINGS, NULL, 0, 16, NULL,
+     "patterns that a successful mutation drops, with {user} and {captures}",
+     IN_ROUTE(invalidate)},
+    {"routes", "async", OPTION_BOOL, "false", 0, 0, NULL,
+     "invalidate after the answer, not before",
+     IN_ROUTE(async)},
+    {"routes", "client_cache", OPTION_STRING, NULL, 1, 32, NULL,
+     "what browsers are told: a duration, never, or backend",
+     OPTION_APART},
+
+    {"routes.cookies", "bypass", OPTION_STRINGS, NULL, 0, 64, NULL,
+     "globs of cookies whose request is passed",
+     OPTION_APART},
+    {"routes.cookies", "key", OPTION_STRINGS, NULL, 0, 64, NULL,
+     "globs of cookies that are part of the key",
+     OPTION_APART},
+    {"routes.cookies", "ignore", OPTION_STRINGS, NULL, 0, 64, NULL,
+     "globs of cookies that count as absent and are not sent on a cacheable miss",
+     OPTION_APART},
+
+    {"log", "to", OPTION_CHOICE, "syslog", 0, 0, log_choices,
+     "where the log goes",
+     IN_CONFIG(log_to)},
+    {"log", "file", OPTION_PATH, NULL, 1, FILE_NAME_MAX, NULL,
+     "for to = \"file\"",
+     IN_CONFIG(log_file)},
+    {"log", "level", OPTION_CHOICE, "info", 0, 0, level_choices,
+     "the least important lines that are written",
+     IN_CONFIG(log_level)},
+    {"log", "requests", OPTION_BOOL, "false", 0, 0, NULL,
+     "a line per request",
+     IN_CONFIG(log_requests)},
+};
+/* clang-format on */
+const size_t option_count = sizeof options / sizeof options[0];
+
+_Static_assert(sizeof options / sizeof options[0] <= OPTIONS_MAX, "OPTIONS_MAX is too small");
+_Static_assert(sizeof(enum log_destination) == sizeof(int), "a choice is stored as an int");
+_Static_assert(sizeof(enum larder_log_level) == sizeof(int), "a choice is stored as an int");
+_Static_assert(LOG_TO_SYSLOG == 0 && LOG_TO_FILE == 1 && LOG_TO_STDERR == 2, "see log_choices");
+_Static_assert(LARDER_LOG_ERROR == 0 && LARDER_LOG_WARNING == 1 && LARDER_LOG_INFO == 2 &&
+                   LARDER_LOG_DEBUG == 3,
+               "see level_choices");
+
+/* -------------------------------------------------------------------- names */
+
+bool
+option_section_known(const char *name)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (strcmp(options[i].section, name) == 0 && !strchr(name, '.'))
+            return true;
+    return false;
+}
+
+const struct option *
+option_find(const char *section, const char *name)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (strcmp(options[i].section, section) == 0 && strcmp(options[i].name, name) == 0)
+            return &options[i];
+    return NULL;
+}
+
+size_t
+option_index(const struct option *option)
+{
+    return (size_t)(option - options);
+}
+
+/* Insertions, deletions and changes from one name to the other; names are cut to 32 bytes. */
+static size_t
+distance(const char *a, const char *b)
+{
+    enum { CUT = 32 };
+    size_t row[CUT + 1];
+    size_t b_len = strnlen(b, CUT);
+    for (size_t j = 0; j <= b_len; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= CUT && a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[b_len];
+}
+
+const char *
+option_nearest(char buf[OPTION_NAME_SIZE], const char *section, const char *name)
+{
+    buf[0] = '\0';
+    /* A third of the name may be wrong: `ttll` is ttl, `cat` is nothing. */
+    size_t nearest = strnlen(name, 32) / 3 + 1;
+    for (size_t i = 0; i < option_count; i++) {
+        const struct option *option = &options[i];
+        bool top = section[0] == '\0';
+        if (!top && strcmp(option->section, section) != 0)
+            continue;
+        const char *candidate = top ? option->section : option->name;
+        if (top && strchr(candidate, '.'))
+            continue;
+        size_t d = distance(name, candidate);
+        if (d < nearest) {
+            nearest = d;
+            snprintf(buf, OPTION_NAME_SIZE, "%s", candidate);
+        }
+    }
+    if (buf[0])
+        return buf;
+    for (size_t i = 0; i < option_count; i++) {
+        if (strcmp(options[i].name, name) == 0) {
+            snprintf(buf, OPTION_NAME_SIZE, "%s.%s", options[i].section, name);
+            break;
+        }
+    }
+    return buf;
+}
+
+/* -------------------------------------------------------------------- words */
+
+const char *
+option_type_name(const struct option *option)
+{
+    switch (option->type) {
+    case OPTION_BOOL:
+        return "boolean";
+    case OPTION_INT:
+    case OPTION_COUNT:
+        return "integer";
+    case OPTION_DURATION:
+        return "duration";
+    case OPTION_SIZE:
+        return "size";
+    case OPTION_STRING:
+        return "string";
+    case OPTION_PATH:
+        return "path";
+    case OPTION_STRINGS:
+        return "list of strings";
+    case OPTION_CHOICE:
+    case OPTION_SWITCH:
+        return "choice";
+    case OPTION_GROUP:
+        break;
+    }
+    return "group";
+}
+
+static void
+print_choices(const struct option *option, char *buf, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; option->choices[i] && used < size; i++) {
+        const char *before = i == 0 ? "" : option->choices[i + 1] ? ", " : " or ";
+        int n = snprintf(buf + used, size - used, "%s%s", before, option->choices[i]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
+const char *
+option_range(const struct option *option, char buf[OPTION_RANGE_SIZE])
+{
+    char low[SCALAR_TEXT_SIZE];
+    char high[SCALAR_TEXT_SIZE];
+    snprintf(buf, OPTION_RANGE_SIZE, "-");
+    switch (option->type) {
+    case OPTION_BOOL:
+        snprintf(buf, OPTION_RANGE_SIZE, "true or false");
+        break;
+    case OPTION_INT:
+    case OPTION_COUNT:
+        snprintf(buf, OPTION_RANGE_SIZE, "%" PRId64 " to %" PRId64, option->min, option->max);
+        break;
+    case OPTION_DURATION:
+        scalar_print_duration(low, sizeof low, option->min);
+        scalar_print_duration(high, sizeof high, option->max);
+        snprintf(buf, OPTION_RANGE_SIZE, "%s to %s", low, high);
+        break;
+    case OPTION_SIZE:
+        scalar_print_size(low, sizeof low, (uint64_t)option->min);
+        scalar_print_size(high, sizeof high, (uint64_t)option->max);
+        snprintf(buf, OPTION_RANGE_SIZE, "%s to %s", low, high);
+        break;
+    case OPTION_STRING:
+    case OPTION_PATH:
+        snprintf(buf, OPTION_RANGE_SIZE, "%" PRId64 " to %" PRId64 " bytes", option->min,
+                 option->max);
+        break;
+    case OPTION_STRINGS:
+        snprintf(buf, OPTION_RANGE_SIZE, "at most %" PRId64, option->max);
+        break;
+    case OPTION_CHOICE:
+    case OPTION_SWITCH:
+        print_choices(option, buf, OPTION_RANGE_SIZE);
+        break;
+    case OPTION_GROUP:
+        break;
+    }
+    return buf;
+}
+
+const char *
+option_expected(const struct option *option, char buf[OPTION_EXPECTED_SIZE])
+{
+    char range[OPTION_RANGE_SIZE];
+    option_range(option, range);
+    switch (option->type) {
+    case OPTION_BOOL:
+        snprintf(buf, OPTION_EXPECTED_SIZE, "true or false, without quotes");
+        break;
+    case OPTION_INT:
+    case OPTION_COUNT:
+        snprintf(buf, OPTION_EXPECTED_SIZE, "an integer from %s", range);
+        break;
+    case OPTION_DURATION:
+        snprintf(buf, OPTION_EXPECTED_SIZE, "a duration in quotes from %s, such as \"30s\"", range);
+        break;
+    case OPTION_SIZE:
+        snprintf(buf, OPTION_EXPECTED_SIZE, "a size in quotes from %s, such as \"8M\"", range);
+        break;
+    case OPTION_STRING:
+    case OPTION_PATH:
+        snprintf(buf, OPTION_EXPECTED_SIZE, "a string of %s", range);
+        break;
+    case OPTION_STRINGS:
+        snprintf(buf, OPTION_EXPECTED_SIZE, "a list of strings, %s: [\"...\", \"...\"]", range);
+        break;
+    case OPTION_CHOICE:
+    case OPTION_SWITCH:
+        snprintf(buf, OPTION_EXPECTED_SIZE, "in quotes %s", range);
+        break;
+    case OPTION_GROUP:
+        snprintf(buf, OPTION_EXPECTED_SIZE, "a group: { ... }");
+        break;
+    }
+    return buf;
+}
+
+/* ------------------------------------------------------------------- values */
+
+/* Plain copies into the field: the table's offsets are not known to be aligned for the compiler. */
+static void *
+field_at(const struct option *option, void *base)
+{
+    assert(option->offset != OPTION_APART);
+    return (char *)base + option->offset;
+}
+
+bool
+option_set_number(const struct option *option, void *base, int64_t value)
+{
+    if (value < option->min || value > option->max)
+        return false;
+    int as_int = (int)value;
+    size_t as_size = (size_t)value;
+    switch (option->type) {
+    case OPTION_INT:
+        memcpy(field_at(option, base), &as_int, sizeof as_int);
+        return true;
+    case OPTION_COUNT:
+    case OPTION_SIZE:
+        memcpy(field_at(option, base), &as_size, sizeof as_size);
+        return true;
+    case OPTION_DURATION:
+        memcpy(field_at(option, base), &value, sizeof value);
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool
+option_set_bool(const struct option *option, void *base, bool value)
+{
+    memcpy(field_at(option, base), &value, sizeof value);
+    return true;
+}
+
+bool
+option_set_text(const struct option *option, void *base, const char *text)
+{
+    int64_t ms;
+    size_t bytes;
+    if (option->type == OPTION_DURATION)
+        return config_parse_duration(text, &ms) && option_set_number(option, base, ms);
+    if (option->type == OPTION_SIZE)
+        return config_parse_size(text, &bytes) && bytes <= INT64_MAX &&
+               option_set_number(option, base, (int64_t)bytes);
+    if (option->type != OPTION_CHOICE && option->type != OPTION_SWITCH)
+        return false;
+    for (int i = 0; option->choices[i]; i++) {
+        if (strcmp(option->choices[i], text) != 0)
+            continue;
+        if (option->type == OPTION_SWITCH)
+            return option_set_bool(option, base, i == 1);
+        memcpy(field_at(option, base), &i, sizeof i);
+        return true;
+    }
+    return false;
+}
+
+void
+option_set_defaults(const char *section, void *base)
+{
+    for (size_t i = 0; i < option_count; i++) {
+        const struct option *option = &options[i];
+        if (strcmp(option->section, section) != 0 || !option->initial)
+            continue;
+        bool fits = true;
+        if (option->type == OPTION_BOOL)
+            fits = option_set_bool(option, base, strcmp(option->initial, "true") == 0);
+        else if (option->type == OPTION_INT || option->type == OPTION_COUNT)
+            fits = option_set_number(option, base, strtoll(option->initial, NULL, 10));
+        else if (option->type == OPTION_STRING || option->type == OPTION_PATH)
+            memcpy(field_at(option, base), &option->initial, sizeof option->initial);
+        else
+            fits = option_set_text(option, base, option->initial);
+        assert(fits);
+        (void)fits;
+    }
+}
+
+void
+config_print_options(void)
+{
+    char range[OPTION_RANGE_SIZE];
+    char name[OPTION_NAME_SIZE];
+    printf("%-26s %-15s %-12s %-24s %s\n", "option", "type", "default", "range", "what it is");
+    for (size_t i = 0; i < option_count; i++) {
+        const struct option *option = &options[i];
+        if (option->type == OPTION_GROUP)
+            continue;
+        snprintf(name, sizeof name, "%s.%s", option->section, option->name);
+        printf("%-26s %-15s %-12s %-24s %s\n", name, option_type_name(option),
+               option->initial ? option->initial : "not set", option_range(option, range),
+               option->help);
+    }
+}
