@@ -1,0 +1,269 @@
+/*
+ * One FastCGI connection from the web server.
+ *
+ * libfcgi parses what comes in; it is handed a descriptor that we accepted
+ * ourselves (it does not accept while ipcFd is set), with keepConnection 1 (or
+ * it would close that descriptor first) and listen_sock -1 (so that garbage
+ * ends in an error instead of its own accept()).
+ *
+ * What goes out is built here: the record format is eight bytes and a length,
+ * and by writing it ourselves a whole hit is one sendmsg without a copy, a
+ * large body goes in records of 64 KiB, and a socket that is full can be left
+ * to a thread that may wait. Ending a request is two records; a request that
+ * must not look ended (a body that broke off) is simply closed without them.
+ */
+#include "responder/connection.h"
+
+#include <errno.h>
+#include <fastcgi.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+/* The largest content that is a multiple of eight: no padding needed in between. */
+#define RECORD_MAX ((size_t)65528)
+/* Pieces in one sendmsg; Linux takes 1,024. */
+#define IOV_BATCH 512
+/* Read of an unread request body before we close over it: no more than this, no longer. */
+#define DRAIN_BYTES ((size_t)64 * 1024 * 1024)
+#define DRAIN_MS 10000
+
+struct connection *
+connection_new(int fd, int64_t client_timeout_ms)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (!connection || FCGX_InitRequest(&connection->fcgi, -1, 0) != 0) {
+        free(connection);
+        close(fd);
+        return NULL;
+    }
+    connection->fd = fd;
+    connection->fcgi.ipcFd = fd;
+    connection->client_timeout_ms = client_timeout_ms;
+    /* Bounds every read that libfcgi does. */
+    struct timeval timeout = {client_timeout_ms / 1000, client_timeout_ms % 1000 * 1000};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    return connection;
+}
+
+void
+connection_free(struct connection *connection)
+{
+    if (!connection)
+        return;
+    /* 0: not its close, which waits for the other side. */
+    FCGX_Free(&connection->fcgi, 0);
+    if (connection->fd >= 0)
+        close(connection->fd);
+    free(connection);
+}
+
+static void
+put_header(unsigned char *p, int type, int request_id, size_t content, size_t padding)
+{
+    p[0] = FCGI_VERSION_1;
+    p[1] = (unsigned char)type;
+    p[2] = (unsigned char)(request_id >> 8);
+    p[3] = (unsigned char)request_id;
+    p[4] = (unsigned char)(content >> 8);
+    p[5] = (unsigned char)content;
+    p[6] = (unsigned char)padding;
+    p[7] = 0;
+}
+
+static void
+put_end(unsigned char *p, int request_id, int protocol_status)
+{
+    put_header(p, FCGI_END_REQUEST, request_id, 8, 0);
+    memset(p + 8, 0, 8);
+    p[12] = (unsigned char)protocol_status;
+}
+
+bool
+connection_receive(struct connection *connection)
+{
+    FCGX_Request *fcgi = &connection->fcgi;
+    fcgi->ipcFd = connection->fd;
+    fcgi->keepConnection = 1;
+    fcgi->listen_sock = -1;
+    connection->body_ended = false;
+    connection->stdin_read = 0;
+    connection->pending = NULL;
+    connection->pending_count = 0;
+    if (FCGX_Accept_r(fcgi) != 0) {
+        /* On garbage libfcgi has closed the descriptor. */
+        if (fcgi->ipcFd < 0)
+            connection->fd = -1;
+        return false;
+    }
+    connection->keep = fcgi->keepConnection;
+    if (fcgi->role == FCGI_RESPONDER)
+        return true;
+    unsigned char end[16];
+    put_end(end, fcgi->requestId, FCGI_UNKNOWN_ROLE);
+    ssize_t sent = send(connection->fd, end, sizeof end, MSG_NOSIGNAL);
+    (void)sent; /* it is closed next, whether this arrived or not */
+    return false;
+}
+
+ssize_t
+connection_read(struct connection *connection, char *buf, size_t room)
+{
+    if (connection->body_ended)
+        return 0;
+    int n = FCGX_GetStr(buf, room > INT_MAX ? INT_MAX : (int)room, connection->fcgi.in);
+    if (n > 0) {
+        connection->stdin_read += (uint64_t)n;
+        return n;
+    }
+    if (FCGX_GetError(connection->fcgi.in) != 0) {
+        connection->broken = true;
+        return -1;
+    }
+    connection->body_ended = true;
+    return 0;
+}
+
+static bool
+wait_writable(struct connection *connection)
+{
+    struct pollfd poll_fd = {connection->fd, POLLOUT, 0};
+    int64_t deadline = clock_now_ms() + connection->client_timeout_ms;
+    for (;;) {
+        int64_t left = deadline - clock_now_ms();
+        int n = poll(&poll_fd, 1, left > 0 ? (int)left : 0);
+        if (n > 0)
+            return true;
+        if (n == 0 || errno != EINTR)
+            return false;
+    }
+}
+
+enum connection_status
+connection_flush(struct connection *connection, bool may_block)
+{
+    while (connection->pending_count > 0 && !connection->broken) {
+        int batch = connection->pending_count < IOV_BATCH ? connection->pending_count : IOV_BATCH;
+        struct msghdr message = {.msg_iov = connection->pending, .msg_iovlen = (size_t)batch};
+        ssize_t n = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0) {
+            if (errno == EINTR)
+                continue;
+            if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                if (!may_block)
+                    return CONNECTION_AGAIN;
+                if (wait_writable(connection))
+                    continue;
+            }
+            connection->broken = true;
+            break;
+        }
+        size_t sent = (size_t)n;
+        while (connection->pending_count > 0 && sent >= connection->pending->iov_len) {
+            sent -= connection->pending->iov_len;
+            connection->pending++;
+            connection->pending_count--;
+        }
+        if (sent) {
+            connection->pending->iov_base = (char *)connection->pending->iov_base + sent;
+            connection->pending->iov_len -= sent;
+        }
+    }
+    return connection->broken ? CONNECTION_GONE : CONNECTION_DONE;
+}
+
+/*
+ * Cut the pieces into records. Each record is a header and as many (parts of)
+ * pieces as fit; since every record but the last is full, padding is needed
+ * only once.
+ */
+enum connection_status
+connection_send(struct connection *connection, struct arena *arena, const struct iovec *pieces,
+                int count, bool last, bool may_block)
+{
+    static const unsigned char zeros[8];
+    if (connection->broken)
+        return CONNECTION_GONE;
+    size_t total = 0;
+    for (int i = 0; i < count; i++)
+        total += pieces[i].iov_len;
+    size_t records = (total + RECORD_MAX - 1) / RECORD_MAX;
+    size_t room = 2 * records + (size_t)count + 3;
+    /* A piece of a stream is gone when this returns: nothing of it has to last, and a long stream
+     * must not eat up the arena. */
+    struct iovec local[16];
+    unsigned char local_headers[64];
+    bool is_local = may_block && room <= sizeof local / sizeof *local &&
+                    records * 8 + 24 <= sizeof local_headers;
+    struct iovec *out = is_local ? local : arena_calloc(arena, room, sizeof *out);
+    unsigned char *headers = is_local ? local_headers : arena_alloc(arena, records * 8 + 24);
+    if (!out || !headers) {
+        connection->broken = true;
+        return CONNECTION_GONE;
+    }
+    int id = connection->fcgi.requestId, n = 0, piece = 0;
+    size_t offset = 0;
+    for (size_t left = total; left > 0;) {
+        size_t content = left < RECORD_MAX ? left : RECORD_MAX;
+        size_t padding = (8 - content % 8) % 8;
+        put_header(headers, FCGI_STDOUT, id, content, padding);
+        out[n++] = (struct iovec){headers, 8};
+        headers += 8;
+        for (size_t rest = content; rest > 0;) {
+            size_t part = pieces[piece].iov_len - offset;
+            part = part < rest ? part : rest;
+            if (part)
+                out[n++] = (struct iovec){(char *)pieces[piece].iov_base + offset, part};
+            rest -= part;
+            offset += part;
+            if (offset == pieces[piece].iov_len) {
+                piece++;
+                offset = 0;
+            }
+        }
+        if (padding)
+            out[n++] = (struct iovec){(void *)zeros, padding};
+        left -= content;
+    }
+    if (last) {
+        put_header(headers, FCGI_STDOUT, id, 0, 0);
+        put_end(headers + 8, id, FCGI_REQUEST_COMPLETE);
+        out[n++] = (struct iovec){headers, 24};
+    }
+    connection->pending = out;
+    connection->pending_count = n;
+    return connection_flush(connection, may_block);
+}
+
+/* Read the rest of the request body. false: it did not end within the bounds. */
+static bool
+drain(struct connection *connection)
+{
+    char buf[16 * 1024];
+    size_t total = 0;
+    int64_t deadline = clock_now_ms() + DRAIN_MS;
+    while (!connection->body_ended) {
+        ssize_t n = connection_read(connection, buf, sizeof buf);
+        if (n < 0 || total > DRAIN_BYTES || (n > 0 && clock_now_ms() > deadline))
+            return false;
+        total += (size_t)n;
+    }
+    return true;
+}
+
+bool
+connection_finish(struct connection *connection, bool ended)
+{
+    if (connection->broken || !ended)
+        return false;
+    if (!drain(connection) || !connection->keep)
+        return false;
+    FCGX_Free(&connection->fcgi, 0);
+    return true;
+}

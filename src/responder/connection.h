@@ -1,0 +1,69 @@
+/*
+ * One FastCGI connection from the web server, and on it one request at a time.
+ *
+ * Reading (BEGIN_REQUEST, PARAMS, STDIN) is libfcgi's. Writing is ours: the
+ * answer goes out as records of up to 64 KiB by sendmsg, head, body and
+ * END_REQUEST together, where libfcgi would copy through an 8 KiB stream and
+ * wait up to 2 s at each close.
+ *
+ * A connection belongs to one thread at a time; it may be handed over.
+ */
+#ifndef RESPONDER_CONNECTION_H
+#define RESPONDER_CONNECTION_H
+
+#include <fcgiapp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base/arena.h"
+
+struct connection {
+    FCGX_Request fcgi;
+    int fd;
+    bool keep;       /* the web server wants the connection back (FCGI_KEEP_CONN) */
+    bool body_ended; /* STDIN is read to its end */
+    bool broken;     /* nothing can be written any more */
+    int64_t client_timeout_ms;
+    uint64_t stdin_read; /* bytes of the request body so far */
+
+    /* What connection_flush() still has to send; iovecs in the request's arena. */
+    struct iovec *pending;
+    int pending_count;
+};
+
+/* A connection on a descriptor that accept() gave; it owns the descriptor. NULL: no memory (the
+ * descriptor is closed). */
+struct connection *connection_new(int fd, int64_t client_timeout_ms);
+void connection_free(struct connection *connection);
+
+/* Read a request's parameters: connection->fcgi.envp. false: end, garbage, timeout, or a role that
+ * is not ours (then answered); the connection is to be freed. */
+bool connection_receive(struct connection *connection);
+
+/* Read of the request body. 0: its end. -1: the web server broke off or stalled. */
+ssize_t connection_read(struct connection *connection, char *buf, size_t room);
+
+/*
+ * Send bytes as STDOUT, and with `last` the end of the stream and END_REQUEST.
+ * The pieces must stay where they are until all is sent. may_block false: send
+ * what the socket takes; CONNECTION_AGAIN says that connection_flush() is to be
+ * called where blocking is allowed.
+ */
+enum connection_status { CONNECTION_DONE, CONNECTION_AGAIN, CONNECTION_GONE };
+enum connection_status connection_send(struct connection *connection, struct arena *arena,
+                                       const struct iovec *pieces, int count, bool last,
+                                       bool may_block);
+enum connection_status connection_flush(struct connection *connection, bool may_block);
+
+/*
+ * The request is over. drained: its end was sent. true: the connection is ready
+ * for another request (wait for input); false: it is to be freed, which closes
+ * it. Call before connection_free() in every case: it reads what is left of the
+ * request body, so that closing does not reset the answer away.
+ */
+bool connection_finish(struct connection *connection, bool ended);
+
+#endif

@@ -1,0 +1,131 @@
+/*
+ * Threads for whatever may wait. One queue, one lock, one condition: a job is
+ * handed to an idle thread, else to a new one, else it waits for the first that
+ * comes free. The lock is held for a few instructions only; no job runs under it.
+ */
+#include "responder/fetcher.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include "base/log.h"
+
+/* libcurl and OpenSSL are content with less; this leaves room for the TLS handshake. */
+#define STACK_SIZE ((size_t)512 * 1024)
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
+static pthread_cond_t work;
+static pthread_cond_t gone = PTHREAD_COND_INITIALIZER;
+static struct fetcher_job *first, **last = &first;
+static int queued, threads, idle, max_threads;
+static int64_t idle_ms;
+static bool stopping;
+
+static bool
+wait_for_work(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += idle_ms / 1000;
+    until.tv_nsec += idle_ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    idle++;
+    int timed_out = 0;
+    while (!first && !stopping && !timed_out)
+        timed_out = pthread_cond_timedwait(&work, &lock, &until);
+    idle--;
+    return first != NULL;
+}
+
+static void *
+fetcher(void *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&lock);
+    while (first || wait_for_work()) {
+        struct fetcher_job *job = first;
+        first = job->next;
+        if (!first)
+            last = &first;
+        queued--;
+        pthread_mutex_unlock(&lock);
+        job->run(job);
+        pthread_mutex_lock(&lock);
+    }
+    threads--;
+    pthread_cond_signal(&gone);
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+/* Called with the lock held. */
+static bool
+start_thread(void)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    bool started = pthread_create(&thread, &attributes, fetcher, NULL) == 0;
+    pthread_attr_destroy(&attributes);
+    threads += started;
+    return started;
+}
+
+void
+fetchers_start(int max, int64_t idle_time_ms)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&work, &attributes);
+    pthread_condattr_destroy(&attributes);
+    max_threads = max;
+    idle_ms = idle_time_ms;
+}
+
+bool
+fetchers_submit(struct fetcher_job *job)
+{
+    pthread_mutex_lock(&lock);
+    bool taken = queued < FETCHER_QUEUE_MAX;
+    /* Idle threads that have been signalled but not yet run are still counted as idle: compare with
+     * what is queued, not with zero. */
+    if (taken && idle <= queued && threads < max_threads && !start_thread() && threads == 0)
+        taken = false;
+    if (taken) {
+        job->next = NULL;
+        *last = job;
+        last = &job->next;
+        queued++;
+        pthread_cond_signal(&work);
+    }
+    pthread_mutex_unlock(&lock);
+    if (!taken)
+        log_write(LARDER_LOG_ERROR, "cannot queue a request: %d threads, %d waiting", threads,
+                  queued);
+    return taken;
+}
+
+void
+fetchers_stop(void)
+{
+    pthread_mutex_lock(&lock);
+    stopping = true;
+    pthread_cond_broadcast(&work);
+    while (threads > 0)
+        pthread_cond_wait(&gone, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+void
+fetchers_numbers(struct fetcher_numbers *out)
+{
+    pthread_mutex_lock(&lock);
+    *out = (struct fetcher_numbers){threads, idle, queued};
+    pthread_mutex_unlock(&lock);
+}

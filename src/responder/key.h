@@ -1,0 +1,40 @@
+/*
+ * The key of a stored response, and what has to be said about it to compare:
+ *
+ *   [<resource>:][user:<id>:]response:<sha256 hex>
+ *
+ * The hash covers the key's material: length-prefixed, so that no two lists of
+ * parts have the same bytes. The material is stored in the entry and compared
+ * on lookup, so that a collision is a miss.
+ */
+#ifndef RESPONDER_KEY_H
+#define RESPONDER_KEY_H
+
+#include "client/store.h"
+#include "config/route.h"
+#include "http/decide.h"
+#include "responder/request.h"
+
+struct cache_key {
+    const char *name; /* NUL-terminated, without the namespace */
+    struct slice material;
+    struct slice user; /* as the request names it; .n 0: none */
+    struct store_tags tags;
+    struct slice cookies; /* what of Cookie goes to the backend on a cacheable miss; .p NULL: the
+                                whole field */
+    bool cookies_dropped; /* some cookie is ignored: `cookies` replaces the field */
+};
+
+/*
+ * What the cookies and the user of a request mean on its route: fills
+ * facts->cookie_bypass and facts->user_missing, key->user, key->cookies.
+ */
+bool key_examine(struct cache_key *key, struct request_facts *facts, const struct request *request,
+                 const struct route_match *match, struct arena *arena);
+
+/* Make the key. REASON_KEY_TOO_LONG, REASON_NO_MEMORY, or REASON_NONE. */
+enum reason key_make(struct cache_key *key, const struct request *request,
+                     const struct route_match *match, const struct config *config,
+                     struct arena *arena);
+
+#endif

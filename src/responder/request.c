@@ -1,0 +1,428 @@
+/*
+ * From FastCGI parameters to a request.
+ *
+ * What each mount does on the way, and what is done about it here:
+ *
+ *   all       fields arrive as HTTP_FOO_BAR: turned back to Foo-Bar. HTTP_PROXY
+ *             (httpoxy), HTTP_CONTENT_LENGTH and HTTP_CONTENT_TYPE are dropped;
+ *             CONTENT_LENGTH and CONTENT_TYPE count
+ *   lighttpd  REQUEST_URI is raw, SCRIPT_NAME and PATH_INFO are normalised:
+ *             REQUEST_URI counts
+ *   Apache    REQUEST_URI can be absolute-form: cut to origin-form, its host
+ *             counts (RFC 9112 §3.2.2). Authorization comes under three names
+ *   mod_fcgid a chunked body comes without CONTENT_LENGTH: length unknown
+ *
+ * Of parameters that come twice the first counts, as everywhere in FastCGI.
+ */
+#include "responder/request.h"
+
+#include <string.h>
+
+#include "http/cache_control.h"
+
+static const struct slice absent = {NULL, 0};
+
+/* Parameters that are not fields, found in one walk. */
+struct parameters {
+    struct slice request_method, request_uri, script_name, path_info, query_string;
+    struct slice https, request_scheme, server_name, server_port, server_software;
+    struct slice remote_addr, remote_user, auth_type, content_length, content_type;
+    struct slice script_filename, ssl_client_verify, authorization, redirect_authorization;
+};
+
+static bool
+take(struct slice *slot, const char *wanted, struct slice name, const char *value)
+{
+    if (name.n != strlen(wanted) || memcmp(name.p, wanted, name.n) != 0)
+        return false;
+    if (!slot->p)
+        *slot = slice_of(value);
+    return true;
+}
+
+static void
+parameter(struct parameters *p, struct slice name, const char *value)
+{
+    (void)(take(&p->request_method, "REQUEST_METHOD", name, value) ||
+           take(&p->request_uri, "REQUEST_URI", name, value) ||
+           take(&p->script_name, "SCRIPT_NAME", name, value) ||
+           take(&p->path_info, "PATH_INFO", name, value) ||
+           take(&p->query_string, "QUERY_STRING", name, value) ||
+           take(&p->https, "HTTPS", name, value) ||
+           take(&p->request_scheme, "REQUEST_SCHEME", name, value) ||
+           take(&p->server_name, "SERVER_NAME", name, value) ||
+           take(&p->server_port, "SERVER_PORT", name, value) ||
+           take(&p->server_software, "SERVER_SOFTWARE", name, value) ||
+           take(&p->remote_addr, "REMOTE_ADDR", name, value) ||
+           take(&p->remote_user, "REMOTE_USER", name, value) ||
+           take(&p->auth_type, "AUTH_TYPE", name, value) ||
+           take(&p->content_length, "CONTENT_LENGTH", name, value) ||
+           take(&p->content_type, "CONTENT_TYPE", name, value) ||
+           take(&p->script_filename, "SCRIPT_FILENAME", name, value) ||
+           take(&p->ssl_client_verify, "SSL_CLIENT_VERIFY", name, value) ||
+           take(&p->redirect_authorization, "REDIRECT_HTTP_AUTHORIZATION", name, value) ||
+           take(&p->authorization, "Authorization", name, value));
+}
+
+/* FOO_BAR to Foo-Bar, in the arena. */
+static struct slice
+field_name(struct arena *arena, struct slice cgi)
+{
+    char *name = arena_strndup(arena, cgi.p, cgi.n);
+    if (!name)
+        return absent;
+    bool start = true;
+    for (size_t i = 0; i < cgi.n; i++) {
+        char c = name[i];
+        if (c == '_')
+            c = '-';
+        else if (!start && c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        start = c == '-';
+        name[i] = c;
+    }
+    return (struct slice){name, cgi.n};
+}
+
+static bool
+is_set(struct slice s)
+{
+    return s.p && s.n > 0;
+}
+
+static enum mount
+which_mount(const struct parameters *p)
+{
+    static const struct slice lighttpd = {"lighttpd", 8}, nginx = {"nginx", 5},
+                              apache = {"Apache", 6}, proxy = {"proxy:", 6};
+    struct slice s = p->server_software;
+#define STARTS(text, with) ((text).n >= (with).n && memcmp((text).p, (with).p, (with).n) == 0)
+    if (!s.p)
+        return MOUNT_OTHER;
+    if (STARTS(s, lighttpd))
+        return MOUNT_LIGHTTPD;
+    if (STARTS(s, nginx))
+        return MOUNT_NGINX;
+    if (!STARTS(s, apache))
+        return MOUNT_OTHER;
+    return p->script_filename.p && STARTS(p->script_filename, proxy) ? MOUNT_APACHE_PROXY_FCGI
+                                                                     : MOUNT_APACHE_FCGID;
+#undef STARTS
+}
+
+static bool
+is_unreserved(unsigned char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+/* Without REQUEST_URI: what is left of the target, encoded again. */
+static struct slice
+rebuild_target(const struct parameters *p, struct arena *arena)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    struct slice parts[2] = {p->script_name, p->path_info};
+    char *text = arena_alloc(arena, 3 * (parts[0].n + parts[1].n) + p->query_string.n + 2);
+    if (!text)
+        return absent;
+    size_t n = 0;
+    for (int part = 0; part < 2; part++)
+        for (size_t i = 0; i < parts[part].n; i++) {
+            unsigned char c = (unsigned char)parts[part].p[i];
+            if (is_unreserved(c) || (c && strchr("/!$&'()*+,;=:@", c))) {
+                text[n++] = (char)c;
+            } else {
+                text[n++] = '%';
+                text[n++] = hex[c >> 4];
+                text[n++] = hex[c & 15];
+            }
+        }
+    if (is_set(p->query_string)) {
+        text[n++] = '?';
+        memcpy(text + n, p->query_string.p, p->query_string.n);
+        n += p->query_string.n;
+    }
+    return (struct slice){text, n};
+}
+
+/* "http://host:port/path?q" to "/path?q"; *authority gets the host if there was one. */
+static struct slice
+origin_form(struct slice target, struct slice *authority)
+{
+    size_t scheme = 0;
+    if (target.n > 7 && strncasecmp(target.p, "http://", 7) == 0)
+        scheme = 7;
+    else if (target.n > 8 && strncasecmp(target.p, "https://", 8) == 0)
+        scheme = 8;
+    if (!scheme)
+        return target;
+    const char *start = target.p + scheme, *end = target.p + target.n, *p = start;
+    while (p < end && *p != '/' && *p != '?')
+        p++;
+    *authority = (struct slice){start, (size_t)(p - start)};
+    if (p == end)
+        return slice_of("/");
+    return (struct slice){p, (size_t)(end - p)};
+}
+
+static bool
+target_valid(struct slice method, struct slice target)
+{
+    if (target.n == 0)
+        return false;
+    if (target.p[0] != '/' &&
+        !(target.n == 1 && target.p[0] == '*' && slice_equal(method, slice_of("OPTIONS"))))
+        return false;
+    for (size_t i = 0; i < target.n; i++) {
+        unsigned char c = (unsigned char)target.p[i];
+        /* A fragment never travels; a raw blank or control character would split the line. */
+        if (c <= 0x20 || c == 0x7f || c == '#')
+            return false;
+    }
+    return true;
+}
+
+/* RFC 3986 §3.2.2, generously: no blanks, no separators of the target, no userinfo. */
+static bool
+host_valid(struct slice host)
+{
+    for (size_t i = 0; i < host.n; i++) {
+        unsigned char c = (unsigned char)host.p[i];
+        if (c <= 0x20 || c >= 0x7f || strchr("/?#@\\\"<>^`{|}", c))
+            return false;
+    }
+    return host.n > 0 && host.n <= 255 + 6;
+}
+
+static int
+read_fields(struct request *request, struct parameters *p, char **envp, struct arena *arena,
+            const char **why)
+{
+    for (char **e = envp; *e; e++) {
+        const char *equals = strchr(*e, '=');
+        if (!equals)
+            continue;
+        struct slice name = {*e, (size_t)(equals - *e)};
+        if (name.n <= 5 || memcmp(name.p, "HTTP_", 5) != 0) {
+            parameter(p, name, equals + 1);
+            continue;
+        }
+        name.p += 5;
+        name.n -= 5;
+        if (slice_equal(name, slice_of("PROXY")) || slice_equal(name, slice_of("CONTENT_LENGTH")) ||
+            slice_equal(name, slice_of("CONTENT_TYPE")))
+            continue;
+        name = field_name(arena, name);
+        if (!name.p || !fields_add(&request->fields, arena, name, slice_of(equals + 1))) {
+            *why = "a request field is malformed, or there are too many";
+            return request->fields.count >= FIELDS_MAX ||
+                           request->fields.bytes > FIELDS_BYTES_MAX / 2
+                       ? 431
+                       : 400;
+        }
+    }
+    return 0;
+}
+
+/* Authorization under whatever name it survived Apache. */
+static void
+restore_authorization(struct request *request, const struct parameters *p, struct arena *arena)
+{
+    if (fields_get(&request->fields, "Authorization").p)
+        return;
+    struct slice value = is_set(p->redirect_authorization) ? p->redirect_authorization
+                                                           : p->authorization;
+    if (is_set(value) && !fields_add(&request->fields, arena, slice_of("Authorization"), value))
+        request->authenticated = true; /* cannot be repeated, but it was there: pass */
+}
+
+static int
+read_body_length(struct request *request, const struct parameters *p, const char **why)
+{
+    struct slice coding = fields_get(&request->fields, "Transfer-Encoding");
+    if (is_set(p->content_length)) {
+        int64_t n = 0;
+        for (size_t i = 0; i < p->content_length.n; i++) {
+            char c = p->content_length.p[i];
+            if (c < '0' || c > '9' || n > (INT64_MAX - 9) / 10) {
+                *why = "CONTENT_LENGTH is not a number";
+                return 400;
+            }
+            n = n * 10 + (c - '0');
+        }
+        request->content_length = n;
+        request->has_body = n > 0;
+    } else if (coding.p) {
+        request->content_length = -1;
+        request->has_body = true;
+    }
+    return 0;
+}
+
+/* The first member of a comma-separated list. */
+static struct slice
+first_member(struct slice list)
+{
+    const char *comma = list.p ? memchr(list.p, ',', list.n) : NULL;
+    if (comma)
+        list.n = (size_t)(comma - list.p);
+    while (list.n && (list.p[list.n - 1] == ' ' || list.p[list.n - 1] == '\t'))
+        list.n--;
+    return list;
+}
+
+static void
+forwarded(struct request *request, const struct config *config, struct arena *arena)
+{
+    request->scheme = slice_of(request->https ? "https" : "http");
+    char *address = arena_strndup(arena, request->remote_addr.p, request->remote_addr.n);
+    request->trusted_peer = address && config_address_trusted(config, address);
+    if (!request->trusted_peer)
+        return;
+    struct slice proto = first_member(fields_get(&request->fields, "X-Forwarded-Proto"));
+    if (slice_equal_nocase(proto, "https"))
+        request->scheme = slice_of("https");
+    else if (slice_equal_nocase(proto, "http"))
+        request->scheme = slice_of("http");
+    struct slice host = first_member(fields_get(&request->fields, "X-Forwarded-Host"));
+    if (is_set(host) && host_valid(host))
+        request->forwarded_host = host;
+}
+
+int
+request_parse(struct request *request, char **envp, const struct config *config,
+              struct arena *arena, const char **why)
+{
+    struct parameters p = {0};
+    *request = (struct request){.remote_user = absent, .forwarded_host = absent};
+    int status = read_fields(request, &p, envp, arena, why);
+    if (status)
+        return status;
+
+    request->mount = which_mount(&p);
+    request->method = p.request_method;
+    if (!field_name_valid(p.request_method) || p.request_method.n > 64) {
+        *why = "REQUEST_METHOD is not a token";
+        return 400;
+    }
+    struct slice authority = absent;
+    request->target =
+        origin_form(is_set(p.request_uri) ? p.request_uri : rebuild_target(&p, arena), &authority);
+    if (request->target.n > REQUEST_TARGET_MAX) {
+        *why = "the request target is too long";
+        return 414;
+    }
+    if (!target_valid(request->method, request->target)) {
+        *why =
+            "the request target has a blank, a control character or a fragment, or is not a path";
+        return 400;
+    }
+    const char *query = memchr(request->target.p, '?', request->target.n);
+    request->path = request->target;
+    if (query)
+        request->path.n = (size_t)(query - request->target.p);
+
+    request->https = slice_equal_nocase(p.https, "on") || slice_equal(p.https, slice_of("1")) ||
+                     slice_equal_nocase(p.request_scheme, "https");
+    request->host = authority.p ? authority : fields_get(&request->fields, "Host");
+    if (!is_set(request->host) && is_set(p.server_name)) {
+        const char *name = is_set(p.server_port)
+                               ? arena_printf(arena, "%s:%s", p.server_name.p, p.server_port.p)
+                               : p.server_name.p;
+        request->host = slice_of(name);
+    }
+    if (!is_set(request->host) || !host_valid(request->host)) {
+        *why = "the host name is missing or malformed";
+        return 400;
+    }
+    fields_remove(&request->fields, "Host");
+
+    request->remote_addr = is_set(p.remote_addr) ? p.remote_addr : slice_of("");
+    if (is_set(p.remote_user))
+        request->remote_user = p.remote_user;
+    request->authenticated = is_set(p.remote_user) || is_set(p.auth_type);
+    request->client_certificate = is_set(p.ssl_client_verify) &&
+                                  !slice_equal(p.ssl_client_verify, slice_of("NONE"));
+    restore_authorization(request, &p, arena);
+    status = read_body_length(request, &p, why);
+    if (status)
+        return status;
+    fields_remove_hop_by_hop(&request->fields);
+    if (is_set(p.content_type) &&
+        !fields_add(&request->fields, arena, slice_of("Content-Type"), p.content_type)) {
+        *why = "CONTENT_TYPE is malformed";
+        return 400;
+    }
+    forwarded(request, config, arena);
+    return 0;
+}
+
+/*
+ * Where a pair ends. A semicolon ends it; so does a comma before something that
+ * looks like another pair, because web servers join repeated Cookie lines by
+ * commas, and a session cookie must not hide in the value of a harmless one.
+ */
+static size_t
+pair_length(struct slice rest)
+{
+    for (size_t i = 0; i < rest.n; i++) {
+        if (rest.p[i] == ';')
+            return i;
+        if (rest.p[i] != ',')
+            continue;
+        size_t start = i + 1;
+        while (start < rest.n && (rest.p[start] == ' ' || rest.p[start] == '\t'))
+            start++;
+        size_t end = start;
+        while (end < rest.n && rest.p[end] != '=' && rest.p[end] != ';' && rest.p[end] != ',')
+            end++;
+        if (end < rest.n && rest.p[end] == '=' &&
+            field_name_valid((struct slice){rest.p + start, end - start}))
+            return i;
+    }
+    return rest.n;
+}
+
+bool
+request_next_cookie(const struct request *request, struct cookie_walk *walk, struct slice *name,
+                    struct slice *value)
+{
+    for (;;) {
+        while (walk->rest.n && strchr("; \t,", walk->rest.p[0]) && walk->rest.p[0]) {
+            walk->rest.p++;
+            walk->rest.n--;
+        }
+        if (walk->rest.n)
+            break;
+        const struct field *f = fields_next(&request->fields, "Cookie", &walk->cursor);
+        if (!f)
+            return false;
+        walk->rest = f->value;
+    }
+    struct slice pair = {walk->rest.p, pair_length(walk->rest)};
+    walk->rest.p += pair.n;
+    walk->rest.n -= pair.n;
+    while (pair.n && (pair.p[pair.n - 1] == ' ' || pair.p[pair.n - 1] == '\t'))
+        pair.n--;
+    const char *equals = memchr(pair.p, '=', pair.n);
+    if (equals) {
+        *name = (struct slice){pair.p, (size_t)(equals - pair.p)};
+        *value = (struct slice){equals + 1, pair.n - name->n - 1};
+    } else {
+        *name = slice_of("");
+        *value = pair;
+    }
+    return true;
+}
+
+struct slice
+request_cookie(const struct request *request, const char *wanted)
+{
+    struct cookie_walk walk = {0};
+    struct slice name, value;
+    while (request_next_cookie(request, &walk, &name, &value))
+        if (slice_equal(name, slice_of(wanted)))
+            return value;
+    return absent;
+}

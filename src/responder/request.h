@@ -1,0 +1,70 @@
+/*
+ * One request, whatever web server and module it came through. Made once from
+ * the FastCGI parameters; nothing after it reads a parameter. What the mounts
+ * do to a request on the way is undone here (see request.c).
+ */
+#ifndef RESPONDER_REQUEST_H
+#define RESPONDER_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/fields.h"
+#include "config/config.h"
+
+enum mount {
+    MOUNT_OTHER,
+    MOUNT_LIGHTTPD,
+    MOUNT_APACHE_PROXY_FCGI,
+    MOUNT_APACHE_FCGID,
+    MOUNT_NGINX
+};
+
+/* Longest request target that is taken; 414 beyond. */
+#define REQUEST_TARGET_MAX ((size_t)16 * 1024)
+
+struct request {
+    enum mount mount;
+    struct slice method;
+    struct slice target; /* raw, origin-form: path and query as the client sent them */
+    struct slice path;   /* the target up to '?' */
+    bool https;          /* of this hop */
+    struct slice host;   /* as asked for: Host, or the server's name and port */
+    struct slice remote_addr;
+    struct slice remote_user; /* .p NULL: none */
+    bool authenticated;       /* REMOTE_USER or AUTH_TYPE is set */
+    bool client_certificate;
+    struct fields fields; /* hop-by-hop fields gone, Host not among them */
+    bool has_body;
+    int64_t content_length; /* -1: unknown (mod_fcgid with a chunked body) */
+
+    /* What a trusted proxy in front says, else of this hop (see config trusted_proxies). */
+    bool trusted_peer;
+    struct slice scheme;         /* "http" or "https", as the visitor sees it */
+    struct slice forwarded_host; /* .p NULL: nobody rewrote the host */
+};
+
+/*
+ * Parse. 0: fine. Otherwise the status to answer with (400, 414, 431, 500) and
+ * *why. The result points into envp, which lasts as long as the request, and
+ * into the arena.
+ */
+int request_parse(struct request *request, char **envp, const struct config *config,
+                  struct arena *arena, const char **why);
+
+/* The value of a cookie by name; .p NULL: there is none. The first wins. */
+struct slice request_cookie(const struct request *request, const char *name);
+
+/*
+ * Walk over all cookies of all Cookie fields. *state starts zeroed. false: no
+ * more. A pair without '=' has an empty name and the whole as its value.
+ */
+struct cookie_walk {
+    size_t cursor;
+    struct slice rest;
+};
+bool request_next_cookie(const struct request *request, struct cookie_walk *walk,
+                         struct slice *name, struct slice *value);
+
+#endif

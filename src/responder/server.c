@@ -1,0 +1,94 @@
+/*
+ * The site: configuration, client and upstream as one counted object.
+ *
+ * A request takes the current site at its start and works with that one to its
+ * end, so a reload never pulls anything away from under it, and never waits.
+ */
+#include "responder/server.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+
+atomic_bool server_stopping;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards current */
+static struct site *current;
+
+static int
+at_most(int value, int most)
+{
+    return value < most ? value : most;
+}
+
+enum larder_status
+site_new(struct config *config, struct site **out, struct larder_error *err)
+{
+    *out = NULL;
+    struct site *site = calloc(1, sizeof *site);
+    if (!site)
+        return error_set(err, LARDER_NOMEM, "out of memory");
+    atomic_init(&site->users, 1);
+    enum larder_status status = upstream_new(&config->upstream, &site->upstream, err);
+    if (status != LARDER_OK)
+        goto fail;
+    if (config->cache_enabled) {
+        struct larder_options redis = config->redis;
+        /* A pool of processes shares one server: keep no more connections than threads can use. */
+        int threads = 2 * config->workers + 2;
+        redis.pool_min_idle = at_most(redis.pool_min_idle, config->workers);
+        redis.pool_max_idle = at_most(redis.pool_max_idle, threads);
+        /* Requests are answered without Redis too: nobody waits for it at the start. */
+        redis.lazy = true;
+        redis.log = log_from_client;
+        status = larder_open(&redis, &site->cache, err);
+        if (status != LARDER_OK)
+            goto fail;
+    }
+    site->config = config;
+    *out = site;
+    return LARDER_OK;
+fail:
+    upstream_free(site->upstream);
+    free(site);
+    return status;
+}
+
+struct site *
+site_again(struct site *site)
+{
+    atomic_fetch_add_explicit(&site->users, 1, memory_order_relaxed);
+    return site;
+}
+
+struct site *
+site_take(void)
+{
+    pthread_mutex_lock(&lock);
+    struct site *site = site_again(current);
+    pthread_mutex_unlock(&lock);
+    return site;
+}
+
+void
+site_give(struct site *site)
+{
+    if (!site || atomic_fetch_sub_explicit(&site->users, 1, memory_order_acq_rel) != 1)
+        return;
+    larder_close(site->cache);
+    upstream_free(site->upstream);
+    config_free(site->config);
+    free(site);
+}
+
+void
+site_install(struct site *site)
+{
+    pthread_mutex_lock(&lock);
+    struct site *old = current;
+    current = site;
+    pthread_mutex_unlock(&lock);
+    site_give(old);
+}

@@ -1,0 +1,34 @@
+/*
+ * What all threads of one process share: the site (configuration, client,
+ * upstream), which a reload replaces while requests go on with the old one, and
+ * the order to stop.
+ */
+#ifndef RESPONDER_SERVER_H
+#define RESPONDER_SERVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "config/config.h"
+#include "upstream/upstream.h"
+
+/* Immutable but for its count. Lives until the last request that took it gives it back. */
+struct site {
+    atomic_int users;
+    struct config *config;
+    struct larder *cache; /* NULL: switched off */
+    struct upstream *upstream;
+};
+
+/* Make a site of a configuration, which it then owns. Touches no network. */
+enum larder_status site_new(struct config *config, struct site **out, struct larder_error *err);
+struct site *site_take(void);               /* the current one, counted */
+struct site *site_again(struct site *site); /* count once more */
+void site_give(struct site *site);
+/* Make it the current one; the old one goes when its last user is done. NULL: at the end. */
+void site_install(struct site *site);
+
+/* Set once, by the main thread: accept no more. */
+extern atomic_bool server_stopping;
+
+#endif
