@@ -4,8 +4,8 @@
  * A `struct upstream` is made once from the configuration and shared by all
  * threads. upstream_fetch() does one exchange in the calling thread and streams
  * both ways through callbacks: nothing is buffered here beyond one block.
- * Connections are kept in a LIFO of handles, so that a fetcher that comes and
- * goes leaves its connections to the next.
+ * Connections are kept in a LIFO, so that a fetcher that comes and goes leaves
+ * its connections to the next.
  *
  * It never decides anything about caching and knows nothing of the store.
  */
@@ -26,13 +26,18 @@ struct upstream;
 struct upstream_options {
     const char *url;            /* http://host:port, https://host[:port], http+unix:/path.sock */
     int64_t connect_timeout_ms; /* 5000 */
-    int64_t timeout_ms;         /* whole exchange, 60000; 0: none */
-    int64_t idle_timeout_ms;    /* longest silence while a response is under way; 30000 */
-    int max_idle;               /* kept handles; 32 */
+    int64_t timeout_ms;         /* from the request, or the last of its body that the backend took,
+                                   to the whole head of the response; 60000; 0: none */
+    int64_t idle_timeout_ms;    /* longest silence after that; 30000; 0: none */
+    int max_idle;               /* kept connections; 32, at most UPSTREAM_IDLE_MAX */
     int64_t keepalive_ms;       /* do not reuse a connection idle for longer; 4000 */
     bool tls_verify;            /* true */
     const char *tls_ca_file;    /* NULL: the system's */
 };
+
+/* Neither clock counts while a callback runs: a slow client is not a slow backend. */
+
+#define UPSTREAM_IDLE_MAX 1024
 
 void upstream_options_init(struct upstream_options *options);
 
@@ -50,7 +55,7 @@ typedef ssize_t (*upstream_body_fn)(void *arg, char *buf, size_t room);
 
 struct upstream_request {
     struct slice method;         /* any token */
-    struct slice target;         /* origin-form, raw, as the client sent it */
+    struct slice target;         /* raw, as the client sent it; no blanks, no controls */
     const struct fields *fields; /* as they shall arrive, Host included; no hop-by-hop fields, no
                                     Content-Length, no Transfer-Encoding: framing is ours */
     bool has_body;
@@ -75,7 +80,8 @@ enum upstream_outcome {
     UPSTREAM_OK,          /* whole answer, framing intact */
     UPSTREAM_UNREACHABLE, /* nothing was delivered: refused, unresolved, connect timeout -> 502 */
     UPSTREAM_TIMEOUT,     /* connected, too slow; see head_seen -> 504, or a broken body */
-    UPSTREAM_BROKEN,      /* closed early or not HTTP; see head_seen -> 502, or a broken body */
+    UPSTREAM_BROKEN,      /* closed early or not HTTP; see head_seen -> 502, or a broken body; a
+                             request that must not be sent (error.status LARDER_INVALID) */
     UPSTREAM_CLIENT_GONE, /* the request body or the sink said stop */
     UPSTREAM_NOMEM
 };

@@ -1,0 +1,281 @@
+/*
+ * One connection to the backend.
+ *
+ * libcurl does what has nothing to do with HTTP: names, addresses tried side by
+ * side, TLS with its verification (CURLOPT_CONNECT_ONLY). The HTTP on top is
+ * http.c's, for libcurl's own is made for clients and not for a gateway that
+ * keeps connections for many users. Seen with 7.88: bytes after a HEAD, 204, 304
+ * or chunked answer are thrown away and the connection is used again; any
+ * request without a body is repeated when a kept connection dies; an answer that
+ * arrives while a body is being sent is lost when the sending fails.
+ *
+ * One easy handle is one connection: performing a second time on a CONNECT_ONLY
+ * handle leaks the first one's socket. The certificates that we trust are read
+ * once and shared, or every dial over TLS would parse the system's bundle again.
+ *
+ * Called by upstream.c (dialling, keeping) and by the transports. It never
+ * repeats, follows, or interprets anything.
+ */
+#include "upstream/link.h"
+
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+struct link_peer {
+    char *url;
+    char *unix_path; /* NULL: by the URL */
+    bool tls_verify;
+    X509_STORE *trust; /* NULL: no TLS, or not verified; counted and locked by OpenSSL */
+    CURLSH *share;     /* resolved names and TLS sessions; locked by share_mutex */
+    pthread_mutex_t share_mutex;
+};
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+static CURLcode curl_ready;
+
+static void
+init_curl(void)
+{
+    curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* ------------------------------------------------------------------- peer */
+
+/* One mutex for all that is shared: it is held for a lookup, never for a network wait. */
+static void
+lock_share(CURL *easy, curl_lock_data data, curl_lock_access access, void *arg)
+{
+    (void)easy;
+    (void)data;
+    (void)access;
+    struct link_peer *peer = arg;
+    pthread_mutex_lock(&peer->share_mutex);
+}
+
+static void
+unlock_share(CURL *easy, curl_lock_data data, void *arg)
+{
+    (void)easy;
+    (void)data;
+    struct link_peer *peer = arg;
+    pthread_mutex_unlock(&peer->share_mutex);
+}
+
+static enum larder_status
+load_trust(struct link_peer *peer, const char *ca_file, struct larder_error *err)
+{
+    peer->trust = X509_STORE_new();
+    if (!peer->trust)
+        return error_set(err, LARDER_NOMEM, "no memory for certificates");
+    int ok = ca_file ? X509_STORE_load_file(peer->trust, ca_file)
+                     : X509_STORE_set_default_paths(peer->trust);
+    if (ok != 1) {
+        unsigned long code = ERR_get_error();
+        const char *why = ERR_reason_error_string(code);
+        ERR_clear_error();
+        return error_set(err, LARDER_INVALID, "certificates %s: %s",
+                         ca_file ? ca_file : "of the system", why ? why : "cannot be read");
+    }
+    return LARDER_OK;
+}
+
+struct link_peer *
+link_peer_new(const char *url, const char *unix_path, bool tls_verify, const char *tls_ca_file,
+              struct larder_error *err)
+{
+    pthread_once(&curl_once, init_curl);
+    if (curl_ready != CURLE_OK) {
+        error_set(err, LARDER_NOMEM, "libcurl: %s", curl_easy_strerror(curl_ready));
+        return NULL;
+    }
+    struct link_peer *peer = calloc(1, sizeof *peer);
+    if (!peer) {
+        error_set(err, LARDER_NOMEM, "no memory for the upstream");
+        return NULL;
+    }
+    pthread_mutex_init(&peer->share_mutex, NULL);
+    peer->tls_verify = tls_verify;
+    peer->url = strdup(url);
+    peer->unix_path = unix_path ? strdup(unix_path) : NULL;
+    peer->share = curl_share_init();
+    if (!peer->url || (unix_path && !peer->unix_path) || !peer->share) {
+        error_set(err, LARDER_NOMEM, "no memory for the upstream");
+        goto fail;
+    }
+    if (curl_share_setopt(peer->share, CURLSHOPT_USERDATA, peer) != CURLSHE_OK ||
+        curl_share_setopt(peer->share, CURLSHOPT_LOCKFUNC, lock_share) != CURLSHE_OK ||
+        curl_share_setopt(peer->share, CURLSHOPT_UNLOCKFUNC, unlock_share) != CURLSHE_OK ||
+        curl_share_setopt(peer->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) != CURLSHE_OK ||
+        curl_share_setopt(peer->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK) {
+        error_set(err, LARDER_NOMEM, "libcurl cannot share names and TLS sessions");
+        goto fail;
+    }
+    bool tls = strncmp(url, "https:", 6) == 0;
+    if (tls && tls_verify && load_trust(peer, tls_ca_file, err) != LARDER_OK)
+        goto fail;
+    return peer;
+fail:
+    link_peer_free(peer);
+    return NULL;
+}
+
+void
+link_peer_free(struct link_peer *peer)
+{
+    if (!peer)
+        return;
+    if (peer->share)
+        curl_share_cleanup(peer->share);
+    X509_STORE_free(peer->trust);
+    pthread_mutex_destroy(&peer->share_mutex);
+    free(peer->unix_path);
+    free(peer->url);
+    free(peer);
+}
+
+/* ------------------------------------------------------------------- dial */
+
+static CURLcode
+give_trust(CURL *easy, void *ssl_ctx, void *arg)
+{
+    (void)easy;
+    const struct link_peer *peer = arg;
+    SSL_CTX_set1_cert_store(ssl_ctx, peer->trust);
+    return CURLE_OK;
+}
+
+/* The first option that libcurl refuses decides: a build that lacks one must not run without it. */
+#define SET(option, value)                                     \
+    do {                                                       \
+        CURLcode set_ = curl_easy_setopt(easy, option, value); \
+        if (set_ != CURLE_OK)                                  \
+            return set_;                                       \
+    } while (0)
+
+static CURLcode
+set_options(CURL *easy, struct link_peer *peer, int64_t timeout_ms, char *words)
+{
+    SET(CURLOPT_ERRORBUFFER, words);
+    SET(CURLOPT_URL, peer->url);
+    SET(CURLOPT_CONNECT_ONLY, 1L);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_SHARE, peer->share);
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* what TLS offers in ALPN */
+    SET(CURLOPT_CONNECTTIMEOUT_MS, timeout_ms > LONG_MAX ? LONG_MAX : (long)timeout_ms);
+    /* Neither http_proxy nor HTTP_PROXY (httpoxy) decides where requests go. */
+    SET(CURLOPT_PROXY, "");
+    SET(CURLOPT_NOPROXY, "*");
+    if (peer->unix_path)
+        SET(CURLOPT_UNIX_SOCKET_PATH, peer->unix_path);
+    SET(CURLOPT_SSL_VERIFYPEER, peer->tls_verify ? 1L : 0L);
+    SET(CURLOPT_SSL_VERIFYHOST, peer->tls_verify ? 2L : 0L);
+    if (peer->trust) {
+        SET(CURLOPT_CAINFO, NULL);
+        SET(CURLOPT_CAPATH, NULL);
+        SET(CURLOPT_SSL_CTX_FUNCTION, give_trust);
+        SET(CURLOPT_SSL_CTX_DATA, peer);
+    }
+    return CURLE_OK;
+}
+
+struct link *
+link_dial(struct link_peer *peer, int64_t timeout_ms, struct larder_error *err)
+{
+    char words[CURL_ERROR_SIZE] = "";
+    struct link *link = malloc(sizeof *link);
+    CURL *easy = link ? curl_easy_init() : NULL;
+    if (!easy) {
+        free(link);
+        error_set(err, LARDER_NOMEM, "no memory for a connection");
+        return NULL;
+    }
+    link->easy = easy;
+    link->idle_since_ms = 0;
+    CURLcode code = set_options(easy, peer, timeout_ms < 1 ? 1 : timeout_ms, words);
+    if (code == CURLE_OK)
+        code = curl_easy_perform(easy);
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    if (code == CURLE_OK)
+        code = curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
+    if (code != CURLE_OK || fd == CURL_SOCKET_BAD) {
+        error_set(err, code == CURLE_OUT_OF_MEMORY ? LARDER_NOMEM : LARDER_UNAVAILABLE, "%s",
+                  words[0] ? words : curl_easy_strerror(code));
+        link_free(link);
+        return NULL;
+    }
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL); /* it was on this stack */
+    link->fd = fd;
+    return link;
+}
+
+void
+link_free(struct link *link)
+{
+    if (!link)
+        return;
+    curl_easy_cleanup(link->easy);
+    free(link);
+}
+
+/* ------------------------------------------------------------------ bytes */
+
+ssize_t
+link_send(struct link *link, const char *data, size_t n)
+{
+    size_t sent = 0;
+    CURLcode code = curl_easy_send(link->easy, data, n, &sent);
+    if (code == CURLE_OK)
+        return sent ? (ssize_t)sent : LINK_AGAIN;
+    return code == CURLE_AGAIN ? LINK_AGAIN : LINK_FAILED;
+}
+
+ssize_t
+link_recv(struct link *link, char *buf, size_t room)
+{
+    size_t got = 0;
+    CURLcode code = curl_easy_recv(link->easy, buf, room, &got);
+    if (code == CURLE_OK)
+        return (ssize_t)got;
+    return code == CURLE_AGAIN ? LINK_AGAIN : LINK_FAILED;
+}
+
+bool
+link_wait(struct link *link, bool writable, int64_t deadline_ms, bool *readable)
+{
+    struct pollfd p = {.fd = link->fd, .events = (short)(POLLIN | (writable ? POLLOUT : 0))};
+    for (;;) {
+        int wait_ms = -1;
+        if (deadline_ms >= 0) {
+            int64_t left = deadline_ms - clock_now_ms();
+            wait_ms = left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+        }
+        int n = poll(&p, 1, wait_ms);
+        if (n > 0) {
+            /* An error or hang-up shows its cause to the next read. */
+            *readable = (p.revents & ~POLLOUT) != 0;
+            return true;
+        }
+        if (n == 0 && clock_now_ms() >= deadline_ms)
+            return false;
+        /* n < 0 is EINTR: the arguments cannot be wrong. */
+    }
+}
+
+bool
+link_quiet(struct link *link)
+{
+    /* Through libcurl and not by recv(2): bytes may already wait inside the TLS layer, and a TLS
+     * session ticket is no answer. */
+    char byte;
+    return link_recv(link, &byte, 1) == LINK_AGAIN;
+}

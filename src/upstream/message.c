@@ -1,0 +1,364 @@
+/*
+ * HTTP/1.1 messages as bytes.
+ *
+ * Two rules make this file. What goes out is built from checked parts only, so
+ * that no field value or target can become a second request. What comes in is
+ * refused as soon as its length could be read in two ways (RFC 9112 §6.3, §11.2):
+ * a cache that guesses stores one user's answer under another's key.
+ *
+ * Called by http.c; never reads or writes a socket.
+ */
+#include "upstream/message.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+
+/* ---------------------------------------------------------------- request */
+
+/* Fields that we set ourselves, or that speak about a connection that is not this one. The caller
+ * has removed them; a second look is cheaper than a smuggled request. Expect: the web server has
+ * answered it, and we do not wait before we send. */
+static bool
+is_ours(struct slice name)
+{
+    static const char *const names[] = {
+        "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "TE",
+        "Trailer",        "Upgrade",           "Expect",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (slice_equal_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
+static bool
+target_valid(struct slice target)
+{
+    if (target.n == 0)
+        return false;
+    for (size_t i = 0; i < target.n; i++) {
+        unsigned char c = (unsigned char)target.p[i];
+        if (c <= 0x20 || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* RFC 9110 §8.6: a method that anticipates content says that there is none. */
+static bool
+wants_length(struct slice method)
+{
+    return slice_equal(method, slice_of("POST")) || slice_equal(method, slice_of("PUT")) ||
+           slice_equal(method, slice_of("PATCH"));
+}
+
+static enum larder_status
+check_request(const struct upstream_request *r, struct larder_error *err)
+{
+    if (!field_name_valid(r->method))
+        return error_set(err, LARDER_INVALID, "the method is no token");
+    /* Its 2xx would turn the connection into a tunnel. */
+    if (slice_equal(r->method, slice_of("CONNECT")))
+        return error_set(err, LARDER_INVALID, "CONNECT is not forwarded");
+    if (!target_valid(r->target))
+        return error_set(err, LARDER_INVALID, "blank or control character in the target");
+    size_t hosts = 0;
+    for (size_t i = 0; i < r->fields->count; i++) {
+        const struct field *f = &r->fields->list[i];
+        if (!field_name_valid(f->name) || !field_value_valid(f->value))
+            return error_set(err, LARDER_INVALID, "invalid character in field %zu", i + 1);
+        hosts += slice_equal_nocase(f->name, "Host");
+    }
+    if (hosts > 1)
+        return error_set(err, LARDER_INVALID, "more than one Host field");
+    return LARDER_OK;
+}
+
+static char *
+put(char *p, const char *text, size_t n)
+{
+    if (n)
+        memcpy(p, text, n);
+    return p + n;
+}
+
+static char *
+put_field(char *p, struct slice name, struct slice value)
+{
+    p = put(p, name.p, name.n);
+    p = put(p, ": ", 2);
+    p = put(p, value.p, value.n);
+    return put(p, "\r\n", 2);
+}
+
+enum larder_status
+message_request(const struct upstream_request *r, const char *host, struct arena *arena,
+                struct slice *out, struct larder_error *err)
+{
+    enum larder_status status = check_request(r, err);
+    if (status != LARDER_OK)
+        return status;
+
+    char length[32];
+    struct slice framing = {NULL, 0};
+    struct slice framing_value = {NULL, 0};
+    if (r->has_body && r->body_len < 0) {
+        framing = slice_of("Transfer-Encoding");
+        framing_value = slice_of("chunked");
+    } else if (r->has_body || wants_length(r->method)) {
+        snprintf(length, sizeof length, "%lld", r->has_body ? (long long)r->body_len : 0LL);
+        framing = slice_of("Content-Length");
+        framing_value = slice_of(length);
+    }
+    struct slice host_value = slice_of(host);
+
+    size_t size = r->method.n + r->target.n + sizeof "  HTTP/1.1\r\n" + sizeof "Host: \r\n" +
+                  host_value.n + framing.n + framing_value.n + 8;
+    for (size_t i = 0; i < r->fields->count; i++)
+        size += r->fields->list[i].name.n + r->fields->list[i].value.n + 4;
+    char *head = arena_alloc(arena, size);
+    if (!head)
+        return error_set(err, LARDER_NOMEM, "no memory for the request");
+
+    char *p = put(head, r->method.p, r->method.n);
+    p = put(p, " ", 1);
+    p = put(p, r->target.p, r->target.n);
+    p = put(p, " HTTP/1.1\r\n", 11);
+    if (!fields_get(r->fields, "Host").p)
+        p = put_field(p, slice_of("Host"), host_value);
+    for (size_t i = 0; i < r->fields->count; i++)
+        if (!is_ours(r->fields->list[i].name))
+            p = put_field(p, r->fields->list[i].name, r->fields->list[i].value);
+    if (framing.p)
+        p = put_field(p, framing, framing_value);
+    p = put(p, "\r\n", 2);
+    *out = (struct slice){head, (size_t)(p - head)};
+    return LARDER_OK;
+}
+
+/* --------------------------------------------------------------- response */
+
+ssize_t
+message_scan(int *state, const char *data, size_t n, bool *whole)
+{
+    /* How much of CR LF CR LF the last bytes were. */
+    int s = *state;
+    *whole = false;
+    for (size_t i = 0; i < n; i++) {
+        if (data[i] == '\r') {
+            s = s == 2 ? 3 : 1;
+        } else if (data[i] == '\n') {
+            if (s != 1 && s != 3)
+                return -1;
+            if (s == 3) {
+                *whole = true;
+                return (ssize_t)(i + 1);
+            }
+            s = 2;
+        } else {
+            s = 0;
+        }
+    }
+    *state = s;
+    return (ssize_t)n;
+}
+
+static bool
+is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* "HTTP/1.1 200 OK"; the reason may be missing, with or without its blank. */
+static bool
+parse_status_line(struct slice line, int *minor, int *status)
+{
+    if (line.n < 12 || memcmp(line.p, "HTTP/1.", 7) != 0)
+        return false;
+    const char *p = line.p + 7;
+    if ((*p != '0' && *p != '1') || p[1] != ' ' || !is_digit(p[2]) || !is_digit(p[3]) ||
+        !is_digit(p[4]) || (line.n > 12 && p[5] != ' '))
+        return false;
+    *minor = *p - '0';
+    *status = (p[2] - '0') * 100 + (p[3] - '0') * 10 + (p[4] - '0');
+    return *status >= 100 && *status <= 599 &&
+           field_value_valid((struct slice){line.p + 12, line.n - 12});
+}
+
+/* The next line, without its end; *rest moves on. Folded lines (RFC 9112 §5.2) are joined with one
+ * blank, in place. */
+static struct slice
+next_line(char **rest, char *end, bool *folded)
+{
+    char *start = *rest;
+    char *to = NULL;
+    *folded = false;
+    for (;;) {
+        char *eol = memmem(*rest, (size_t)(end - *rest), "\r\n", 2);
+        if (!eol) /* cannot be: the head ends in CR LF CR LF */
+            eol = end;
+        size_t n = (size_t)(eol - *rest);
+        if (to) {
+            memmove(to, *rest, n);
+            to += n;
+        } else {
+            to = eol;
+        }
+        *rest = eol + 2 < end ? eol + 2 : end;
+        if (*rest == end || (**rest != ' ' && **rest != '\t'))
+            return (struct slice){start, (size_t)(to - start)};
+        *folded = true;
+        while (*rest < end && (**rest == ' ' || **rest == '\t'))
+            ++*rest;
+        while (to > start && (to[-1] == ' ' || to[-1] == '\t'))
+            to--;
+        *to++ = ' ';
+    }
+}
+
+static enum larder_status
+parse_field(struct slice line, bool folded, struct arena *arena, struct fields *fields,
+            struct larder_error *err)
+{
+    const char *colon = memchr(line.p, ':', line.n);
+    struct slice name = {line.p, colon ? (size_t)(colon - line.p) : 0};
+    if (!colon || !field_name_valid(name))
+        return error_set(err, LARDER_PROTOCOL, "invalid name of field %zu in the response",
+                         fields->count + 1);
+    struct slice value = {colon + 1, line.n - name.n - 1};
+    if (!field_value_valid(value))
+        return error_set(err, LARDER_PROTOCOL, "invalid character in the response's field %.*s",
+                         (int)(name.n < 64 ? name.n : 64), name.p);
+    /* Nobody folds these in good faith, and not everybody between here and there unfolds. */
+    if (folded &&
+        (slice_equal_nocase(name, "Content-Length") ||
+         slice_equal_nocase(name, "Transfer-Encoding") || slice_equal_nocase(name, "Connection")))
+        return error_set(err, LARDER_PROTOCOL, "folded %.*s in the response", (int)name.n, name.p);
+    if (fields->count >= FIELDS_MAX)
+        return error_set(err, LARDER_PROTOCOL, "more than %d fields in the response", FIELDS_MAX);
+    if (!fields_add(fields, arena, name, value))
+        return fields->bytes + name.n + value.n > FIELDS_BYTES_MAX
+                   ? error_set(err, LARDER_PROTOCOL, "fields of more than %zu bytes",
+                               FIELDS_BYTES_MAX)
+                   : error_set(err, LARDER_NOMEM, "no memory for the response's fields");
+    return LARDER_OK;
+}
+
+/* Digits only, below 2^60. RFC 9112 §6.3 lets a list of equal values pass as one; nobody who sends
+ * that is worth the doubt. */
+static bool
+parse_length(struct slice value, int64_t *length)
+{
+    if (value.n == 0 || value.n > 18)
+        return false;
+    *length = 0;
+    for (size_t i = 0; i < value.n; i++) {
+        if (!is_digit(value.p[i]))
+            return false;
+        *length = *length * 10 + (value.p[i] - '0');
+    }
+    return true;
+}
+
+/* *length is -1 without the field. Equal repeats become one. */
+static enum larder_status
+content_length(struct fields *fields, struct arena *arena, int64_t *length,
+               struct larder_error *err)
+{
+    size_t cursor = 0, lines = 0;
+    struct slice value = {NULL, 0};
+    const struct field *f;
+    *length = -1;
+    while ((f = fields_next(fields, "Content-Length", &cursor))) {
+        int64_t one;
+        if (!parse_length(f->value, &one))
+            return error_set(err, LARDER_PROTOCOL, "invalid Content-Length in the response");
+        if (*length >= 0 && one != *length)
+            return error_set(err, LARDER_PROTOCOL, "conflicting Content-Length in the response");
+        *length = one;
+        value = f->value;
+        lines++;
+    }
+    if (lines > 1 && !fields_set(fields, arena, slice_of("Content-Length"), value))
+        return error_set(err, LARDER_NOMEM, "no memory for the response's fields");
+    return LARDER_OK;
+}
+
+/* RFC 9112 §6.1: only chunked, only once, only from somebody who speaks 1.1. */
+static enum larder_status
+transfer_encoding(const struct fields *fields, int minor, bool *chunked, struct larder_error *err)
+{
+    size_t cursor = 0;
+    const struct field *f;
+    *chunked = false;
+    while ((f = fields_next(fields, "Transfer-Encoding", &cursor))) {
+        if (*chunked || minor == 0 || !slice_equal_nocase(f->value, "chunked"))
+            return error_set(err, LARDER_PROTOCOL, "Transfer-Encoding other than one chunked");
+        *chunked = true;
+    }
+    return LARDER_OK;
+}
+
+/* RFC 9112 §6.3, in its order. */
+static enum larder_status
+decide_framing(struct message_response *r, int minor, bool to_head_request, struct arena *arena,
+               struct larder_error *err)
+{
+    int64_t length;
+    bool chunked;
+    enum larder_status status = content_length(&r->fields, arena, &length, err);
+    if (status == LARDER_OK)
+        status = transfer_encoding(&r->fields, minor, &chunked, err);
+    if (status != LARDER_OK)
+        return status;
+
+    r->keep = minor == 1 ? !fields_list_has(&r->fields, "Connection", slice_of("close"))
+                         : fields_list_has(&r->fields, "Connection", slice_of("keep-alive"));
+    fields_remove_hop_by_hop(&r->fields);
+
+    bool bodyless = r->status < 200 || r->status == 204;
+    if (bodyless || chunked)
+        fields_remove(&r->fields, "Content-Length");
+    /* Both: a sender that may be attacked (§6.1). No body, and yet a length: one that may send it
+     * after all. */
+    if ((chunked && length >= 0) || (bodyless && (chunked || length > 0)))
+        r->keep = false;
+
+    if (bodyless || to_head_request || r->status == 304) {
+        r->framing = FRAMING_NONE;
+    } else if (chunked) {
+        r->framing = FRAMING_CHUNKED;
+    } else if (length >= 0) {
+        r->framing = FRAMING_LENGTH;
+        r->length = length;
+    } else {
+        r->framing = FRAMING_UNTIL_CLOSE;
+        r->keep = false;
+    }
+    return LARDER_OK;
+}
+
+enum larder_status
+message_response(char *head, size_t n, bool to_head_request, struct arena *arena,
+                 struct message_response *out, struct larder_error *err)
+{
+    memset(out, 0, sizeof *out);
+    char *rest = head;
+    char *end = head + n - 2; /* the empty line */
+    bool folded;
+    int minor;
+    struct slice line = next_line(&rest, end, &folded);
+    if (folded || !parse_status_line(line, &minor, &out->status))
+        return error_set(err, LARDER_PROTOCOL, "no HTTP/1.x status line: \"%.*s\"",
+                         (int)(line.n < 60 ? line.n : 60), line.p);
+    while (rest < end) {
+        line = next_line(&rest, end, &folded);
+        enum larder_status status = parse_field(line, folded, arena, &out->fields, err);
+        if (status != LARDER_OK)
+            return status;
+    }
+    return decide_framing(out, minor, to_head_request, arena, err);
+}
