@@ -15,8 +15,8 @@
 
 #include "larder.h"
 
-/* What a pattern would take for more than itself; see stringmatchlen in Redis. '-' and '^' only mean
- * something inside a class, but an identifier may end up in one that an application wrote. */
+/* What a pattern takes for more than itself. '-' and '^' mean something only inside a class, but an
+ * identifier may end up in one that an application wrote. */
 #define GLOB_SPECIAL "*?[]^-\\"
 
 /* Where the next byte goes. Counts on past the end, so that one check at the end is enough. */
@@ -98,7 +98,7 @@ larder_pattern_escape(char *buf, size_t size, const char *text)
 #define NAME(function, shape)                           \
     enum larder_status function(char *buf, size_t size) \
     {                                                   \
-        return fill(buf, size, shape, NULL, false);     \
+        return fill(buf, size, shape, "", false);       \
     }
 #define NAME_OF(function, shape)                                        \
     enum larder_status function(char *buf, size_t size, const char *id) \

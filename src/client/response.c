@@ -409,6 +409,15 @@ read_root(struct parsed *parsed, json_object *root, struct larder_error *err)
     return read_headers(parsed, headers, err);
 }
 
+/* Copy with its NUL; returns where the next thing goes. */
+static char *
+copy_text(char *to, const char *text)
+{
+    size_t n = strlen(text) + 1;
+    memcpy(to, text, n);
+    return to + n;
+}
+
 /* struct, array, strings and body in one piece. */
 static struct larder_response *
 gather(const struct parsed *parsed)
@@ -424,9 +433,9 @@ gather(const struct parsed *parsed)
     char *p = (char *)(headers + n);
     for (size_t i = 0; i < n; i++) {
         headers[i].name = p;
-        p = stpcpy(p, parsed->headers[i].name) + 1;
+        p = copy_text(p, parsed->headers[i].name);
         headers[i].value = p;
-        p = stpcpy(p, parsed->headers[i].value) + 1;
+        p = copy_text(p, parsed->headers[i].value);
     }
     *response = (struct larder_response){
         .status_code = parsed->status_code, .headers = headers, .header_count = n, .body = p};
@@ -449,7 +458,7 @@ enum larder_status
 larder_response_decode(const void *text, size_t len, struct larder_response **out,
                        struct larder_error *err)
 {
-    struct parsed parsed = {0};
+    struct parsed parsed = {.body = {"", 0}};
     json_object *root = NULL;
 
     *out = NULL;
