@@ -55,16 +55,25 @@ on_progress(void *arg, int64_t scanned, int64_t matched)
     return !interrupted;
 }
 
+/* Unless the caller had it ignored (nohup, a shell's background job). */
+static void
+stop_on(int signal_number)
+{
+    struct sigaction action = {.sa_handler = on_interrupt};
+    struct sigaction before;
+
+    action.sa_flags = (int)(SA_RESTART | SA_RESETHAND);
+    if (sigaction(signal_number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(signal_number, &action, NULL);
+}
+
 static struct larder_sweep
 sweep_begin(const struct ctl *ctl, struct sweep_state *state)
 {
-    struct sigaction action = {.sa_handler = on_interrupt};
-
     *state = (struct sweep_state){.ctl = ctl, .shown_ms = clock_now_ms()};
     state->visible = !ctl->quiet && isatty(STDERR_FILENO);
-    action.sa_flags = (int)(SA_RESTART | SA_RESETHAND);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    stop_on(SIGINT);
+    stop_on(SIGTERM);
     return (struct larder_sweep){.timeout_ms = ctl->timeout_ms,
                                  .dry_run = ctl->dry_run,
                                  .progress = on_progress,
