@@ -144,6 +144,13 @@ int ask_possible(const struct ctl *ctl);
 /* Flush stdout: `code`, or CTL_FAILED if not all of it could be written. */
 int finish_output(int code);
 
+/* input.c */
+
+/* Standard input to its end, at most LARDER_VALUE_MAX; free() it. NULL: it has been said why. */
+char *input_read(size_t *len);
+/* One JSON value and nothing behind it but blanks; *value is NULL for null. CTL_USAGE: said. */
+int input_parse(const char *text, size_t len, json_object **value);
+
 /* values.c */
 int command_get(struct ctl *ctl);
 int command_set(struct ctl *ctl);

@@ -14,9 +14,6 @@
 
 #include "ctl/ctl.h"
 
-/* Deeper JSON is refused on the way in: the library's readers have the same limit by default. */
-#define JSON_DEPTH_MAX 32
-
 /* {"key": KEY}, to be added to. */
 static json_object *
 answer_for(const char *key)
@@ -92,96 +89,6 @@ command_get(struct ctl *ctl)
     return code;
 }
 
-/* Standard input to its end, at most LARDER_VALUE_MAX. NULL: said. */
-static char *
-read_input(size_t *len)
-{
-    size_t room = 65536, n = 0;
-    char *data = malloc(room);
-
-    while (data) {
-        size_t got = fread(data + n, 1, room - n, stdin);
-        char *more;
-
-        n += got;
-        if (got == 0)
-            break;
-        if (n < room)
-            continue;
-        if (n > LARDER_VALUE_MAX) {
-            complain("standard input: over %zu MiB, the longest value that Redis takes",
-                     LARDER_VALUE_MAX >> 20);
-            free(data);
-            return NULL;
-        }
-        more = realloc(data, room * 2);
-        if (!more)
-            free(data);
-        data = more;
-        room *= 2;
-    }
-    if (!data) {
-        complain("standard input: no memory");
-        return NULL;
-    }
-    if (ferror(stdin)) {
-        complain("standard input: %s", strerror(errno));
-        free(data);
-        return NULL;
-    }
-    *len = n;
-    return data;
-}
-
-/* One JSON value and nothing behind it but blanks. *value is NULL for null. */
-static int
-parse_json(const char *text, size_t len, json_object **value)
-{
-    json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
-    enum json_tokener_error error;
-    size_t end;
-
-    *value = NULL;
-    if (!tokener) {
-        complain("value: no memory");
-        return CTL_FAILED;
-    }
-    if (len > INT32_MAX - 1) { /* json-c counts in int */
-        complain("value: too long");
-        json_tokener_free(tokener);
-        return CTL_USAGE;
-    }
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    *value = json_tokener_parse_ex(tokener, text, (int)len);
-    error = json_tokener_get_error(tokener);
-    /* A bare number or word may go on in the next call, for all the tokener knows; a blank ends
-     * it. */
-    if (error == json_tokener_continue) {
-        *value = json_tokener_parse_ex(tokener, "\n", 1);
-        error = json_tokener_get_error(tokener);
-        end = len;
-    } else {
-        end = json_tokener_get_parse_end(tokener);
-    }
-    json_tokener_free(tokener);
-    if (error == json_tokener_success) {
-        while (end < len && strchr(" \t\r\n", text[end]) && text[end])
-            end++;
-        if (end == len)
-            return CTL_OK;
-        complain("value: not JSON: more follows it at byte %zu", end + 1);
-    } else if (error == json_tokener_continue) {
-        complain("value: not JSON: it ends too early");
-    } else {
-        complain("value: not JSON: %s at byte %zu (a string needs its quotes; --raw stores any "
-                 "bytes)",
-                 json_tokener_error_desc(error), end + 1);
-    }
-    json_object_put(*value);
-    *value = NULL;
-    return CTL_USAGE;
-}
-
 static int
 store(struct ctl *ctl, const char *key, const char *text, size_t len, json_object *value)
 {
@@ -233,12 +140,12 @@ command_set(struct ctl *ctl)
         return CTL_USAGE;
     }
     if (strcmp(text, "-") == 0) {
-        text = input = read_input(&len);
+        text = input = input_read(&len);
         if (!input)
             return CTL_FAILED;
     }
     if (!ctl->raw)
-        code = parse_json(text, len, &value);
+        code = input_parse(text, len, &value);
     if (code == CTL_OK)
         code = store(ctl, ctl->args[0], text, len, value);
     json_object_put(value);

@@ -47,8 +47,8 @@ failed() {
     echo "FAILED: $*"
 }
 
-# run ARGUMENT...: larderctl against the private Redis, reading $input; what it prints is in files, its
-# exit code in $code.
+# run ARGUMENT...: larderctl against the private Redis, reading $input; what it prints is in out and
+# err, its exit code in $code.
 input=
 run() {
     "$ctl" --no-config --socket "$dir/redis" --runtime-dir "$dir/run" "$@" \
@@ -217,9 +217,16 @@ redis_is 1 get larder:-k
 expect 0 get --json --timeout 5s a
 out_is 1
 
+for good in 0 -0.5 1e999 18446744073709551615 -9223372036854775808 '"\\"' '["a\"1.","NaN"]' \
+    '{"true":false,"e":[1E-5,null]}' '"\u0000"'; do
+    expect 0 set good "$good"
+    redis_is "$good" get larder:good
+done
+
 # What is not JSON never reaches Redis.
-for bad in hello '{"a":}' '{"a":1' '[1,2' '1 2' '{} x' "{'a':1}" '' '"open' 'nul' 'NaN' \
-    "$(printf '"\377"')"; do
+for bad in hello '{"a":}' '{"a":1' '[1,2' '1 2' '{} x' "{'a':1}" '' '"open' 'nul' 'NaN' '[Infinity]' \
+    '1.' '[-]' '01' '[1,]' '[1e+]' '/**/1' '99999999999999999999' '{"n":-9223372036854775809}' \
+    "$(printf '"a\nb"')" "$(printf '"\377"')"; do
     expect 2 set bad "$bad"
     err_has 'not JSON'
 done
