@@ -20,9 +20,6 @@
 #define CONFIG_FILE LARDER_SYSCONFDIR "/larder.conf"
 #define RUNTIME_DIR LARDER_RUNSTATEDIR "/larder"
 
-/* Redis itself takes longer ones; nobody has them, and a wrong file is noticed. */
-#define PASSWORD_MAX 1024
-
 const char *
 settings_file(const struct ctl *ctl)
 {
@@ -48,18 +45,19 @@ password_read(struct ctl *ctl)
         complain("password file %s: every user may read it; chmod o-r it", path);
         goto out;
     }
-    ctl->password = calloc(1, PASSWORD_MAX + 2);
+    ctl->password = calloc(1, CONFIG_PASSWORD_MAX + 2);
     if (!ctl->password) {
         complain("password file %s: no memory", path);
         goto out;
     }
-    if (!fgets(ctl->password, PASSWORD_MAX + 2, file)) {
+    if (!fgets(ctl->password, CONFIG_PASSWORD_MAX + 2, file)) {
         complain("password file %s: %s", path, ferror(file) ? strerror(errno) : "it is empty");
         goto out;
     }
     n = strcspn(ctl->password, "\r\n");
-    if (n == 0 || n > PASSWORD_MAX) {
-        complain("password file %s: the first line must have 1 to %d bytes", path, PASSWORD_MAX);
+    if (n == 0 || n > CONFIG_PASSWORD_MAX) {
+        complain("password file %s: the first line must have 1 to %d bytes", path,
+                 CONFIG_PASSWORD_MAX);
         goto out;
     }
     ctl->password[n] = '\0';
@@ -168,7 +166,7 @@ void
 settings_free(struct ctl *ctl)
 {
     if (ctl->password) {
-        explicit_bzero(ctl->password, PASSWORD_MAX + 2);
+        explicit_bzero(ctl->password, CONFIG_PASSWORD_MAX + 2);
         free(ctl->password);
     }
     if (ctl->config)

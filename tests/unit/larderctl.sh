@@ -2,6 +2,8 @@
 # larderctl as a script sees it: every command against a private redis-server, what it prints, what
 # it leaves in Redis (asked by redis-cli, which shares no code with us), and its exit code.
 #
+# needs: redis-server redis-cli
+#
 # LARDERCTL names another program to test.
 
 : "${top_builddir:=.}"
