@@ -1,0 +1,13 @@
+# A full queue skips the store and says so; it never holds an answer back.
+# needs: lighttpd redis-server redis-cli spawn-fcgi curl
+. case
+
+site cache='store_queue_count = 0;' routes='{ path = "/**"; ttl = "1m"; }'
+gets /page MISS 'GET /page #1'
+gets /page MISS 'GET /page #2'
+skipped() {
+    test "$("$LARDERCTL" -f "$DIR/larder.conf" --json stats | tr ',{' '\n\n' |
+        sed -n 's/.*"store_skipped_queue": *\([0-9]*\).*/\1/p')" -eq 2
+}
+await skipped
+redis count 0

@@ -1,0 +1,27 @@
+# {user} in an invalidation is that user, whatever characters the name has.
+# needs: lighttpd redis-server redis-cli spawn-fcgi curl
+. case
+
+site upstream='trusted_fields = ["X-User"];' routes='
+    { path = "/mine"; ttl = "1m"; user = "field:X-User"; resource = "mine";
+      invalidate = ["mine:user:{user}:*"]; }'
+
+as() {
+    gets /mine "$2" "$3" -H "X-User: $1"
+}
+as 4 MISS 'GET /mine #1'
+as 42 MISS 'GET /mine #2'
+as '*' MISS 'GET /mine #3'
+redis stored 3
+
+get /mine -X POST -H 'X-User: 4'
+is "status" "$(status)" 200
+as 42 HIT 'GET /mine #2'
+as '*' HIT 'GET /mine #3'
+as 4 MISS 'GET /mine #4'
+redis stored 3
+
+get /mine -X POST -H 'X-User: *'
+as 4 HIT 'GET /mine #4'
+as 42 HIT 'GET /mine #2'
+as '*' MISS 'GET /mine #5'
