@@ -1,11 +1,13 @@
 /*
  * Counters of the whole pool, in one file mapped by every process:
  * <runtime_dir>/counters. One slot a process, so that counting is a plain
- * atomic add on a line of its own; the slot of a process that has died is added
- * to the slot of the dead and reused. larderctl reads the file.
+ * atomic add on a line of its own; what a process has counted stays in its slot
+ * when it dies, and whoever takes the slot next goes on from there. larderctl
+ * reads the file.
  *
- * Format: a header page (magic, version, slot size, slot count, robust lock
- * bytes for claiming), then slots. See counters.c.
+ * Format: a header page (magic, version, sizes, a fingerprint of the names
+ * below), then slots; a slot is claimed by a lock on its first byte, which the
+ * kernel lets go when the process is gone. See counters.c.
  */
 #ifndef RUNTIME_COUNTERS_H
 #define RUNTIME_COUNTERS_H
@@ -47,9 +49,12 @@ enum counter {
 };
 
 /* Map the file and claim a slot. On failure counting goes to private memory, so that the responder
- * works all the same; err says why. Creates runtime_dir/counters with mode 0640. */
+ * works all the same; err says why. Creates runtime_dir/counters with mode 0640; the directory must
+ * be there. A file that another version of Larder laid out, or that is cut short, is replaced; one
+ * that is not ours (no magic, another owner, writable by others, no regular file) is refused.
+ * Main thread, before others count; what was counted before goes into the slot. */
 enum larder_status counters_open(const char *runtime_dir, struct larder_error *err);
-/* Give the slot back: what it counted is added to the slot of the dead. */
+/* Give the slot back; its counts stay. A late counters_add() by another thread does no harm. */
 void counters_close(void);
 
 /* Any thread; relaxed atomic. Before counters_open() it counts into private memory. */
@@ -60,7 +65,8 @@ struct counters_total {
     int processes; /* living ones */
 };
 
-/* Sum over all slots, for larderctl and tests; needs no counters_open(). */
+/* Sum over all slots, for larderctl and tests; needs no counters_open(), and no more than to read
+ * the file. LARDER_MISS: there is none. LARDER_CORRUPT: not one that this version can read. */
 enum larder_status counters_read(const char *runtime_dir, struct counters_total *out,
                                  struct larder_error *err);
 const char *counter_name(enum counter counter);
