@@ -1,0 +1,46 @@
+# compat = "ancestor": its keys and its JSON, both ways.
+# needs: lighttpd redis-server redis-cli spawn-fcgi curl
+. case
+
+site redis='namespace = "";' cache='compat = "ancestor";' routes='{ path = "/**"; ttl = "5m"; }'
+key_of() {
+    echo "response:$(printf %s "$1" | sha256sum | cut -d ' ' -f 1)"
+}
+
+page='/page?a=1&h=X-Thing:kept'
+gets "$page" MISS "GET $page #1"
+redis stored 1
+key=$(key_of "$page")
+is "the key" "$(redis entries)" "$key"
+redis cli --raw get "$key" > "$DIR/value"
+grep -q '"status_code": *200' "$DIR/value"
+grep -q '"X-Thing": *"kept"' "$DIR/value"
+grep -q '"body": *"GET ' "$DIR/value"
+gets "$page" HIT "GET $page #1"
+is "X-Thing" "$(field X-Thing)" kept
+ttl=$(redis cli ttl "$key")
+test "$ttl" -gt 200 && test "$ttl" -le 300
+
+# What the ancestor wrote is served.
+redis cli set "$(key_of /theirs)" \
+    '{"status_code":200,"headers":{"Content-Type":"text/x-theirs","X-A":"b"},"body":"from the ancestor"}' \
+    > /dev/null
+gets /theirs HIT 'from the ancestor'
+is "Content-Type" "$(field Content-Type)" text/x-theirs
+is "X-A" "$(field X-A)" b
+
+# And what nobody wrote is not.
+for value in '' '{' '[]' '{"status_code":200}' '{"status_code":"x","headers":{},"body":"b"}' \
+    '{"status_code":200,"headers":{"X-A":"b\r\nSet-Cookie: c"},"body":"b"}' '"GET"'; do
+    redis cli set "$(key_of /nonsense)" "$value" > /dev/null
+    get /nonsense
+    is "X-Cache with $value" "$(field X-Cache)" MISS
+done
+
+# Bytes that are not UTF-8.
+get '/bytes?size=256'
+redis stored 4
+curl -sS -o "$DIR/straight" "$(backend url)/bytes?size=256"
+get '/bytes?size=256'
+is "X-Cache" "$(field X-Cache)" HIT
+cmp "$DIR/straight" "$DIR/body"
