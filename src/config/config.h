@@ -28,7 +28,8 @@ enum cookie_mode {
     COOKIE_KEY     /* part of the key */
 };
 
-/* First glob that matches a cookie's name decides; no match: bypass. */
+/* First glob that matches a cookie's name decides; no match: bypass, or on a route whose user is
+ * only the client's word, key. */
 struct cookie_rule {
     const char *glob;
     enum cookie_mode mode;
@@ -38,7 +39,7 @@ enum user_source { USER_NONE, USER_REMOTE_USER, USER_FIELD, USER_COOKIE };
 
 enum client_cache { CLIENT_CACHE_BACKEND, CLIENT_CACHE_PUBLIC, CLIENT_CACHE_NEVER };
 
-struct route_segment; /* compiled path pattern, private to route.c */
+struct route_segment; /* one piece of a compiled pattern, private to route.c */
 
 /* An address or a CIDR block; IPv4 in the last four bytes. */
 struct address_block {
@@ -65,7 +66,7 @@ struct route {
     bool authorization_rfc;     /* false: "pass", a request with credentials is passed; true:
                                       "rfc": stored when the response allows it (RFC 9111 §3.5) */
     /* In the order of cookies.bypass, cookies.key, cookies.ignore: what one list passes, no other
-     * opens. A user's cookie that no list names is a COOKIE_KEY at the end. */
+     * opens. */
     struct cookie_rule *cookies;
     size_t cookie_count;
     enum user_source user;
@@ -114,6 +115,7 @@ struct config {
     struct route *routes;
     size_t route_count;
     bool routes_have_hosts; /* some route looks at the host */
+    bool routes_have_never; /* some route says client_cache = "never" */
 
     enum log_destination log_to;
     const char *log_file;

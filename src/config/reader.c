@@ -96,11 +96,10 @@ wrong_value(struct reader *reader, const struct option *option, const config_set
     bool secret = option == option_find("redis", "password");
     bool has_unit = option->type == OPTION_DURATION || option->type == OPTION_SIZE;
     if (has_unit && config_setting_type(setting) == CONFIG_TYPE_INT)
-        return reader_error(reader, setting,
-                            "%s.%s: found %s, expected a %s with its unit, such as \"%d%s\"",
-                            option->section, option->name, found(setting, is),
-                            option_type_name(option), config_setting_get_int(setting),
-                            option->type == OPTION_DURATION ? "s" : "M");
+        return reader_error(
+            reader, setting, "%s.%s: found %s, expected a %s with its unit, such as \"%d%s\"",
+            option->section, option->name, found(setting, is), option_type_name(option),
+            config_setting_get_int(setting), option->type == OPTION_DURATION ? "s" : "M");
     return reader_error(reader, setting, "%s.%s: found %s, expected %s", option->section,
                         option->name, secret ? "a value" : found(setting, is),
                         option_expected(option, expected));
@@ -144,8 +143,8 @@ absolute_path(struct reader *reader, const config_setting_t *setting, const char
     const char *slash = strrchr(file, '/');
     char dir[PATH_MAX];
     char real[PATH_MAX];
-    int n = snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash + 1 - file) : 2,
-                     slash ? file : "./");
+    int n =
+        snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash + 1 - file) : 2, slash ? file : "./");
     if (n < 0 || (size_t)n >= sizeof dir || !realpath(dir, real))
         return reader_error(reader, setting, "cannot find the directory of this file: %s",
                             strerror(n < 0 || (size_t)n >= sizeof dir ? ENAMETOOLONG : errno));

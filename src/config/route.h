@@ -2,12 +2,11 @@
  * From a request's path, method and host to the policy: the first entry of
  * `routes` that matches.
  *
- * Patterns: other characters stand for themselves; `{name}` is one or more
- * characters without '/', captured; `*` is any run without '/', also empty;
- * `**` is any run, also empty. The whole path must match. Paths are compared
- * in normal form (RFC 3986 §6.2.2: unreserved characters decoded, hex digits in
- * upper case, dot segments removed), so that /%61dmin is /admin here as it is
- * at the backend.
+ * Patterns: `{name}` is one or more characters without '/', captured, as few as
+ * will do; `*` is any run without '/', also empty; `**` is any run, also empty;
+ * other characters stand for themselves. Two of the three never touch. The whole
+ * path must match. Paths are compared in normal form (path.h), so that /%61dmin
+ * is /admin here as it is at the backend. GET includes HEAD.
  */
 #ifndef CONFIG_ROUTE_H
 #define CONFIG_ROUTE_H
@@ -21,16 +20,18 @@ struct route_match {
     const struct route *route; /* NULL: none */
     struct {
         struct slice name;
-        struct slice value; /* as in the path; percent-encoded as there */
+        struct slice value; /* as in the path in normal form, percent-encoded as there */
     } captures[ROUTE_CAPTURES_MAX];
     size_t capture_count;
     /* What the browser is told: from the route with the longest literal prefix among all that match
-     * the path and set client_cache, whatever order they stand in; NULL: the backend's own. */
+     * and set client_cache, whatever order they stand in; NULL: the backend's own. */
     const struct route *client_cache;
-    bool never; /* client_cache says never: Larder does not look up or store either */
+    /* client_cache says never, for any method: Larder does not look up or store either. A path that
+     * some backend may read as such a one (path_loosen) counts as well. */
+    bool never;
 };
 
-/* Compile a pattern for route->compiled. LARDER_INVALID with words. */
+/* Compile route->path. LARDER_INVALID with words. */
 enum larder_status route_compile(struct route *route, struct arena *arena,
                                  struct larder_error *err);
 
@@ -38,12 +39,18 @@ enum larder_status route_compile(struct route *route, struct arena *arena,
 bool route_find(const struct config *config, struct arena *arena, struct slice method,
                 struct slice host, struct slice path, struct route_match *out);
 
+/* Is there a {name} in the path of this compiled route? */
+bool route_has_capture(const struct route *route, struct slice name);
+
 /*
  * Expand an invalidation pattern: {user} and {capture} are replaced, glob
- * characters in them escaped; `user` "" when there is none. NULL: a placeholder
- * has no value (the pattern is then skipped by the caller) or no memory.
+ * characters in them escaped; `user` "" when there is none. A capture is
+ * percent-decoded, since that is how a backend names its keys; control
+ * characters become `?`. NULL: a placeholder has no value, or the result is
+ * longer than any key may be and so matches none; the caller skips the pattern.
+ * No memory: "*", since to drop too much is the lesser harm.
  */
-char *route_expand(const struct route_match *match, struct arena *arena, const char *pattern,
-                   struct slice user);
+const char *route_expand(const struct route_match *match, struct arena *arena, const char *pattern,
+                         struct slice user);
 
 #endif

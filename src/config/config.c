@@ -1,0 +1,499 @@
+/*
+ * The configuration: read, checked, with defaults filled in.
+ *
+ * source.c makes one text of the files, libconfig a tree of the text, reader.c
+ * fields of the tree by the table in options.c, and route_entry.c routes. Here
+ * stands the order of it all, what sections mean together, and where the
+ * password comes from. Either all of it is right, or nothing is returned and
+ * the error says where to look: a process that runs never runs on half of a
+ * configuration.
+ *
+ * Called by larder-fcgi at start, for -t and on SIGHUP, and by larderctl. It
+ * opens no connection and resolves no name.
+ */
+#include "config/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libconfig.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fields.h"
+#include "base/log.h"
+#include "config/options.h"
+#include "config/reader.h"
+#include "config/route_entry.h"
+#include "config/scalar.h"
+#include "config/source.h"
+
+#define PASSWORD_VARIABLE "LARDER_REDIS_PASSWORD"
+/* All that one configuration keeps: the largest text, and what is compiled from it. */
+#define CONFIG_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+/* ----------------------------------------------------------------- password */
+
+static enum larder_status
+keep_password(struct config *config, const char *text, size_t n, struct larder_error *err)
+{
+    char *copy = arena_strndup(config->arena, text, n);
+    if (!copy)
+        return error_set(err, LARDER_NOMEM, "configuration: out of memory");
+    config->redis.password = copy;
+    return LARDER_OK;
+}
+
+/* A password that others may write is theirs; one that others may read is worth a warning. */
+static enum larder_status
+read_password_file(struct config *config, struct reader *reader, const config_setting_t *where)
+{
+    const char *file = config->redis_password_file;
+    char text[CONFIG_PASSWORD_MAX + 3]; /* the longest, a CR LF, and one byte too many */
+    size_t n = 0;
+    struct stat st;
+    enum larder_status status = LARDER_OK;
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        status = reader_error(reader, where, "redis.password_file: cannot read %s: %s", file,
+                              strerror(errno));
+    } else if (!S_ISREG(st.st_mode)) {
+        status = reader_error(reader, where, "redis.password_file: %s is not a regular file", file);
+    } else if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+        status = reader_error(reader, where,
+                              "redis.password_file: others than its owner may write %s: mode %04o, "
+                              "expected 0600 or 0640",
+                              file, (unsigned)(st.st_mode & 07777));
+    } else {
+        if (st.st_mode & S_IROTH)
+            log_write(LARDER_LOG_WARNING, "%s holds a password and everybody may read it", file);
+        ssize_t got;
+        do {
+            got = read(fd, text + n, sizeof text - n);
+            n += got > 0 ? (size_t)got : 0;
+        } while ((got > 0 && n < sizeof text) || (got < 0 && errno == EINTR));
+        if (got < 0)
+            status = reader_error(reader, where, "redis.password_file: cannot read %s: %s", file,
+                                  strerror(errno));
+    }
+    if (fd >= 0)
+        close(fd);
+    if (status == LARDER_OK) {
+        if (n && text[n - 1] == '\n')
+            n--;
+        if (n && text[n - 1] == '\r')
+            n--;
+        if (n == 0 || n > CONFIG_PASSWORD_MAX || memchr(text, '\0', n))
+            status = reader_error(reader, where,
+                                  "redis.password_file: %s: expected a password of 1 to %d bytes",
+                                  file, CONFIG_PASSWORD_MAX);
+        else
+            status = keep_password(config, text, n, reader->err);
+    }
+    explicit_bzero(text, sizeof text);
+    return status;
+}
+
+/* The environment goes before the file: a service manager hands out secrets that way. */
+static bool
+password_from_environment(struct config *config, enum larder_status *status,
+                          struct larder_error *err)
+{
+    const char *text = getenv(PASSWORD_VARIABLE);
+    if (!text || !*text)
+        return false;
+    size_t n = strlen(text);
+    *status = n > CONFIG_PASSWORD_MAX
+                  ? error_set(err, LARDER_INVALID,
+                              PASSWORD_VARIABLE ": found %zu bytes, expected at most %d", n,
+                              CONFIG_PASSWORD_MAX)
+                  : keep_password(config, text, n, err);
+    config->redis_password_file = NULL;
+    return true;
+}
+
+static enum larder_status
+take_password(struct config *config, struct reader *reader)
+{
+    const config_setting_t *in_file = reader_setting(reader, "redis", "password_file");
+    const config_setting_t *inline_ = reader_setting(reader, "redis", "password");
+    enum larder_status status = LARDER_OK;
+    if (in_file && inline_)
+        return reader_error(reader, in_file,
+                            "redis.password_file: redis.password is set as well, expected one");
+    if (inline_ && (source_mode(reader->source, reader_place(reader, inline_)) & S_IROTH))
+        log_write(LARDER_LOG_WARNING, "%s holds a password and everybody may read it",
+                  reader_place(reader, inline_).file);
+    if (!password_from_environment(config, &status, reader->err) && in_file)
+        status = read_password_file(config, reader, in_file);
+    const config_setting_t *user = reader_setting(reader, "redis", "user");
+    if (status == LARDER_OK && user && !config->redis.password)
+        return reader_error(reader, user,
+                            "redis.user: found \"%.40s\" without a password, expected "
+                            "redis.password, redis.password_file or " PASSWORD_VARIABLE,
+                            config->redis.user);
+    return status;
+}
+
+/* -------------------------------------------------------------------- redis */
+
+/* low must not be above high. What was not set gives way to what was. */
+static enum larder_status
+order(struct reader *reader, const char *low_name, int *low, const char *high_name, int high)
+{
+    const config_setting_t *where = reader_setting(reader, "redis", low_name);
+    if (*low <= high)
+        return LARDER_OK;
+    if (where)
+        return reader_error(reader, where, "redis.%s: found %d, expected no more than %s, %d",
+                            low_name, *low, high_name, high);
+    *low = high;
+    return LARDER_OK;
+}
+
+static enum larder_status
+check_redis(struct config *config, struct reader *reader)
+{
+    struct larder_options *redis = &config->redis;
+    const config_setting_t *socket = reader_setting(reader, "redis", "socket");
+    if (socket &&
+        (reader_setting(reader, "redis", "host") || reader_setting(reader, "redis", "port")))
+        return reader_error(reader, socket,
+                            "redis.socket: host or port is set as well, expected one or the other");
+    const config_setting_t *name = reader_setting(reader, "redis", "namespace");
+    /* In every key and, escaped, in every pattern: kept to what reads well in both. */
+    if (name && redis->name_space[strspn(redis->name_space,
+                                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                         "0123456789_-.:")])
+        return reader_error(reader, name,
+                            "redis.namespace: found \"%.40s\", expected letters, digits, _ - . "
+                            "and :",
+                            redis->name_space);
+    enum larder_status status =
+        order(reader, "pool_max_idle", &redis->pool_max_idle, "pool_max", redis->pool_max);
+    if (status == LARDER_OK)
+        status = order(reader, "pool_min_idle", &redis->pool_min_idle, "pool_max_idle",
+                       redis->pool_max_idle);
+    if (status != LARDER_OK)
+        return status;
+    if (redis->retry_min_ms > redis->retry_max_ms) {
+        const config_setting_t *where = reader_setting(reader, "redis", "retry_min");
+        return reader_error(reader, where ? where : reader_setting(reader, "redis", "retry_max"),
+                            "redis.retry_min: %" PRId64 "ms is more than retry_max, %" PRId64 "ms",
+                            redis->retry_min_ms, redis->retry_max_ms);
+    }
+    redis->enabled = config->cache_enabled;
+    return take_password(config, reader);
+}
+
+/* ----------------------------------------------------------------- upstream */
+
+static bool
+port_valid(const char *text)
+{
+    char *end;
+    size_t digits = strspn(text, "0123456789");
+    long port = strtol(text, &end, 10);
+    return digits > 0 && digits <= 5 && *end == '\0' && port >= 1 && port <= 65535;
+}
+
+/* scheme://host[:port], or http+unix:/path; the rest is the upstream's to judge. */
+static bool
+url_valid(const char *url)
+{
+    for (const char *p = url; *p; p++)
+        if (*p <= ' ' || *p == 0x7f)
+            return false;
+    if (strncmp(url, "http+unix:/", 11) == 0)
+        return url[11] != '\0' && strlen(url + 10) < 108;
+    bool tls = strncmp(url, "https://", 8) == 0;
+    if (!tls && strncmp(url, "http://", 7) != 0)
+        return false;
+    const char *host = url + (tls ? 8 : 7);
+    size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/?#@");
+    if (n == 0 || n > strlen(host) || (*host == '[' && n < 4))
+        return false;
+    return host[n] == '\0' || (host[n] == ':' && port_valid(host + n + 1));
+}
+
+static enum larder_status
+check_fields(struct config *config, struct reader *reader)
+{
+    const config_setting_t *list = reader_setting(reader, "upstream", "trusted_fields");
+    for (size_t i = 0; i < config->trusted_fields.count; i++) {
+        const char *name = config->trusted_fields.list[i];
+        if (!field_name_valid(slice_of(name)) || strchr(name, '_'))
+            return reader_error(reader, config_setting_get_elem(list, (unsigned)i),
+                                "upstream.trusted_fields: found \"%.40s\", expected the name of a "
+                                "field, with - and not _",
+                                name);
+    }
+    return LARDER_OK;
+}
+
+static enum larder_status
+compile_proxies(struct config *config, struct reader *reader)
+{
+    const config_setting_t *list = reader_setting(reader, "upstream", "trusted_proxies");
+    size_t n = config->trusted_proxies.count;
+    config->trusted = arena_calloc(config->arena, n ? n : 1, sizeof *config->trusted);
+    if (!config->trusted)
+        return reader_no_memory(reader);
+    for (size_t i = 0; i < n; i++) {
+        const char *text = config->trusted_proxies.list[i];
+        const char *why;
+        if (!scalar_parse_block(text, &config->trusted[i], &why))
+            return reader_error(reader, config_setting_get_elem(list, (unsigned)i),
+                                "upstream.trusted_proxies: found \"%.40s\", expected %s", text,
+                                why);
+    }
+    return LARDER_OK;
+}
+
+static enum larder_status
+check_upstream(struct config *config, struct reader *reader, const config_setting_t *root)
+{
+    const config_setting_t *url = reader_setting(reader, "upstream", "url");
+    const config_setting_t *ca = reader_setting(reader, "upstream", "tls_ca_file");
+    if (!url) {
+        const config_setting_t *group = config_setting_get_member(root, "upstream");
+        return reader_error(reader, group ? group : root,
+                            "upstream.url is not set, expected the backend's URL");
+    }
+    if (!url_valid(config->upstream.url))
+        return reader_error(reader, url,
+                            "upstream.url: found \"%.60s\", expected http://HOST:PORT, "
+                            "https://HOST[:PORT] or http+unix:/PATH",
+                            config->upstream.url);
+    if (ca && strncmp(config->upstream.url, "https:", 6) != 0)
+        return reader_error(reader, ca, "upstream.tls_ca_file: the url is not https");
+    if (ca && !config->upstream.tls_verify)
+        return reader_error(reader, ca, "upstream.tls_ca_file: tls_verify is false");
+    if (ca && access(config->upstream.tls_ca_file, R_OK) != 0)
+        return reader_error(reader, ca, "upstream.tls_ca_file: cannot read %s: %s",
+                            config->upstream.tls_ca_file, strerror(errno));
+    enum larder_status status = check_fields(config, reader);
+    return status == LARDER_OK ? compile_proxies(config, reader) : status;
+}
+
+/* ------------------------------------------------------------ cache and log */
+
+static enum larder_status
+check_cache(struct config *config, struct reader *reader)
+{
+    const config_setting_t *bytes = reader_setting(reader, "cache", "store_queue_bytes");
+    const config_setting_t *object = reader_setting(reader, "cache", "max_object");
+    if (config->store_queue_bytes < config->max_object && (bytes || object))
+        return reader_error(reader, bytes ? bytes : object,
+                            "cache.store_queue_bytes: %zu bytes are less than max_object, %zu: "
+                            "such a response would never be stored",
+                            config->store_queue_bytes, config->max_object);
+    return LARDER_OK;
+}
+
+static enum larder_status
+check_log(struct config *config, struct reader *reader)
+{
+    const config_setting_t *file = reader_setting(reader, "log", "file");
+    const config_setting_t *to = reader_setting(reader, "log", "to");
+    if (config->log_to == LOG_TO_FILE && !file)
+        return reader_error(reader, to, "log.to: found \"file\", but log.file is not set");
+    if (config->log_to != LOG_TO_FILE && file)
+        return reader_error(reader, file, "log.file: log.to is not \"file\"");
+    return LARDER_OK;
+}
+
+/* ------------------------------------------------------------------- routes */
+
+static bool
+list_covers(const struct string_list *all, const struct string_list *some)
+{
+    if (all->count == 0)
+        return true;
+    size_t found = 0;
+    for (size_t i = 0; i < some->count; i++)
+        for (size_t k = 0; k < all->count; k++)
+            if (strcmp(some->list[i], all->list[k]) == 0) {
+                found++;
+                break;
+            }
+    return some->count > 0 && found == some->count;
+}
+
+/* An entry that an earlier one leaves nothing to is a mistake; so is a name given twice. */
+static enum larder_status
+compare_with_earlier(struct config *config, struct reader *reader, const config_setting_t *list,
+                     size_t at)
+{
+    const struct route *route = &config->routes[at];
+    const config_setting_t *entry = config_setting_get_elem(list, (unsigned)at);
+    for (size_t i = 0; i < at; i++) {
+        const struct route *earlier = &config->routes[i];
+        struct place place = reader_place(reader, config_setting_get_elem(list, (unsigned)i));
+        if (route->name != route->path && strcmp(route->name, earlier->name) == 0)
+            return reader_error(reader, reader_setting(reader, "routes", "name"),
+                                "name: found \"%.40s\", which is the name of the route in line %u",
+                                route->name, place.line);
+        if (strcmp(route->path, earlier->path) == 0 &&
+            list_covers(&earlier->methods, &route->methods) &&
+            list_covers(&earlier->hosts, &route->hosts))
+            return reader_error(reader, entry,
+                                "the route \"%.40s\" is never reached: the one in line %u takes "
+                                "the same path, methods and hosts",
+                                route->name, place.line);
+    }
+    return LARDER_OK;
+}
+
+static enum larder_status
+read_routes(struct config *config, struct reader *reader, const config_setting_t *list)
+{
+    int type = config_setting_type(list);
+    int n = type == CONFIG_TYPE_LIST ? config_setting_length(list) : 0;
+    if (type != CONFIG_TYPE_LIST || n > ROUTES_MAX)
+        return reader_error(reader, list,
+                            "routes: expected a list of at most %d groups: ( { ... }, { ... } )",
+                            ROUTES_MAX);
+    config->routes = arena_calloc(config->arena, n ? (size_t)n : 1, sizeof *config->routes);
+    if (!config->routes)
+        return reader_no_memory(reader);
+    for (int i = 0; i < n; i++) {
+        struct route *route = &config->routes[i];
+        struct reader own = *reader;
+        enum larder_status status =
+            route_entry_read(&own, config_setting_get_elem(list, (unsigned)i), config, route);
+        if (status == LARDER_OK)
+            status = compare_with_earlier(config, &own, list, (size_t)i);
+        if (status != LARDER_OK)
+            return status;
+        config->routes_have_hosts |= route->hosts.count > 0;
+        config->routes_have_never |= route->client_cache == CLIENT_CACHE_NEVER;
+    }
+    config->route_count = (size_t)n;
+    return LARDER_OK;
+}
+
+/* --------------------------------------------------------------------- load */
+
+static enum larder_status
+unknown_section(struct reader *reader, const config_setting_t *setting)
+{
+    char near[OPTION_NAME_SIZE];
+    char shown[SOURCE_SHOWN_SIZE];
+    const char *name = config_setting_name(setting);
+    source_shown(shown, name, strlen(name));
+    option_nearest(near, "", name);
+    if (near[0])
+        return reader_error(reader, setting, "unknown setting `%s`; did you mean `%s`?", shown,
+                            near);
+    return reader_error(reader, setting, "unknown setting `%s`", shown);
+}
+
+/* The sections first: what a route means depends on them. */
+static enum larder_status
+read_tree(struct config *config, struct reader *reader, const config_setting_t *root)
+{
+    const config_setting_t *routes = NULL;
+    int n = config_setting_length(root);
+    for (int i = 0; i < n; i++) {
+        const config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
+        const char *name = config_setting_name(setting);
+        enum larder_status status = LARDER_OK;
+        if (!option_section_known(name))
+            status = unknown_section(reader, setting);
+        else if (strcmp(name, "routes") == 0)
+            routes = setting;
+        else
+            status = reader_section(reader, name, setting, config);
+        if (status != LARDER_OK)
+            return status;
+    }
+    enum larder_status status = check_upstream(config, reader, root);
+    if (status == LARDER_OK)
+        status = check_redis(config, reader);
+    if (status == LARDER_OK)
+        status = check_cache(config, reader);
+    if (status == LARDER_OK)
+        status = check_log(config, reader);
+    if (status == LARDER_OK && routes)
+        status = read_routes(config, reader, routes);
+    return status;
+}
+
+static enum larder_status
+load_file(struct config *config, const char *file, struct larder_error *err)
+{
+    struct source *source = source_read(file, err);
+    if (!source)
+        return LARDER_INVALID;
+    enum larder_status status;
+    config_t tree;
+    config_init(&tree);
+    if (config_read_string(&tree, source_text(source)) != CONFIG_TRUE) {
+        int line = config_error_line(&tree);
+        status = place_error(err, source_place(source, line > 0 ? (unsigned)line : 0), "%s",
+                             config_error_text(&tree) ? config_error_text(&tree) : "syntax error");
+    } else {
+        struct reader reader = {.source = source, .arena = config->arena, .err = err};
+        status = read_tree(config, &reader, config_root_setting(&tree));
+    }
+    config_destroy(&tree);
+    source_free(source);
+    return status;
+}
+
+struct config *
+config_load(const char *file, struct larder_error *err)
+{
+    struct arena *arena = arena_new(CONFIG_BYTES_MAX);
+    struct config *config = arena ? arena_calloc(arena, 1, sizeof *config) : NULL;
+    const char *name = file ? file : "(defaults)";
+    if (config)
+        config->file = arena_strndup(arena, name, strlen(name));
+    if (!config || !config->file) {
+        error_set(err, LARDER_NOMEM, "configuration: out of memory");
+        arena_free(arena);
+        return NULL;
+    }
+    config->arena = arena;
+    upstream_options_init(&config->upstream);
+    larder_options_init(&config->redis);
+    option_set_defaults("upstream", config);
+    option_set_defaults("redis", config);
+    option_set_defaults("cache", config);
+    option_set_defaults("responder", config);
+    option_set_defaults("log", config);
+    config->redis.enabled = config->cache_enabled;
+
+    enum larder_status status = LARDER_OK;
+    if (file)
+        status = load_file(config, file, err);
+    else
+        password_from_environment(config, &status, err);
+    if (status == LARDER_OK)
+        return config;
+    config_free(config);
+    return NULL;
+}
+
+void
+config_free(struct config *config)
+{
+    if (!config)
+        return;
+    /* A copy in the arena or, never, a literal: the table has no default for it. */
+    if (config->redis.password)
+        explicit_bzero((char *)(uintptr_t)config->redis.password, strlen(config->redis.password));
+    arena_free(config->arena);
+}
+
+bool
+config_address_trusted(const struct config *config, const char *addr)
+{
+    return scalar_block_has(config->trusted, config->trusted_proxies.count, addr);
+}

@@ -1,0 +1,176 @@
+/*
+ * Request paths in normal form.
+ *
+ * Two spellings of one path must meet the same route, or a policy that is laid
+ * on /admin is walked around with /%61dmin. Nearly every path that arrives is
+ * normal already: one pass over a table of bytes finds that out, and only the
+ * others are rewritten, in the request's arena.
+ *
+ * Called by route.c. The target that goes to the backend and into the key is
+ * never touched.
+ */
+#include "config/path.h"
+
+#include <stdint.h>
+
+enum {
+    BYTE_ENCODED, /* a percent sign, or a byte that may only stand behind one */
+    BYTE_PLAIN,   /* stands for itself and means nothing special */
+    BYTE_SLASH,   /* may begin a dot segment or an empty one */
+    BYTE_PARAM    /* begins parameters for some backends */
+};
+
+/* RFC 3986 §3.3: a segment is made of unreserved, sub-delims, : and @. */
+/* clang-format off */
+static const unsigned char kind_of[256] = {
+    ['a' ... 'z'] = BYTE_PLAIN, ['A' ... 'Z'] = BYTE_PLAIN, ['0' ... '9'] = BYTE_PLAIN,
+    ['-'] = BYTE_PLAIN, ['.'] = BYTE_PLAIN, ['_'] = BYTE_PLAIN, ['~'] = BYTE_PLAIN,
+    ['!'] = BYTE_PLAIN, ['$'] = BYTE_PLAIN, ['&'] = BYTE_PLAIN, ['\''] = BYTE_PLAIN,
+    ['('] = BYTE_PLAIN, [')'] = BYTE_PLAIN, ['*'] = BYTE_PLAIN, ['+'] = BYTE_PLAIN,
+    [','] = BYTE_PLAIN, ['='] = BYTE_PLAIN, [':'] = BYTE_PLAIN, ['@'] = BYTE_PLAIN,
+    [';'] = BYTE_PARAM, ['/'] = BYTE_SLASH,
+};
+/* clang-format on */
+
+static bool
+is_unreserved(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+static int
+hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+int
+path_encoded_byte(struct slice text, size_t i)
+{
+    if (text.p[i] != '%' || text.n - i < 3)
+        return -1;
+    int high = hex_digit(text.p[i + 1]);
+    int low = hex_digit(text.p[i + 2]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+/* How long the dot segment at p is, without a slash; 0: it is none. */
+static size_t
+dot_segment(const char *p, size_t n)
+{
+    size_t dots = 0;
+    while (dots < n && dots < 2 && p[dots] == '.')
+        dots++;
+    return dots && (dots == n || p[dots] == '/') ? dots : 0;
+}
+
+unsigned
+path_look(struct slice path)
+{
+    unsigned look = 0;
+    for (size_t i = 0; i < path.n; i++) {
+        unsigned kind = kind_of[(unsigned char)path.p[i]];
+        if (kind == BYTE_PLAIN)
+            continue;
+        if (kind == BYTE_ENCODED)
+            return PATH_NOT_NORMAL | PATH_LENIENT;
+        if (kind == BYTE_PARAM || (i + 1 < path.n && path.p[i + 1] == '/'))
+            look |= PATH_LENIENT;
+        else if (dot_segment(path.p + i + 1, path.n - i - 1))
+            look |= PATH_NOT_NORMAL;
+    }
+    return look;
+}
+
+size_t
+path_encode(char *buf, struct slice text)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        int decoded = path_encoded_byte(text, i);
+        if (decoded >= 0) {
+            c = (unsigned char)decoded;
+            i += 2;
+        }
+        if (decoded >= 0 ? is_unreserved(c) : kind_of[c] != BYTE_ENCODED) {
+            buf[n++] = (char)c;
+            continue;
+        }
+        buf[n++] = '%';
+        buf[n++] = hex[c >> 4];
+        buf[n++] = hex[c & 15];
+    }
+    return n;
+}
+
+/* RFC 3986 §5.2.4, in place: the text only becomes shorter. */
+static size_t
+remove_dot_segments(char *p, size_t n)
+{
+    size_t out = 0;
+    size_t i = 0;
+    while (i < n) {
+        size_t dots = p[i] == '/' ? dot_segment(p + i + 1, n - i - 1) : 0;
+        if (dots == 0) {
+            p[out++] = p[i++];
+            continue;
+        }
+        if (dots == 2) {
+            while (out > 0 && p[--out] != '/')
+                continue;
+        }
+        i += 1 + dots;
+        if (i == n)
+            p[out++] = '/';
+    }
+    return out;
+}
+
+bool
+path_normalise(struct arena *arena, struct slice path, struct slice *out)
+{
+    if (path.n > SIZE_MAX / 3)
+        return false;
+    char *buf = arena_alloc(arena, path.n * 3);
+    if (!buf)
+        return false;
+    size_t n = path_encode(buf, path);
+    if (n && buf[0] == '/')
+        n = remove_dot_segments(buf, n);
+    *out = (struct slice){buf, n};
+    return true;
+}
+
+bool
+path_loosen(struct arena *arena, struct slice path, struct slice *out)
+{
+    char *buf = arena_alloc(arena, path.n);
+    if (!buf)
+        return false;
+    size_t n = 0;
+    bool parameters = false;
+    for (size_t i = 0; i < path.n; i++) {
+        int decoded = path_encoded_byte(path, i);
+        char c = decoded >= 0 ? (char)decoded : path.p[i];
+        if (decoded >= 0)
+            i += 2;
+        if (c == '\\')
+            c = '/';
+        if (c == '/' || c == ';')
+            parameters = c == ';';
+        if (parameters || (c == '/' && n && buf[n - 1] == '/'))
+            continue;
+        buf[n++] = c;
+    }
+    /* What is decoded now may be encoded once more: a backend that decodes twice is covered too. */
+    return path_normalise(arena, (struct slice){buf, n}, out);
+}

@@ -1,0 +1,37 @@
+/*
+ * Request paths in normal form, for comparing with patterns.
+ */
+#ifndef CONFIG_PATH_H
+#define CONFIG_PATH_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+/* What path_look() finds. 0: the path is in normal form, and there is one way to read it. */
+#define PATH_NOT_NORMAL 1u /* path_normalise() makes something else of it */
+#define PATH_LENIENT 2u    /* path_loosen() may: some backend may read it in another way */
+
+unsigned path_look(struct slice path);
+
+/*
+ * RFC 3986 §6.2.2: unreserved characters decoded, hex digits in upper case, dot
+ * segments removed; bytes that may not stand in a path at all are encoded.
+ * false: no memory.
+ */
+bool path_normalise(struct arena *arena, struct slice path, struct slice *out);
+
+/*
+ * As the most lenient backend might read it: everything decoded once, \ taken
+ * for /, empty segments and ;parameters dropped; then in normal form.
+ */
+bool path_loosen(struct arena *arena, struct slice path, struct slice *out);
+
+/* Text in normal form but for its dot segments, into room for 3 * n bytes. Returns the length. */
+size_t path_encode(char *buf, struct slice text);
+
+/* The byte that %XX at text[i] stands for; -1: no such thing there. */
+int path_encoded_byte(struct slice text, size_t i);
+
+#endif

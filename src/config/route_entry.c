@@ -1,0 +1,461 @@
+/*
+ * One entry of `routes`: read, checked, compiled.
+ *
+ * The table knows what each setting may be; here stands what settings mean
+ * together. An entry that cannot do what it says is refused: a TTL on a path
+ * that is never cached, an invalidation that no method sets off, a page of one
+ * user that is called public. Each of them looks fine in the file and costs an
+ * evening, or somebody's privacy, to find out later.
+ *
+ * Called by config.c.
+ */
+#include "config/route_entry.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/fields.h"
+#include "client/store.h"
+#include "config/route.h"
+
+#define SECTION "routes"
+/* Cookie lists of one route together. */
+#define COOKIES_MAX 192
+/* What a client of Redis lets through (larder.h). */
+#define PATTERN_STARS_MAX 16
+#define HOST_GLOB_MAX 255
+#define CLIENT_CACHE_MAX_S ((int64_t)365 * 86400)
+
+struct entry {
+    struct reader *reader;
+    const config_setting_t *group;
+    struct route *route;
+};
+
+static const config_setting_t *
+setting(const struct entry *entry, const char *name)
+{
+    return reader_setting(entry->reader, SECTION, name);
+}
+
+static bool
+is_token(const char *text)
+{
+    return field_name_valid(slice_of(text));
+}
+
+/* ------------------------------------------------------------------ methods */
+
+static const char *const known_methods[] = {"GET",   "HEAD",    "POST",  "PUT", "DELETE",
+                                            "PATCH", "OPTIONS", "TRACE", NULL};
+
+static enum larder_status
+check_methods(struct entry *entry)
+{
+    const struct string_list *methods = &entry->route->methods;
+    const config_setting_t *list = setting(entry, "methods");
+    if (list && methods->count == 0)
+        return reader_error(entry->reader, list,
+                            "methods: found an empty list, expected methods; leave it out for all");
+    for (size_t i = 0; i < methods->count; i++) {
+        const config_setting_t *element = config_setting_get_elem(list, (unsigned)i);
+        const char *method = methods->list[i];
+        if (!is_token(method) || strlen(method) > 32)
+            return reader_error(entry->reader, element,
+                                "methods: found \"%.40s\", expected the name of a method", method);
+        for (size_t k = 0; known_methods[k]; k++)
+            if (strcasecmp(method, known_methods[k]) == 0 && strcmp(method, known_methods[k]) != 0)
+                return reader_error(entry->reader, element,
+                                    "methods: found \"%s\", expected \"%s\": case counts", method,
+                                    known_methods[k]);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(method, methods->list[k]) == 0)
+                return reader_error(entry->reader, element, "methods: found \"%s\" twice", method);
+    }
+    return LARDER_OK;
+}
+
+static bool
+has_method(const struct route *route, const char *method)
+{
+    for (size_t i = 0; i < route->methods.count; i++)
+        if (strcmp(route->methods.list[i], method) == 0)
+            return true;
+    return route->methods.count == 0;
+}
+
+/* Methods that change nothing never set off an invalidation (RFC 9110 §9.2.1). */
+static bool
+has_unsafe_method(const struct route *route)
+{
+    for (size_t i = 0; i < route->methods.count; i++) {
+        const char *method = route->methods.list[i];
+        if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
+            strcmp(method, "OPTIONS") != 0 && strcmp(method, "TRACE") != 0)
+            return true;
+    }
+    return route->methods.count == 0;
+}
+
+/* ------------------------------------------------------ hosts and resources */
+
+/* A colon outside of the brackets of an address, or of a class, is a port. */
+static bool
+has_port(const char *host)
+{
+    const char *colon = strrchr(host, ':');
+    return colon && !strchr(colon, ']');
+}
+
+static enum larder_status
+check_hosts(struct entry *entry)
+{
+    const struct string_list *hosts = &entry->route->hosts;
+    const config_setting_t *list = setting(entry, "hosts");
+    if (list && hosts->count == 0)
+        return reader_error(entry->reader, list,
+                            "hosts: found an empty list, expected hosts; leave it out for all");
+    for (size_t i = 0; i < hosts->count; i++) {
+        const char *host = hosts->list[i];
+        const config_setting_t *element = config_setting_get_elem(list, (unsigned)i);
+        if (strlen(host) > HOST_GLOB_MAX || strpbrk(host, "/@ ") || has_port(host))
+            return reader_error(entry->reader, element,
+                                "hosts: found \"%.40s\", expected a name or a glob, without port",
+                                host);
+        /* Compared in lower case; the copy in the arena is ours. */
+        char *lower = arena_strndup(entry->reader->arena, host, strlen(host));
+        if (!lower)
+            return reader_no_memory(entry->reader);
+        for (char *p = lower; *p; p++)
+            if (*p >= 'A' && *p <= 'Z')
+                *p = (char)(*p - 'A' + 'a');
+        hosts->list[i] = lower;
+    }
+    return LARDER_OK;
+}
+
+static enum larder_status
+check_resource(struct entry *entry)
+{
+    const char *resource = entry->route->resource;
+    if (!resource)
+        return LARDER_OK;
+    /* In keys it stands between colons, in patterns between globs. */
+    if (resource[strspn(resource, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789_-.")])
+        return reader_error(entry->reader, setting(entry, "resource"),
+                            "resource: found \"%.40s\", expected letters, digits, _ - and .",
+                            resource);
+    if (strcmp(resource, "response") == 0 || strcmp(resource, "gen") == 0)
+        return reader_error(entry->reader, setting(entry, "resource"),
+                            "resource: found \"%s\", a word that Larder uses in its own keys",
+                            resource);
+    return LARDER_OK;
+}
+
+/* --------------------------------------------------------------------- user */
+
+/* The web server turns both X-User and X_User into HTTP_X_USER, so only one way of writing counts.
+ */
+static enum larder_status
+check_field_name(struct entry *entry, const config_setting_t *where, const char *name)
+{
+    if (!is_token(name) || strchr(name, '_'))
+        return reader_error(entry->reader, where,
+                            "user: found the field \"%.40s\", expected the name of a field, with - "
+                            "and not _",
+                            name);
+    if (strcasecmp(name, "Cookie") == 0 || strcasecmp(name, "Authorization") == 0)
+        return reader_error(entry->reader, where,
+                            "user: found the field \"%s\", expected one that holds an identity",
+                            name);
+    return LARDER_OK;
+}
+
+static enum larder_status
+read_user(struct entry *entry, const struct config *config)
+{
+    struct route *route = entry->route;
+    const config_setting_t *where = setting(entry, "user");
+    if (!where)
+        return LARDER_OK;
+    const char *text = config_setting_get_string(where);
+    bool field = strncmp(text, "field:", 6) == 0;
+    bool cookie = strncmp(text, "cookie:", 7) == 0;
+    if (strcmp(text, "REMOTE_USER") == 0) {
+        route->user = USER_REMOTE_USER;
+        route->user_trusted = true;
+        return LARDER_OK;
+    }
+    const char *name = text + (field ? 6 : 7);
+    if ((!field && !cookie) || !*name)
+        return reader_error(entry->reader, where,
+                            "user: found \"%.40s\", expected \"REMOTE_USER\", \"field:NAME\" or "
+                            "\"cookie:NAME\"",
+                            text);
+    route->user_name = arena_strndup(entry->reader->arena, name, strlen(name));
+    if (!route->user_name)
+        return reader_no_memory(entry->reader);
+    if (cookie) {
+        route->user = USER_COOKIE;
+        return is_token(name) ? LARDER_OK
+                              : reader_error(entry->reader, where,
+                                             "user: found the cookie \"%.40s\", expected the name "
+                                             "of a cookie",
+                                             name);
+    }
+    route->user = USER_FIELD;
+    for (size_t i = 0; i < config->trusted_fields.count; i++)
+        if (strcasecmp(config->trusted_fields.list[i], name) == 0)
+            route->user_trusted = true;
+    return check_field_name(entry, where, name);
+}
+
+/* ------------------------------------------------------------------ cookies */
+
+static const struct {
+    const char *name;
+    enum cookie_mode mode;
+} cookie_lists[] = {{"bypass", COOKIE_BYPASS}, {"key", COOKIE_KEY}, {"ignore", COOKIE_IGNORE}};
+
+static enum larder_status
+add_cookie(struct entry *entry, const config_setting_t *where, const char *glob, size_t list)
+{
+    struct route *route = entry->route;
+    for (const char *p = glob; *p; p++)
+        if (*p <= ' ' || strchr("=;,\"", *p))
+            return reader_error(entry->reader, where,
+                                "cookies: found \"%.40s\", expected a glob on a cookie's name",
+                                glob);
+    for (size_t i = 0; i < route->cookie_count; i++) {
+        if (strcmp(route->cookies[i].glob, glob) != 0)
+            continue;
+        return reader_error(entry->reader, where,
+                            "cookies: found \"%.40s\" in %s, but it stands in another list as well",
+                            glob, cookie_lists[list].name);
+    }
+    route->cookies[route->cookie_count++] = (struct cookie_rule){glob, cookie_lists[list].mode};
+    return LARDER_OK;
+}
+
+/* The cookie that names the user must reach the key and the backend. */
+static enum larder_status
+check_user_cookie(struct entry *entry)
+{
+    const struct route *route = entry->route;
+    if (route->user != USER_COOKIE)
+        return LARDER_OK;
+    for (size_t i = 0; i < route->cookie_count; i++) {
+        const struct cookie_rule *rule = &route->cookies[i];
+        if (!glob_match(rule->glob, strlen(rule->glob), route->user_name, strlen(route->user_name)))
+            continue;
+        if (rule->mode == COOKIE_KEY)
+            return LARDER_OK;
+        return reader_error(entry->reader, setting(entry, "user"),
+                            "user: the cookie \"%.40s\" is in cookies.%s, expected it in "
+                            "cookies.key or in no list",
+                            route->user_name, rule->mode == COOKIE_BYPASS ? "bypass" : "ignore");
+    }
+    return LARDER_OK;
+}
+
+static enum larder_status
+read_cookies(struct entry *entry)
+{
+    const config_setting_t *group = setting(entry, "cookies");
+    if (!group)
+        return LARDER_OK;
+    enum larder_status status =
+        reader_section(entry->reader, SECTION ".cookies", group, entry->route);
+    if (status != LARDER_OK)
+        return status;
+    entry->route->cookies =
+        arena_calloc(entry->reader->arena, COOKIES_MAX, sizeof *entry->route->cookies);
+    if (!entry->route->cookies)
+        return reader_no_memory(entry->reader);
+    for (size_t i = 0; i < sizeof cookie_lists / sizeof cookie_lists[0]; i++) {
+        const config_setting_t *list =
+            reader_setting(entry->reader, SECTION ".cookies", cookie_lists[i].name);
+        struct string_list globs = {NULL, 0};
+        if (list)
+            status = reader_strings(entry->reader, list, &globs);
+        for (size_t k = 0; k < globs.count && status == LARDER_OK; k++)
+            status =
+                add_cookie(entry, config_setting_get_elem(list, (unsigned)k), globs.list[k], i);
+        if (status != LARDER_OK)
+            return status;
+    }
+    return check_user_cookie(entry);
+}
+
+/* ------------------------------------------------------------- invalidation */
+
+/* What stands at a { and where it ends. NULL: reported. */
+static const char *
+check_placeholder(struct entry *entry, const config_setting_t *where, const char *at)
+{
+    const struct route *route = entry->route;
+    const char *end = strchr(at, '}');
+    if (!end) {
+        reader_error(entry->reader, where, "invalidate: found `%.40s`, expected a } after it", at);
+        return NULL;
+    }
+    struct slice name = {at + 1, (size_t)(end - at - 1)};
+    bool user = slice_equal(name, slice_of("user"));
+    if (user && route->user == USER_NONE) {
+        reader_error(entry->reader, where,
+                     "invalidate: found {user}, but the route has no `user` that says who that is");
+        return NULL;
+    }
+    if (!user && !route_has_capture(route, name)) {
+        reader_error(entry->reader, where,
+                     "invalidate: found `%.*s`, expected {user} or a {name} of the path",
+                     (int)(name.n < 40 ? name.n + 2 : 42), at);
+        return NULL;
+    }
+    return end + 1;
+}
+
+static enum larder_status
+check_pattern(struct entry *entry, const config_setting_t *where, const char *pattern)
+{
+    size_t stars = 0;
+    bool class = false;
+    if (strlen(pattern) > ROUTE_INVALIDATE_MAX)
+        return reader_error(entry->reader, where,
+                            "invalidate: found a pattern of %zu bytes, expected at most %d",
+                            strlen(pattern), ROUTE_INVALIDATE_MAX);
+    for (const char *p = pattern; *p;) {
+        if (*p == '\\' && !p[1])
+            return reader_error(entry->reader, where,
+                                "invalidate: found a backslash at the end of \"%.40s\"", pattern);
+        if (*p == '{') {
+            p = check_placeholder(entry, where, p);
+            if (!p)
+                return LARDER_INVALID;
+            continue;
+        }
+        stars += *p == '*' && !class;
+        class = class ? *p != ']' : *p == '[';
+        p += *p == '\\' ? 2 : 1;
+    }
+    if (class)
+        return reader_error(entry->reader, where, "invalidate: found [ without its ] in \"%.40s\"",
+                            pattern);
+    if (stars > PATTERN_STARS_MAX)
+        return reader_error(entry->reader, where,
+                            "invalidate: found %zu stars in \"%.40s\", expected at most %d", stars,
+                            pattern, PATTERN_STARS_MAX);
+    return LARDER_OK;
+}
+
+static enum larder_status
+check_invalidate(struct entry *entry)
+{
+    const struct route *route = entry->route;
+    const config_setting_t *list = setting(entry, "invalidate");
+    if (list && !has_unsafe_method(route))
+        return reader_error(entry->reader, list,
+                            "invalidate: no method of this route changes anything, so nothing "
+                            "would ever be invalidated");
+    if (route->async && !list)
+        return reader_error(entry->reader, setting(entry, "async"),
+                            "async: found true, but the route invalidates nothing");
+    enum larder_status status = LARDER_OK;
+    for (size_t i = 0; i < route->invalidate.count && status == LARDER_OK; i++)
+        status = check_pattern(entry, config_setting_get_elem(list, (unsigned)i),
+                               route->invalidate.list[i]);
+    return status;
+}
+
+/* ------------------------------------------------------------- client cache */
+
+static enum larder_status
+read_client_cache(struct entry *entry)
+{
+    struct route *route = entry->route;
+    const config_setting_t *where = setting(entry, "client_cache");
+    if (!where)
+        return LARDER_OK;
+    const char *text = config_setting_get_string(where);
+    int64_t ms;
+    route->client_cache_set = true;
+    if (strcmp(text, "backend") == 0)
+        return LARDER_OK;
+    if (strcmp(text, "never") == 0) {
+        route->client_cache = CLIENT_CACHE_NEVER;
+        if (route->ttl_ms > 0)
+            return reader_error(entry->reader, where,
+                                "client_cache: found \"never\" on a route with a ttl; one of them "
+                                "is not meant");
+        return LARDER_OK;
+    }
+    if (!config_parse_duration(text, &ms) || ms < 1000 || ms % 1000 != 0 ||
+        ms / 1000 > CLIENT_CACHE_MAX_S)
+        return reader_error(entry->reader, where,
+                            "client_cache: found \"%.40s\", expected whole seconds from \"1s\" to "
+                            "\"365d\", \"never\" or \"backend\"",
+                            text);
+    route->client_cache = CLIENT_CACHE_PUBLIC;
+    route->client_cache_s = ms / 1000;
+    if (route->user != USER_NONE)
+        return reader_error(entry->reader, where,
+                            "client_cache: found \"%s\", which says public, on a route per user",
+                            text);
+    for (size_t i = 0; i < route->cookie_count; i++)
+        if (route->cookies[i].mode == COOKIE_KEY)
+            return reader_error(entry->reader, where,
+                                "client_cache: found \"%s\", which says public, on a route whose "
+                                "pages differ by cookie",
+                                text);
+    return LARDER_OK;
+}
+
+/* -------------------------------------------------------------------- entry */
+
+static enum larder_status
+read_path(struct entry *entry)
+{
+    struct route *route = entry->route;
+    struct larder_error why;
+    if (!route->path)
+        return reader_error(entry->reader, entry->group, "a route without `path`");
+    if (!route->name)
+        route->name = route->path;
+    enum larder_status status = route_compile(route, entry->reader->arena, &why);
+    if (status == LARDER_NOMEM)
+        return reader_no_memory(entry->reader);
+    if (status != LARDER_OK)
+        return reader_error(entry->reader, setting(entry, "path"), "path: %s", why.message);
+    return LARDER_OK;
+}
+
+enum larder_status
+route_entry_read(struct reader *reader, const config_setting_t *group, const struct config *config,
+                 struct route *route)
+{
+    struct entry entry = {reader, group, route};
+    option_set_defaults(SECTION, route);
+    enum larder_status status = reader_section(reader, SECTION, group, route);
+    if (status == LARDER_OK)
+        status = check_methods(&entry);
+    if (status == LARDER_OK)
+        status = check_hosts(&entry);
+    if (status == LARDER_OK)
+        status = read_path(&entry);
+    if (status == LARDER_OK)
+        status = check_resource(&entry);
+    if (status == LARDER_OK)
+        status = read_user(&entry, config);
+    if (status == LARDER_OK)
+        status = read_cookies(&entry);
+    if (status == LARDER_OK)
+        status = check_invalidate(&entry);
+    if (status == LARDER_OK)
+        status = read_client_cache(&entry);
+    if (status == LARDER_OK && route->ttl_ms > 0 && !has_method(route, "GET") &&
+        !has_method(route, "HEAD"))
+        status = reader_error(reader, setting(&entry, "ttl"),
+                              "ttl: methods has neither GET nor HEAD, and nothing else is cached");
+    return status;
+}
