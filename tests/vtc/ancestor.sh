@@ -35,6 +35,8 @@ for value in '' '{' '[]' '{"status_code":200}' '{"status_code":"x","headers":{},
     redis cli set "$(key_of /nonsense)" "$value" > /dev/null
     get /nonsense
     is "X-Cache with $value" "$(field X-Cache)" MISS
+    # Stored over it: the next one must not be overtaken by that.
+    await is_hit /nonsense
 done
 
 # Bytes that are not UTF-8.

@@ -15,12 +15,4 @@ lines=$(grep -c 'redis' "$DIR/log/larder")
 test "$lines" -lt 40 || fail "$lines lines about Redis for 2000 requests"
 
 redis start
-is_hit() {
-    curl -s -o /dev/null -D - "$url/found?size=10" | grep -q -i '^x-cache: hit'
-}
-tries=0
-until is_hit; do
-    tries=$((tries + 1))
-    test "$tries" -lt 500 || fail "Redis is there and is not used"
-    sleep 0.02
-done
+await is_hit "/found?size=10"

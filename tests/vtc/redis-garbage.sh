@@ -21,10 +21,7 @@ count=1
 garbled() {
     count=$((count + 1))
     gets /page MISS "GET /page #$count"
-    await served
-}
-served() {
-    curl -s -D - "$url/page" | grep -q -i '^x-cache: hit'
+    await is_hit /page
 }
 put() {
     redis cli -x set "$page" > /dev/null
