@@ -1,0 +1,23 @@
+# An entry lives as long as its route says, or as long as the backend says.
+# needs: lighttpd redis-server redis-cli spawn-fcgi curl
+. case
+
+site routes='{ path = "/**"; ttl = "5m"; }'
+lives() {
+    get "$1"
+    redis stored 1
+    ttl=$(redis cli ttl "$(redis entries)")
+    test "$ttl" -gt "$2" && test "$ttl" -le "$3" || fail "$1 lives for $ttl s"
+    redis cli del "$(redis entries)" > /dev/null
+}
+lives /page 290 300
+lives '/page?h=Cache-Control:max-age=60' 50 60
+lives '/page?h=Cache-Control:max-age=60,s-maxage=100' 90 100
+lives '/page?h=Cache-Control:max-age=100&h=Age:40' 50 60
+
+# When it is over it is over.
+get '/short?h=Cache-Control:max-age=1'
+is "X-Cache" "$(field X-Cache)" MISS
+redis stored 1
+await redis count 0
+gets '/short?h=Cache-Control:max-age=1' MISS 'GET /short?h=Cache-Control:max-age=1 #2'
