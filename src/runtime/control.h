@@ -16,7 +16,8 @@
 
 #include "larder.h"
 
-/* Fill `answer` for a command. false: unknown command. */
+/* Fill `answer`, which says {"ok":true,"pid":...} already, for a command other than ping (that one
+ * is answered without asking). false: unknown command. */
 typedef bool (*control_fn)(void *arg, const char *command, json_object *request,
                            json_object *answer);
 
@@ -31,8 +32,9 @@ int control_fd(const struct control *control);
 /* Accept one connection, answer one line, close. */
 void control_serve(struct control *control, control_fn fn, void *arg);
 
-/* The other side: ask every process under runtime_dir, or those that answer within timeout_ms.
- * *answers is a JSON array, each element the process's answer. For larderctl. */
+/* The other side: ask every process under runtime_dir, all at once. *answers is a JSON array of the
+ * answers that came within timeout_ms, in the order of their pids; empty if nobody is there.
+ * LARDER_REFUSED: there are sockets, but they let us not in. For larderctl. */
 enum larder_status control_ask(const char *runtime_dir, json_object *request, int64_t timeout_ms,
                                json_object **answers, struct larder_error *err);
 
