@@ -33,8 +33,9 @@
 struct link_peer {
     char *url;
     char *unix_path; /* NULL: by the URL */
+    bool tls;
     bool tls_verify;
-    X509_STORE *trust; /* NULL: no TLS, or not verified; counted and locked by OpenSSL */
+    X509_STORE *trust; /* NULL: nothing to verify; counted and locked by OpenSSL */
     CURLSH *share;     /* resolved names and TLS sessions; locked by share_mutex */
     pthread_mutex_t share_mutex;
 };
@@ -119,8 +120,8 @@ link_peer_new(const char *url, const char *unix_path, bool tls_verify, const cha
         error_set(err, LARDER_NOMEM, "libcurl cannot share names and TLS sessions");
         goto fail;
     }
-    bool tls = strncmp(url, "https:", 6) == 0;
-    if (tls && tls_verify && load_trust(peer, tls_ca_file, err) != LARDER_OK)
+    peer->tls = strncmp(url, "https:", 6) == 0;
+    if (peer->tls && tls_verify && load_trust(peer, tls_ca_file, err) != LARDER_OK)
         goto fail;
     return peer;
 fail:
@@ -144,12 +145,25 @@ link_peer_free(struct link_peer *peer)
 
 /* ------------------------------------------------------------------- dial */
 
+/* Called by OpenSSL; the only alert of interest is the peer's orderly end. */
+static void
+note_alert(const SSL *ssl, int where, int alert)
+{
+    if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (alert & 0xff) == SSL_AD_CLOSE_NOTIFY) {
+        struct link *link = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+        link->tls_ended = true;
+    }
+}
+
 static CURLcode
-give_trust(CURL *easy, void *ssl_ctx, void *arg)
+prepare_tls(CURL *easy, void *ssl_ctx, void *arg)
 {
     (void)easy;
-    const struct link_peer *peer = arg;
-    SSL_CTX_set1_cert_store(ssl_ctx, peer->trust);
+    struct link *link = arg;
+    if (link->peer->trust)
+        SSL_CTX_set1_cert_store(ssl_ctx, link->peer->trust);
+    SSL_CTX_set_app_data(ssl_ctx, link);
+    SSL_CTX_set_info_callback(ssl_ctx, note_alert);
     return CURLE_OK;
 }
 
@@ -162,8 +176,10 @@ give_trust(CURL *easy, void *ssl_ctx, void *arg)
     } while (0)
 
 static CURLcode
-set_options(CURL *easy, struct link_peer *peer, int64_t timeout_ms, char *words)
+set_options(struct link *link, int64_t timeout_ms, char *words)
 {
+    CURL *easy = link->easy;
+    struct link_peer *peer = link->peer;
     SET(CURLOPT_ERRORBUFFER, words);
     SET(CURLOPT_URL, peer->url);
     SET(CURLOPT_CONNECT_ONLY, 1L);
@@ -179,11 +195,11 @@ set_options(CURL *easy, struct link_peer *peer, int64_t timeout_ms, char *words)
         SET(CURLOPT_UNIX_SOCKET_PATH, peer->unix_path);
     SET(CURLOPT_SSL_VERIFYPEER, peer->tls_verify ? 1L : 0L);
     SET(CURLOPT_SSL_VERIFYHOST, peer->tls_verify ? 2L : 0L);
-    if (peer->trust) {
+    if (peer->tls) {
         SET(CURLOPT_CAINFO, NULL);
         SET(CURLOPT_CAPATH, NULL);
-        SET(CURLOPT_SSL_CTX_FUNCTION, give_trust);
-        SET(CURLOPT_SSL_CTX_DATA, peer);
+        SET(CURLOPT_SSL_CTX_FUNCTION, prepare_tls);
+        SET(CURLOPT_SSL_CTX_DATA, link);
     }
     return CURLE_OK;
 }
@@ -200,8 +216,10 @@ link_dial(struct link_peer *peer, int64_t timeout_ms, struct larder_error *err)
         return NULL;
     }
     link->easy = easy;
+    link->peer = peer;
+    link->tls_ended = false;
     link->idle_since_ms = 0;
-    CURLcode code = set_options(easy, peer, timeout_ms < 1 ? 1 : timeout_ms, words);
+    CURLcode code = set_options(link, timeout_ms < 1 ? 1 : timeout_ms, words);
     if (code == CURLE_OK)
         code = curl_easy_perform(easy);
     curl_socket_t fd = CURL_SOCKET_BAD;
@@ -244,6 +262,10 @@ link_recv(struct link *link, char *buf, size_t room)
 {
     size_t got = 0;
     CURLcode code = curl_easy_recv(link->easy, buf, room, &got);
+    /* libcurl takes a TCP close for the end of TLS as well. A body that lasts until the close could
+     * then be cut by anybody on the way and look whole. */
+    if (code == CURLE_OK && got == 0 && link->peer->tls && !link->tls_ended)
+        return LINK_FAILED;
     if (code == CURLE_OK)
         return (ssize_t)got;
     return code == CURLE_AGAIN ? LINK_AGAIN : LINK_FAILED;

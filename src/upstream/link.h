@@ -22,8 +22,10 @@
 struct link_peer;
 
 struct link {
+    struct link_peer *peer;
     CURL *easy;
     int fd;                /* for poll(2) alone */
+    bool tls_ended;        /* the peer has said close_notify */
     int64_t idle_since_ms; /* the keeper's note */
     char in[LINK_IN_BYTES];
     char out[LINK_OUT_BYTES];
