@@ -166,7 +166,8 @@ http_date_format(int64_t time_s, char out[HTTP_DATE_SIZE])
     int month, day;
     civil_from_days(days, &year, &month, &day);
     int weekday = (int)(((days + 4) % 7 + 7) % 7);
-    snprintf(out, HTTP_DATE_SIZE, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", weekdays + 3 * weekday,
-             day % 100, months + 3 * (month - 1), (int)(year % 10000), rest / 3600 % 100,
-             rest / 60 % 60, rest % 60);
+    /* Unsigned and reduced, so that the compiler can see that it fits. */
+    snprintf(out, HTTP_DATE_SIZE, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", weekdays + 3 * weekday,
+             (unsigned)day % 100u, months + 3 * (month - 1), (unsigned)year % 10000u,
+             (unsigned)rest / 3600u % 100u, (unsigned)rest / 60u % 60u, (unsigned)rest % 60u);
 }

@@ -27,7 +27,8 @@ struct connection {
     bool body_ended; /* STDIN is read to its end */
     bool broken;     /* nothing can be written any more */
     int64_t client_timeout_ms;
-    uint64_t stdin_read; /* bytes of the request body so far */
+    struct connection *kept_prev, *kept_next; /* worker.c: waiting for its next request */
+    uint64_t stdin_read;                      /* bytes of the request body so far */
 
     /* What connection_flush() still has to send; iovecs in the request's arena. */
     struct iovec *pending;

@@ -104,10 +104,11 @@ fetchers_submit(struct fetcher_job *job)
         queued++;
         pthread_cond_signal(&work);
     }
+    int busy = threads, waiting = queued;
     pthread_mutex_unlock(&lock);
     if (!taken)
-        log_write(LARDER_LOG_ERROR, "cannot queue a request: %d threads, %d waiting", threads,
-                  queued);
+        log_write(LARDER_LOG_ERROR, "cannot queue a request: %d threads, %d waiting", busy,
+                  waiting);
     return taken;
 }
 

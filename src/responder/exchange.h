@@ -1,0 +1,86 @@
+/*
+ * One request from its first byte to its last: the one place that reads like
+ * the picture in doc/design.
+ */
+#ifndef RESPONDER_EXCHANGE_H
+#define RESPONDER_EXCHANGE_H
+
+#include "client/store.h"
+#include "config/route.h"
+#include "http/decide.h"
+#include "responder/connection.h"
+#include "responder/fetcher.h"
+#include "responder/key.h"
+#include "responder/request.h"
+#include "responder/server.h"
+
+/* What one request may hold besides bodies: parameters, fields, key, metadata of an entry. */
+#define EXCHANGE_ARENA_MAX ((size_t)4 * 1024 * 1024)
+
+struct exchange {
+    struct fetcher_job job; /* first: a job is its exchange */
+    struct exchange *next_free;
+    struct arena *arena;
+    struct connection *connection;
+    struct site *site;
+
+    struct request request;
+    struct route_match match;
+    struct policy policy;
+    struct request_facts facts;
+    struct cache_key key;
+    enum reason reason;     /* why the cache stays out of it; REASON_NONE: it does not */
+    int64_t started_ms;     /* monotonic */
+    int64_t redis_until_ms; /* what this request may lose to Redis ends here */
+
+    /* Read before the backend is asked; complete: every tag has one. */
+    struct store_generations generations;
+    bool generations_complete;
+    bool redis_answered;
+
+    struct store_value value; /* a hit: the bytes of the entry */
+
+    int refuse_status; /* a request that a fetcher shall refuse */
+    const char *refuse_why;
+
+    const char *x_cache;
+    int status; /* what the client was told; 0: nothing yet */
+    uint64_t body_sent;
+};
+
+/*
+ * Serve one request on a connection that has one to read. Called by a worker.
+ * The connection is taken: when it returns, the request is answered or with a
+ * fetcher, and the connection is closed or waits for its next request.
+ */
+void exchange_serve(struct connection *connection);
+
+/* The request must wait for the backend (fetch.c); called by a fetcher. */
+void exchange_fetch(struct exchange *exchange);
+
+/*
+ * Answer with an error of ours, when nothing has been sent, and let the
+ * connection go. why is for the visitor; invalidation is the value of
+ * X-Cache-Invalidate or NULL.
+ */
+void exchange_refuse(struct exchange *exchange, int status, const char *why,
+                     const char *invalidation);
+
+/*
+ * The connection goes back to the web server or is closed; the exchange stays
+ * for what is left to do. ended: the client has the whole answer and its end;
+ * false: the connection is closed without one, so that the client sees that the
+ * answer is cut. The second call does nothing.
+ */
+void exchange_let_go(struct exchange *exchange, bool ended);
+
+/* It is over: everything the exchange holds is given back. */
+void exchange_done(struct exchange *exchange);
+
+/* Is there a generation for every tag of the key? */
+bool exchange_has_generations(const struct exchange *exchange);
+
+/* Give back what is kept for reuse; at the end of the process. */
+void exchange_cleanup(void);
+
+#endif

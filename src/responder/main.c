@@ -1,0 +1,415 @@
+/*
+ * larder-fcgi: start, signals, reload, stop.
+ *
+ * The main thread does no request. It waits for signals (signalfd; they are
+ * blocked everywhere else) and for questions on the control socket. Whatever is
+ * wrong with the configuration is said before anything is started, and ends the
+ * process with 1 at once: spawn-fcgi looks for 100 ms only.
+ */
+#include <errno.h>
+#include <fcgiapp.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "responder/exchange.h"
+#include "responder/fetcher.h"
+#include "responder/listen.h"
+#include "responder/server.h"
+#include "responder/storer.h"
+#include "responder/worker.h"
+#include "runtime/control.h"
+#include "runtime/counters.h"
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+
+/* Stores that are still queued at the end get this long. */
+#define LAST_STORES_MS 5000
+
+static const char usage[] =
+    "Usage: larder-fcgi [-f FILE] [-s ADDRESS] [options]\n"
+    "\n"
+    "The Larder FastCGI responder: an HTTP response cache between a web server and\n"
+    "its backend. Started by spawn-fcgi, mod_fcgid, lighttpd, multiwatch or systemd\n"
+    "it takes the listening socket from them; with -s it opens its own.\n"
+    "\n"
+    "  -f, --config FILE        configuration; default $LARDER_CONFIG, else\n"
+    "                           " SYSCONFDIR "/larder.conf\n"
+    "  -s, --socket ADDRESS     listen on a path, HOST:PORT, [V6]:PORT or :PORT\n"
+    "      --socket-mode MODE   mode of a Unix socket, octal; default 0660\n"
+    "      --socket-owner USER[:GROUP]\n"
+    "                           owner of a Unix socket\n"
+    "  -t, --test               check the configuration and exit\n"
+    "      --help-config        print every option of the configuration and exit\n"
+    "  -v, --verbose            log to stderr, with every request\n"
+    "  -V, --version            print the version and exit\n"
+    "  -h, --help               print this and exit\n"
+    "\n"
+    "Signals: TERM and USR1 finish what is in hand and exit; HUP reads the\n"
+    "configuration again; USR2 opens the log file anew.\n"
+    "\n"
+    "See larder-fcgi(8) and larder.conf(5).\n";
+
+struct options {
+    const char *config_file;
+    struct listen_options listen;
+    bool test;
+    bool verbose;
+};
+
+static struct {
+    struct options options;
+    int64_t started_wall_ms;
+} self;
+
+/* Returns -1 to go on, else the exit status. */
+static int
+parse_options(struct options *options, int argc, char **argv)
+{
+    enum { OPTION_MODE = 256, OPTION_OWNER, OPTION_HELP_CONFIG };
+    static const struct option table[] = {
+        {"config", required_argument, NULL, 'f'},
+        {"socket", required_argument, NULL, 's'},
+        {"socket-mode", required_argument, NULL, OPTION_MODE},
+        {"socket-owner", required_argument, NULL, OPTION_OWNER},
+        {"test", no_argument, NULL, 't'},
+        {"help-config", no_argument, NULL, OPTION_HELP_CONFIG},
+        {"verbose", no_argument, NULL, 'v'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int c;
+    while ((c = getopt_long(argc, argv, "f:s:tvVh", table, NULL)) != -1) {
+        switch (c) {
+        case 'f':
+            options->config_file = optarg;
+            break;
+        case 's':
+            options->listen.address = optarg;
+            break;
+        case OPTION_MODE:
+            options->listen.mode = optarg;
+            break;
+        case OPTION_OWNER:
+            options->listen.owner = optarg;
+            break;
+        case 't':
+            options->test = true;
+            break;
+        case OPTION_HELP_CONFIG:
+            config_print_options();
+            return EXIT_SUCCESS;
+        case 'v':
+            options->verbose = true;
+            break;
+        case 'V':
+            printf("larder-fcgi %s\n", larder_version());
+            return EXIT_SUCCESS;
+        case 'h':
+            fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        default:
+            fputs("Try 'larder-fcgi --help'.\n", stderr);
+            return 2;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "larder-fcgi: unexpected argument '%s'\nTry 'larder-fcgi --help'.\n",
+                argv[optind]);
+        return 2;
+    }
+    if (!options->config_file)
+        options->config_file = getenv("LARDER_CONFIG");
+    if (!options->config_file || !*options->config_file)
+        options->config_file = SYSCONFDIR "/larder.conf";
+    return -1;
+}
+
+static void
+ignore_signal(int signal_number)
+{
+    (void)signal_number;
+}
+
+/*
+ * Block what the main thread reads from a signalfd, in all threads to come, and
+ * set handlers that do nothing: FCGX_Init() would put its own where there are
+ * none, and SIGPIPE must not end the process.
+ */
+static int
+take_signals(void)
+{
+    static const int handled[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGUSR2};
+    sigset_t set;
+    sigemptyset(&set);
+    struct sigaction action = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
+    for (size_t i = 0; i < sizeof handled / sizeof *handled; i++) {
+        sigaddset(&set, handled[i]);
+        sigaction(handled[i], &action, NULL);
+    }
+    sigaction(SIGPIPE, &action, NULL);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static enum larder_status
+open_log(const struct config *config, struct larder_error *err)
+{
+    static const enum log_target targets[] = {
+        [LOG_TO_SYSLOG] = LOG_TARGET_SYSLOG,
+        [LOG_TO_FILE] = LOG_TARGET_FILE,
+        [LOG_TO_STDERR] = LOG_TARGET_STDERR,
+    };
+    if (self.options.verbose)
+        return log_open(LOG_TARGET_STDERR, NULL, LARDER_LOG_DEBUG, err);
+    return log_open(targets[config->log_to], config->log_file, config->log_level, err);
+}
+
+/* What only a start can change. */
+static void
+note_unchanged(const struct config *old, const struct config *new)
+{
+    if (old->workers != new->workers || old->max_fetchers != new->max_fetchers ||
+        old->fetcher_idle_ms != new->fetcher_idle_ms || old->max_kept != new->max_kept ||
+        old->client_timeout_ms != new->client_timeout_ms ||
+        strcmp(old->runtime_dir, new->runtime_dir) != 0)
+        log_write(LARDER_LOG_WARNING,
+                  "responder settings have changed: they take effect with the next start");
+}
+
+static void
+reload(void)
+{
+    struct larder_error err;
+    struct site *site;
+    struct config *config = config_load(self.options.config_file, &err);
+    if (!config) {
+        log_write(LARDER_LOG_ERROR, "configuration refused, the old one stays: %s", err.message);
+        return;
+    }
+    if (self.options.verbose)
+        config->log_requests = true;
+    if (site_new(config, &site, &err) != LARDER_OK) {
+        log_write(LARDER_LOG_ERROR, "configuration refused, the old one stays: %s", err.message);
+        config_free(config);
+        return;
+    }
+    if (open_log(config, &err) != LARDER_OK)
+        log_write(LARDER_LOG_ERROR, "the log stays where it is: %s", err.message);
+    struct site *old = site_take();
+    note_unchanged(old->config, config);
+    site_give(old);
+    site_install(site);
+    log_write(LARDER_LOG_INFO, "configuration %s read again", self.options.config_file);
+}
+
+static void
+add_number(json_object *object, const char *name, int64_t value)
+{
+    json_object_object_add(object, name, json_object_new_int64(value));
+}
+
+static json_object *
+redis_status(const struct site *site)
+{
+    json_object *redis = json_object_new_object();
+    struct larder_stats stats = {0};
+    if (site->cache)
+        larder_stats(site->cache, &stats);
+    json_object_object_add(redis, "enabled", json_object_new_boolean(stats.enabled));
+    json_object_object_add(redis, "available", json_object_new_boolean(stats.available));
+    add_number(redis, "pool_hits", (int64_t)stats.pool_hits);
+    add_number(redis, "pool_misses", (int64_t)stats.pool_misses);
+    add_number(redis, "pool_timeouts", (int64_t)stats.pool_timeouts);
+    add_number(redis, "pool_stale", (int64_t)stats.pool_stale);
+    add_number(redis, "pool_total", stats.pool_total);
+    add_number(redis, "pool_idle", stats.pool_idle);
+    return redis;
+}
+
+static bool
+answer_control(void *arg, const char *command, json_object *request, json_object *answer)
+{
+    (void)arg;
+    (void)request;
+    bool is_status = strcmp(command, "status") == 0;
+    if (!is_status && strcmp(command, "ping") != 0)
+        return false;
+    add_number(answer, "pid", getpid());
+    json_object_object_add(answer, "version", json_object_new_string(larder_version()));
+    if (!is_status)
+        return true;
+    struct fetcher_numbers fetchers;
+    size_t store_count, store_bytes;
+    struct site *site = site_take();
+    fetchers_numbers(&fetchers);
+    storer_numbers(&store_count, &store_bytes);
+    add_number(answer, "started", self.started_wall_ms / 1000);
+    json_object_object_add(answer, "config", json_object_new_string(self.options.config_file));
+    json_object_object_add(answer, "upstream",
+                           json_object_new_string(upstream_name(site->upstream)));
+    add_number(answer, "workers", site->config->workers);
+    add_number(answer, "fetchers", fetchers.threads);
+    add_number(answer, "fetchers_idle", fetchers.idle);
+    add_number(answer, "fetches_queued", fetchers.queued);
+    add_number(answer, "kept_connections", workers_kept());
+    add_number(answer, "stores_queued", (int64_t)store_count);
+    add_number(answer, "stores_queued_bytes", (int64_t)store_bytes);
+    json_object_object_add(answer, "redis", redis_status(site));
+    site_give(site);
+    return true;
+}
+
+/* true: stop. */
+static bool
+handle_signals(int fd)
+{
+    struct signalfd_siginfo info;
+    while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        switch (info.ssi_signo) {
+        case SIGHUP:
+            reload();
+            break;
+        case SIGUSR2:
+            log_reopen();
+            log_write(LARDER_LOG_INFO, "log opened anew");
+            break;
+        default:
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+wait_for_stop(int signal_fd, struct control *control)
+{
+    struct pollfd fds[2] = {{signal_fd, POLLIN, 0}, {-1, POLLIN, 0}};
+    if (control)
+        fds[1].fd = control_fd(control);
+    for (;;) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            return;
+        if (fds[0].revents && handle_signals(signal_fd))
+            return;
+        if (fds[1].revents)
+            control_serve(control, answer_control, NULL);
+    }
+}
+
+/* Counters and control are for the operator: without them requests are served all the same. */
+static struct control *
+open_runtime(const char *directory)
+{
+    struct larder_error err;
+    struct control *control = NULL;
+    if (counters_open(directory, &err) != LARDER_OK)
+        log_write(LARDER_LOG_WARNING, "counters are this process's own: %s", err.message);
+    if (control_open(directory, &control, &err) != LARDER_OK)
+        log_write(LARDER_LOG_WARNING, "no control socket: %s", err.message);
+    return control;
+}
+
+static int
+serve(struct config *config, int listen_fd)
+{
+    struct larder_error err;
+    struct site *site;
+    int result = EXIT_FAILURE;
+    int signal_fd = take_signals();
+    /* Its close after garbage would wait up to 2 s for the other side. */
+    setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 0);
+    if (signal_fd < 0 || FCGX_Init() != 0) {
+        fprintf(stderr, "larder-fcgi: cannot start: %s\n", strerror(errno));
+        config_free(config);
+        return result;
+    }
+    if (site_new(config, &site, &err) != LARDER_OK) {
+        fprintf(stderr, "larder-fcgi: %s\n", err.message);
+        config_free(config);
+        return result;
+    }
+    /* These last for the process; a reload may free the configuration. */
+    int64_t drain_ms = config->drain_timeout_ms;
+    site_install(site);
+    struct control *control = open_runtime(config->runtime_dir);
+    fetchers_start(config->max_fetchers, config->fetcher_idle_ms);
+    if (!storer_start() || workers_start(listen_fd, config->workers, config->max_kept,
+                                         config->client_timeout_ms, &err) != LARDER_OK) {
+        /* Threads that have started are of no use alone; the process ends with them. */
+        log_write(LARDER_LOG_ERROR, "cannot start: out of threads or memory");
+        control_close(control);
+        counters_close();
+        return result;
+    }
+    log_write(LARDER_LOG_INFO, "larder-fcgi %s started, backend %s", larder_version(),
+              upstream_name(site->upstream));
+
+    wait_for_stop(signal_fd, control);
+
+    log_write(LARDER_LOG_INFO, "stopping: finishing what is in hand");
+    workers_stop_accepting();
+    workers_stop(clock_now_ms() + drain_ms);
+    fetchers_stop();
+    storer_stop(LAST_STORES_MS);
+    log_write(LARDER_LOG_INFO, "stopped");
+    control_close(control);
+    counters_close();
+    site_install(NULL);
+    exchange_cleanup();
+    close(signal_fd);
+    return EXIT_SUCCESS;
+}
+
+int
+main(int argc, char **argv)
+{
+    int status = parse_options(&self.options, argc, argv);
+    if (status >= 0)
+        return status;
+    self.started_wall_ms = clock_wall_ms();
+
+    struct larder_error err;
+    struct config *config = config_load(self.options.config_file, &err);
+    if (!config) {
+        fprintf(stderr, "larder-fcgi: %s\n", err.message);
+        return EXIT_FAILURE;
+    }
+    if (self.options.test) {
+        struct upstream *upstream;
+        if (upstream_new(&config->upstream, &upstream, &err) != LARDER_OK) {
+            fprintf(stderr, "larder-fcgi: %s: %s\n", self.options.config_file, err.message);
+            config_free(config);
+            return EXIT_FAILURE;
+        }
+        upstream_free(upstream);
+        config_free(config);
+        printf("%s: fine\n", self.options.config_file);
+        return EXIT_SUCCESS;
+    }
+    if (self.options.verbose)
+        config->log_requests = true;
+    int listen_fd = -1;
+    if (listen_open(&self.options.listen, &listen_fd, &err) != LARDER_OK ||
+        open_log(config, &err) != LARDER_OK) {
+        fprintf(stderr, "larder-fcgi: %s\n", err.message);
+        listen_close(listen_fd);
+        config_free(config);
+        return EXIT_FAILURE;
+    }
+    status = serve(config, listen_fd);
+    listen_close(listen_fd);
+    log_close();
+    return status;
+}

@@ -1,0 +1,197 @@
+/*
+ * The head of an answer.
+ *
+ * Always a `Status:` line, because without one Apache would evaluate the
+ * conditionals itself; never an `HTTP/1.1` line, which it refuses. Some fields
+ * have power over the web server in front (X-Sendfile and its like would make
+ * it send any file): those never go out, neither from a backend nor from a
+ * stored response that somebody put into Redis.
+ */
+#include "responder/reply.h"
+
+#include <stdio.h>
+
+const char *
+reply_reason(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {203, "Non-Authoritative Information"},
+        {204, "No Content"},
+        {205, "Reset Content"},
+        {206, "Partial Content"},
+        {207, "Multi-Status"},
+        {300, "Multiple Choices"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {303, "See Other"},
+        {304, "Not Modified"},
+        {307, "Temporary Redirect"},
+        {308, "Permanent Redirect"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {402, "Payment Required"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {410, "Gone"},
+        {411, "Length Required"},
+        {412, "Precondition Failed"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {416, "Range Not Satisfiable"},
+        {417, "Expectation Failed"},
+        {421, "Misdirected Request"},
+        {422, "Unprocessable Content"},
+        {423, "Locked"},
+        {425, "Too Early"},
+        {426, "Upgrade Required"},
+        {428, "Precondition Required"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {451, "Unavailable For Legal Reasons"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+        {507, "Insufficient Storage"},
+        {511, "Network Authentication Required"},
+    };
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    return "Unknown";
+}
+
+static bool
+starts_nocase(struct slice s, const char *with, size_t n)
+{
+    return s.n >= n && strncasecmp(s.p, with, n) == 0;
+}
+
+/* What a backend must not be able to tell the web server, and what is ours to say. */
+static bool
+is_withheld(struct slice name)
+{
+    char c = name.p[0];
+    if (c == 'S' || c == 's')
+        return slice_equal_nocase(name, "Status");
+    if (c != 'X' && c != 'x')
+        return false;
+    return starts_nocase(name, "X-Sendfile", 10) || starts_nocase(name, "X-Accel-", 8) ||
+           slice_equal_nocase(name, "X-LIGHTTPD-send-file") ||
+           slice_equal_nocase(name, "X-LIGHTTPD-send-tempfile") ||
+           slice_equal_nocase(name, "X-LIGHTTPD-KBytes-per-second") ||
+           slice_equal_nocase(name, "X-Cache") || slice_equal_nocase(name, "X-Cache-Invalidate");
+}
+
+struct writer {
+    char *p;
+    size_t n;
+};
+
+static void
+put(struct writer *w, const char *text, size_t n)
+{
+    if (n)
+        memcpy(w->p + w->n, text, n);
+    w->n += n;
+}
+
+static void
+put_field(struct writer *w, struct slice name, struct slice value)
+{
+    put(w, name.p, name.n);
+    put(w, ": ", 2);
+    put(w, value.p, value.n);
+    put(w, "\r\n", 2);
+}
+
+static bool
+says_private(const struct fields *fields)
+{
+    return fields_list_has(fields, "Cache-Control", slice_of("private")) ||
+           fields_list_has(fields, "Cache-Control", slice_of("no-store")) ||
+           fields_get(fields, "Set-Cookie").p;
+}
+
+/* What the browser is told, if the route says so; "" : what the backend says. */
+static struct slice
+client_cache_control(const struct reply *reply, struct arena *arena)
+{
+    const struct route *route = reply->client_cache;
+    if (!route || route->client_cache == CLIENT_CACHE_BACKEND)
+        return slice_of("");
+    if (route->client_cache == CLIENT_CACHE_NEVER)
+        return slice_of("no-store, no-cache, must-revalidate");
+    /* A route opens pages to browsers and proxies on the way, not errors, and not what the backend
+     * itself calls somebody's own. */
+    if (reply->status >= 400 || says_private(reply->fields))
+        return slice_of("");
+    return slice_of(arena_printf(arena, "%s, max-age=%lld", reply->per_user ? "private" : "public",
+                                 (long long)route->client_cache_s));
+}
+
+struct slice
+reply_head(const struct reply *reply, struct arena *arena)
+{
+    const struct fields *fields = reply->fields;
+    struct slice cache_control = client_cache_control(reply, arena);
+    char numbers[160];
+    struct writer w = {.n = 0};
+    /* Room: each field has four bytes of its own; ours have 400 together. */
+    w.p = arena_alloc(arena, fields->bytes + 4 * fields->count + cache_control.n + 400);
+    if (!w.p || !cache_control.p)
+        return (struct slice){NULL, 0};
+
+    int n = snprintf(numbers, sizeof numbers, "Status: %d %s\r\n", reply->status,
+                     reply_reason(reply->status));
+    put(&w, numbers, (size_t)n);
+    for (size_t i = 0; i < fields->count; i++) {
+        struct slice name = fields->list[i].name;
+        if (is_withheld(name))
+            continue;
+        if (reply->age_s >= 0 && slice_equal_nocase(name, "Age"))
+            continue;
+        if (reply->content_length >= 0 && slice_equal_nocase(name, "Content-Length"))
+            continue;
+        if (cache_control.n &&
+            (slice_equal_nocase(name, "Cache-Control") || slice_equal_nocase(name, "Expires") ||
+             slice_equal_nocase(name, "Pragma")))
+            continue;
+        /* mod_fcgid would take a 200 with Location for an internal redirect. */
+        if (reply->mount == MOUNT_APACHE_FCGID && reply->status == 200 &&
+            slice_equal_nocase(name, "Location"))
+            continue;
+        put_field(&w, name, fields->list[i].value);
+    }
+    if (cache_control.n)
+        put_field(&w, slice_of("Cache-Control"), cache_control);
+    if (reply->age_s >= 0) {
+        n = snprintf(numbers, sizeof numbers, "Age: %lld\r\n", (long long)reply->age_s);
+        put(&w, numbers, (size_t)n);
+    }
+    if (reply->content_length >= 0) {
+        n = snprintf(numbers, sizeof numbers, "Content-Length: %lld\r\n",
+                     (long long)reply->content_length);
+        put(&w, numbers, (size_t)n);
+    }
+    if (reply->via)
+        put(&w, "Via: 1.1 larder\r\n", 17);
+    put_field(&w, slice_of("X-Cache"), slice_of(reply->x_cache));
+    if (reply->invalidation)
+        put_field(&w, slice_of("X-Cache-Invalidate"), slice_of(reply->invalidation));
+    put(&w, "\r\n", 2);
+    return (struct slice){w.p, w.n};
+}

@@ -1,0 +1,29 @@
+/* The head of an answer as CGI has it (RFC 3875 §6), whatever the web server in front. */
+#ifndef RESPONDER_REPLY_H
+#define RESPONDER_REPLY_H
+
+#include "base/arena.h"
+#include "base/fields.h"
+#include "config/config.h"
+#include "responder/request.h"
+
+struct reply {
+    int status;
+    const struct fields *fields; /* of the backend or the entry */
+    enum mount mount;
+    const char *x_cache;              /* HIT, MISS, BYPASS, DISABLED */
+    const char *invalidation;         /* NULL: no X-Cache-Invalidate */
+    int64_t age_s;                    /* -1: leave the field as it is */
+    int64_t content_length;           /* -1: leave the field as it is */
+    const struct route *client_cache; /* NULL: leave Cache-Control as it is */
+    bool per_user;                    /* then the browser's copy is private */
+    bool via;
+};
+
+/* The bytes up to and including the empty line, in the arena. .p NULL: no memory. */
+struct slice reply_head(const struct reply *reply, struct arena *arena);
+
+/* The standard reason phrase, or "Unknown". Static. */
+const char *reply_reason(int status);
+
+#endif
