@@ -282,29 +282,34 @@ option_index(const struct option *option)
     return (size_t)(option - options);
 }
 
-/* Insertions, deletions and changes from one name to the other; names are cut to 32 bytes. */
+/* Insertions, deletions, changes and swaps of neighbours from one name to the other; names are cut
+ * to 32 bytes. */
 static size_t
 distance(const char *a, const char *b)
 {
     enum { CUT = 32 };
-    size_t row[CUT + 1];
+    size_t rows[3][CUT + 1]; /* the last two and the one in hand, in turn */
+    size_t a_len = strnlen(a, CUT);
     size_t b_len = strnlen(b, CUT);
     for (size_t j = 0; j <= b_len; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= CUT && a[i - 1]; i++) {
-        size_t diagonal = row[0];
+        rows[0][j] = j;
+    for (size_t i = 1; i <= a_len; i++) {
+        const size_t *above = rows[(i - 1) % 3];
+        size_t *row = rows[i % 3];
         row[0] = i;
         for (size_t j = 1; j <= b_len; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
+            size_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
+            if (above[j] + 1 < best)
+                best = above[j] + 1;
             if (row[j - 1] + 1 < best)
                 best = row[j - 1] + 1;
-            diagonal = row[j];
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                rows[(i - 2) % 3][j - 2] + 1 < best)
+                best = rows[(i - 2) % 3][j - 2] + 1;
             row[j] = best;
         }
     }
-    return row[b_len];
+    return rows[a_len % 3][b_len];
 }
 
 const char *

@@ -7,8 +7,7 @@
  * reported somewhere below. So the files are read here, the includes are
  * resolved here, and a small scanner walks over every token in the order that
  * the grammar allows. What is left for libconfig is one text without comments
- * or includes that it will accept; only a name given twice is left for it to
- * find. A table says which file and line each line of that text came from.
+ * or includes that it will accept. A table says which file and line each line of that text came from.
  *
  * Called by config.c. It never interprets a setting.
  */
@@ -72,7 +71,18 @@ struct bracket {
     char open;
     unsigned file;
     unsigned line;
+    size_t names; /* of scan->names, from here on they are in this group */
 };
+
+/* A setting's name in a group that is still open. */
+struct given_name {
+    size_t at; /* in the joined text */
+    size_t len;
+    unsigned line;
+};
+
+/* Settings that stand in all groups around a place together. */
+#define NAMES_MAX 512
 
 struct scan {
     struct source *source;
@@ -84,6 +94,8 @@ struct scan {
     unsigned name_line;
     struct bracket open[SOURCE_BRACKETS_MAX];
     unsigned depth;
+    struct given_name names[NAMES_MAX];
+    size_t name_count;
     unsigned chain[SOURCE_DEPTH_MAX + 1]; /* files being read, the outermost first */
     unsigned chain_len;
 };
@@ -286,7 +298,7 @@ open_bracket(struct scan *scan, const struct cursor *at)
     if (scan->depth == SOURCE_BRACKETS_MAX)
         return place_error(scan->err, here(scan, at), "brackets are nested more than %d deep",
                            SOURCE_BRACKETS_MAX);
-    scan->open[scan->depth++] = (struct bracket){*at->p, at->file, at->line};
+    scan->open[scan->depth++] = (struct bracket){*at->p, at->file, at->line, scan->name_count};
     scan->expect = *at->p == '{' ? EXPECT_NAME : EXPECT_FIRST_ELEMENT;
     return LARDER_OK;
 }
@@ -308,6 +320,7 @@ close_bracket(struct scan *scan, const struct cursor *at)
         scan->expect != EXPECT_FIRST_ELEMENT)
         return unexpected(scan, at, at->p, 1);
     scan->depth--;
+    scan->name_count = last->names;
     scan->expect = EXPECT_SEPARATOR;
     return LARDER_OK;
 }
@@ -406,6 +419,27 @@ value_word(struct scan *scan, struct cursor *at, size_t n)
     return LARDER_OK;
 }
 
+/* libconfig would find a name given twice, but cannot say which, nor where it was before. */
+static enum larder_status
+scan_name(struct scan *scan, const struct cursor *at, size_t n)
+{
+    source_shown(scan->name, at->p, n); /* after a value: its ; may be left out */
+    scan->name_file = at->file;
+    scan->name_line = at->line;
+    scan->expect = EXPECT_ASSIGN;
+    size_t first = scan->depth ? scan->open[scan->depth - 1].names : 0;
+    for (size_t i = first; i < scan->name_count; i++)
+        if (scan->names[i].len == n &&
+            memcmp(scan->source->text + scan->names[i].at, at->p, n) == 0)
+            return place_error(scan->err, here(scan, at),
+                               "found `%s` a second time, first in line %u", scan->name,
+                               scan->names[i].line);
+    if (scan->name_count == NAMES_MAX)
+        return place_error(scan->err, here(scan, at), "found more than %d settings", NAMES_MAX);
+    scan->names[scan->name_count++] = (struct given_name){scan->source->len, n, at->line};
+    return LARDER_OK;
+}
+
 static enum larder_status
 scan_word(struct scan *scan, struct cursor *at)
 {
@@ -417,10 +451,7 @@ scan_word(struct scan *scan, struct cursor *at)
     if (value_expected(scan)) {
         status = value_word(scan, at, n);
     } else if (scan->expect != EXPECT_ASSIGN && in_group && is_name(at->p, n)) {
-        source_shown(scan->name, at->p, n); /* after a value: its ; may be left out */
-        scan->name_file = at->file;
-        scan->name_line = at->line;
-        scan->expect = EXPECT_ASSIGN;
+        status = scan_name(scan, at, n);
     } else {
         status = unexpected(scan, at, at->p, n);
     }
