@@ -29,8 +29,8 @@
 #include "runtime/control.h"
 #include "runtime/counters.h"
 
-#ifndef SYSCONFDIR
-#define SYSCONFDIR "/etc"
+#ifndef LARDER_SYSCONFDIR
+#define LARDER_SYSCONFDIR "/etc"
 #endif
 
 /* Stores that are still queued at the end get this long. */
@@ -44,7 +44,7 @@ static const char usage[] =
     "it takes the listening socket from them; with -s it opens its own.\n"
     "\n"
     "  -f, --config FILE        configuration; default $LARDER_CONFIG, else\n"
-    "                           " SYSCONFDIR "/larder.conf\n"
+    "                           " LARDER_SYSCONFDIR "/larder.conf\n"
     "  -s, --socket ADDRESS     listen on a path, HOST:PORT, [V6]:PORT or :PORT\n"
     "      --socket-mode MODE   mode of a Unix socket, octal; default 0660\n"
     "      --socket-owner USER[:GROUP]\n"
@@ -132,7 +132,7 @@ parse_options(struct options *options, int argc, char **argv)
     if (!options->config_file)
         options->config_file = getenv("LARDER_CONFIG");
     if (!options->config_file || !*options->config_file)
-        options->config_file = SYSCONFDIR "/larder.conf";
+        options->config_file = LARDER_SYSCONFDIR "/larder.conf";
     return -1;
 }
 
