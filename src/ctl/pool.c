@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "ctl/ctl.h"
 #include "runtime/control.h"
 #include "runtime/counters.h"
@@ -72,8 +73,8 @@ ask_processes(const struct ctl *ctl, const char *command)
     } else if (json_object_array_length(part.answer) == 0) {
         json_object_put(part.answer);
         part.answer = NULL;
-        snprintf(part.err.message, sizeof part.err.message, "pool %.180s: no process answers",
-                 ctl->runtime_dir);
+        error_set(&part.err, LARDER_UNAVAILABLE, "pool %.180s: no process answers",
+                  ctl->runtime_dir);
     }
     return part;
 }
@@ -173,6 +174,7 @@ int
 command_stats(struct ctl *ctl)
 {
     struct part counters, processes, redis;
+    int64_t answering, living;
     int code = settings_load(ctl);
 
     if (code != CTL_OK)
@@ -180,7 +182,9 @@ command_stats(struct ctl *ctl)
     counters = ask_counters(ctl);
     processes = ask_processes(ctl, "status");
     redis = ask_redis(ctl);
-    if (!counters.answer || !processes.answer || !redis.answer)
+    answering = processes.answer ? (int64_t)json_object_array_length(processes.answer) : 0;
+    living = counters.answer ? member(counters.answer, "processes") : answering;
+    if (!counters.answer || !processes.answer || !redis.answer || answering < living)
         code = CTL_UNREACHABLE;
 
     if (ctl->json) {
@@ -193,8 +197,8 @@ command_stats(struct ctl *ctl)
     }
     print_counters(ctl, &counters);
     if (processes.answer)
-        printf("processes answering: %zu (larderctl status shows each)\n",
-               json_object_array_length(processes.answer));
+        printf("processes answering: %" PRId64 " of %" PRId64 " (larderctl status shows each)\n",
+               answering, living > answering ? living : answering);
     else
         printf("processes: %s\n", processes.err.message);
     print_redis(&redis);
@@ -241,8 +245,8 @@ silent_processes(const struct ctl *ctl, size_t answered)
     return total.processes - (int64_t)answered;
 }
 
-/* Ask every process, and complain about those that do not answer. CTL_UNREACHABLE: there are some,
- * or nobody answered at all, and *answers is NULL. */
+/* Ask every process, and complain about those that do not answer (CTL_UNREACHABLE, with the answers
+ * of the others). *answers NULL: none. */
 static int
 ask_pool(struct ctl *ctl, const char *command, json_object **answers)
 {
@@ -254,10 +258,8 @@ ask_pool(struct ctl *ctl, const char *command, json_object **answers)
     if (code != CTL_OK)
         return code;
     part = ask_processes(ctl, command);
-    if (!part.answer) {
-        complain("%s", part.err.message);
-        return CTL_UNREACHABLE;
-    }
+    if (!part.answer)
+        return fail(part.err.status, &part.err);
     *answers = part.answer;
     silent = silent_processes(ctl, json_object_array_length(part.answer));
     if (silent > 0) {

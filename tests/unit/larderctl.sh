@@ -7,11 +7,9 @@
 # LARDERCTL names another program to test.
 
 : "${top_builddir:=.}"
+top_builddir=$(cd "$top_builddir" && pwd) || exit 99
 ctl=${LARDERCTL:-$top_builddir/larderctl}
-case $ctl in
-/*) ;;
-*) ctl=$PWD/$ctl ;;
-esac
+stand_in=$top_builddir/tests/unit/pool_stand_in
 
 for tool in redis-server redis-cli; do
     command -v "$tool" > /dev/null || {
@@ -19,14 +17,22 @@ for tool in redis-server redis-cli; do
         exit 77
     }
 done
-if [ ! -x "$ctl" ]; then
-    echo "$ctl is not built"
-    exit 99
-fi
+for program in "$ctl" "$stand_in"; do
+    [ -x "$program" ] || {
+        echo "$program is not built"
+        exit 99
+    }
+done
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/ctl.XXXXXX") || exit 99
 redis_pid=
+pool_pids=
 stop() {
+    for pid in $pool_pids; do
+        kill -KILL "$pid" 2> /dev/null
+        wait "$pid" 2> /dev/null
+    done
+    pool_pids=
     if [ -n "$redis_pid" ]; then
         kill -CONT "$redis_pid" 2> /dev/null
         kill -KILL "$redis_pid" 2> /dev/null
@@ -648,6 +654,52 @@ expect 3 --json stats
 out_has '"pool":{"error":"'
 out_has '"processes":{"error":"'
 out_has '"keyspace_hits":[0-9]'
+
+mkdir -m 700 run
+expect 3 status
+err_has 'no process answers'
+# member [hang]: another process of the pool
+member() {
+    rm -f said
+    "$stand_in" "$dir/run" "$@" > said 2>&1 &
+    pool_pids="$pool_pids $!"
+    await 10 grep -q ready said || failed "pool_stand_in does not start: $(cat said)"
+}
+member
+member
+first=${pool_pids# }
+first=${first% *}
+expect 0 ping --pool
+out_has "^process $first: answers"
+checks=$((checks + 1))
+[ "$(wc -l < out)" -eq 2 ] || failed "$last: not two processes: $(cat out)"
+expect 0 --json ping --pool
+out_has "\"pid\":$first"
+expect 0 status
+out_has "^process $first"
+out_has '^  workers  *4$'
+out_has '^  redis\.hits  *6$'
+out_has '^  config  *a\\x1b\[2Jb$'
+expect 0 --json status
+out_has '"redis":{"hits":6}'
+expect 0 stats
+out_has '^  requests  *20  '
+out_has '^  hit ratio  *75\.0  '
+out_has '^processes answering: 2 '
+expect 0 --json stats
+out_has '"processes":2,"counters":{"requests":20,"hits":12,'
+# One that hangs is told of, and the others answer all the same.
+member hang
+expect 3 --timeout 300ms status
+out_has "^process $first"
+err_has '1 more did not answer'
+expect 3 --timeout 300ms ping --pool
+expect 3 --timeout 300ms stats
+out_has '^processes answering: 2 of 3 '
+# Without Redis the pool answers for itself.
+expect 3 --timeout 300ms --socket "$dir/nowhere" stats
+out_has '^  requests  *30  '
+out_has "^redis: redis $dir/nowhere"
 
 # ---------------------------------------------------------------------- an answer nobody can take
 
