@@ -48,7 +48,8 @@ set_up(void **state)
     const char *tmp = getenv("TMPDIR");
 
     assert_non_null(place);
-    snprintf(place->dir, sizeof place->dir, "%.32s/larder-XXXXXX", tmp ? tmp : "/tmp");
+    snprintf(place->dir, sizeof place->dir, "%s/larder-XXXXXX",
+             tmp && strlen(tmp) < 48 ? tmp : "/tmp");
     assert_non_null(mkdtemp(place->dir));
     snprintf(place->file, sizeof place->file, "%s/counters", place->dir);
     place->shared = mmap(NULL, sizeof *place->shared, PROT_READ | PROT_WRITE,
