@@ -152,29 +152,29 @@ char *input_read(size_t *len);
 int input_parse(const char *text, size_t len, json_object **value);
 
 /* values.c */
-int command_get(struct ctl *ctl);
-int command_set(struct ctl *ctl);
-int command_del(struct ctl *ctl);
-int command_exists(struct ctl *ctl);
-int command_ttl(struct ctl *ctl);
-int command_expire(struct ctl *ctl);
-int command_incr(struct ctl *ctl);
+int ctl_get(struct ctl *ctl);
+int ctl_set(struct ctl *ctl);
+int ctl_del(struct ctl *ctl);
+int ctl_exists(struct ctl *ctl);
+int ctl_ttl(struct ctl *ctl);
+int ctl_expire(struct ctl *ctl);
+int ctl_incr(struct ctl *ctl);
 
 /* locks.c */
-int command_lock(struct ctl *ctl);
-int command_unlock(struct ctl *ctl);
-int command_extend(struct ctl *ctl);
+int ctl_lock(struct ctl *ctl);
+int ctl_unlock(struct ctl *ctl);
+int ctl_extend(struct ctl *ctl);
 
 /* purge.c */
-int command_keys(struct ctl *ctl);
-int command_purge_pattern(struct ctl *ctl);
-int command_purge_user(struct ctl *ctl);
-int command_flush(struct ctl *ctl);
+int ctl_keys(struct ctl *ctl);
+int ctl_purge_pattern(struct ctl *ctl);
+int ctl_purge_user(struct ctl *ctl);
+int ctl_flush(struct ctl *ctl);
 
 /* pool.c */
-int command_stats(struct ctl *ctl);
-int command_status(struct ctl *ctl);
-int command_ping(struct ctl *ctl);
-int command_check_config(struct ctl *ctl);
+int ctl_stats(struct ctl *ctl);
+int ctl_status(struct ctl *ctl);
+int ctl_ping(struct ctl *ctl);
+int ctl_check_config(struct ctl *ctl);
 
 #endif

@@ -227,7 +227,7 @@ out:
 }
 
 int
-command_lock(struct ctl *ctl)
+ctl_lock(struct ctl *ctl)
 {
     char token[LARDER_TOKEN_SIZE];
     struct larder *cache;
@@ -273,7 +273,7 @@ report(const struct ctl *ctl, enum larder_status status, const struct larder_err
 }
 
 int
-command_unlock(struct ctl *ctl)
+ctl_unlock(struct ctl *ctl)
 {
     struct larder_error err = {0};
     enum larder_status status;
@@ -288,7 +288,7 @@ command_unlock(struct ctl *ctl)
 }
 
 int
-command_extend(struct ctl *ctl)
+ctl_extend(struct ctl *ctl)
 {
     struct larder_error err = {0};
     enum larder_status status;

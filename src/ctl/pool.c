@@ -171,7 +171,7 @@ print_redis(const struct part *part)
 }
 
 int
-command_stats(struct ctl *ctl)
+ctl_stats(struct ctl *ctl)
 {
     struct part counters, processes, redis;
     int64_t answering, living;
@@ -270,7 +270,7 @@ ask_pool(struct ctl *ctl, const char *command, json_object **answers)
 }
 
 int
-command_status(struct ctl *ctl)
+ctl_status(struct ctl *ctl)
 {
     json_object *answers;
     int code = ask_pool(ctl, "status", &answers);
@@ -313,7 +313,7 @@ ping_pool(struct ctl *ctl)
 }
 
 int
-command_ping(struct ctl *ctl)
+ctl_ping(struct ctl *ctl)
 {
     struct larder_error err = {0};
     enum larder_status status;
@@ -343,7 +343,7 @@ command_ping(struct ctl *ctl)
 }
 
 int
-command_check_config(struct ctl *ctl)
+ctl_check_config(struct ctl *ctl)
 {
     const char *file = ctl->arg_count > 0 ? ctl->args[0] : settings_file(ctl);
     struct larder_error err = {0};

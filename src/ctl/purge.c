@@ -178,7 +178,7 @@ list_keys(const struct ctl *ctl, struct larder *cache, const char *pattern, int6
 }
 
 int
-command_keys(struct ctl *ctl)
+ctl_keys(struct ctl *ctl)
 {
     struct larder *cache;
     int64_t count;
@@ -228,7 +228,7 @@ list_matches(const struct ctl *ctl, struct larder *cache, const char *pattern)
 }
 
 int
-command_purge_pattern(struct ctl *ctl)
+ctl_purge_pattern(struct ctl *ctl)
 {
     const char *pattern = ctl->args[0];
     bool asks = takes_everything(pattern) && !ctl->dry_run;
@@ -270,7 +270,7 @@ out:
 }
 
 int
-command_purge_user(struct ctl *ctl)
+ctl_purge_user(struct ctl *ctl)
 {
     const char *uid = ctl->args[0];
     struct larder_error err = {0};
@@ -343,7 +343,7 @@ flush_namespace(struct ctl *ctl, struct larder *cache)
 }
 
 int
-command_flush(struct ctl *ctl)
+ctl_flush(struct ctl *ctl)
 {
     struct larder *cache;
     int code;

@@ -74,7 +74,7 @@ get_json(struct ctl *ctl, struct larder *cache, const char *key)
 }
 
 int
-command_get(struct ctl *ctl)
+ctl_get(struct ctl *ctl)
 {
     struct larder *cache;
     int code = settings_open(ctl, &cache);
@@ -127,7 +127,7 @@ store(struct ctl *ctl, const char *key, const char *text, size_t len, json_objec
 }
 
 int
-command_set(struct ctl *ctl)
+ctl_set(struct ctl *ctl)
 {
     const char *text = ctl->args[1];
     json_object *value = NULL;
@@ -154,7 +154,7 @@ command_set(struct ctl *ctl)
 }
 
 int
-command_del(struct ctl *ctl)
+ctl_del(struct ctl *ctl)
 {
     struct larder_error err = {0};
     enum larder_status status;
@@ -179,7 +179,7 @@ command_del(struct ctl *ctl)
 }
 
 int
-command_exists(struct ctl *ctl)
+ctl_exists(struct ctl *ctl)
 {
     const char *key = ctl->args[0];
     struct larder_error err = {0};
@@ -204,7 +204,7 @@ command_exists(struct ctl *ctl)
 }
 
 int
-command_ttl(struct ctl *ctl)
+ctl_ttl(struct ctl *ctl)
 {
     const char *key = ctl->args[0];
     struct larder_error err = {0};
@@ -236,7 +236,7 @@ command_ttl(struct ctl *ctl)
 }
 
 int
-command_expire(struct ctl *ctl)
+ctl_expire(struct ctl *ctl)
 {
     const char *key = ctl->args[0];
     struct larder_error err = {0};
@@ -269,7 +269,7 @@ command_expire(struct ctl *ctl)
 }
 
 int
-command_incr(struct ctl *ctl)
+ctl_incr(struct ctl *ctl)
 {
     const char *key = ctl->args[0];
     struct larder_error err = {0};
