@@ -200,7 +200,8 @@ enum larder_status larder_increment_by(struct larder *cache, const char *key, in
 
 /* ------------------------------------------------------------------ sweeps */
 
-/* How far a sweep is. Return false to stop it; what is deleted stays deleted. */
+/* How far a sweep is: about how many keys of the database have been gone over, and how many of
+ * them matched. Return false to stop it; what is deleted stays deleted, and the call is LARDER_OK. */
 typedef bool (*larder_progress_fn)(void *arg, int64_t scanned, int64_t matched);
 
 struct larder_sweep {

@@ -79,8 +79,10 @@ struct store_value {
  * Entry and the generations of its tags in one round trip. LARDER_MISS: no
  * entry (value->current is filled all the same). A value over max_len is read
  * past and reported as LARDER_CORRUPT. On LARDER_OK free(value->data).
- * Spends nothing but the deadline: no retry once it has passed; a pool that is
- * exhausted or a circuit breaker that is open answer at once.
+ * Spends nothing but the deadline: waiting for a connection and dialling one
+ * count against it, and no failure is tried again, except that a kept
+ * connection which had died while idle is replaced once. An open circuit
+ * breaker answers at once.
  */
 enum larder_status store_lookup(struct larder *cache, const char *key,
                                 const struct store_tags *tags, size_t max_len, int64_t deadline_ms,
@@ -91,7 +93,8 @@ enum larder_status store_generations(struct larder *cache, const struct store_ta
                                      int64_t deadline_ms, struct store_generations *out,
                                      struct larder_error *err);
 
-/* SET key <iov> PX ttl_ms; the value goes out by writev, without a copy. */
+/* SET key <iov> PX ttl_ms; the value goes out by sendmsg, without a copy. ttl_ms is at least 1 and
+ * at most STORE_TTL_MAX_S. */
 enum larder_status store_put(struct larder *cache, const char *key, const struct iovec *iov,
                              int iovcnt, int64_t ttl_ms, int64_t deadline_ms,
                              struct larder_error *err);

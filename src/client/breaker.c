@@ -1,0 +1,81 @@
+/*
+ * The circuit breaker: counting and the two changes of state; see the header.
+ * Called by command.c after each exchange and by keeper.c for its probes. It
+ * never touches the network and never reads the clock.
+ */
+#include "client/breaker.h"
+
+#include <stdio.h>
+
+void
+breaker_init(struct breaker *breaker, const struct larder_options *options, const char *where)
+{
+    breaker->limit = options->breaker_failures;
+    breaker->log = options->log;
+    breaker->log_arg = options->log_arg;
+    breaker->where = where;
+    breaker->opened_ms = 0;
+    atomic_init(&breaker->failures, 0);
+    atomic_init(&breaker->open, false);
+    pthread_mutex_init(&breaker->lock, NULL);
+}
+
+void
+breaker_destroy(struct breaker *breaker)
+{
+    pthread_mutex_destroy(&breaker->lock);
+}
+
+void
+breaker_success(struct breaker *breaker)
+{
+    /* Read first: a store by every request would send the cache line round all cores. */
+    if (atomic_load_explicit(&breaker->failures, memory_order_relaxed) != 0 &&
+        !breaker_is_open(breaker))
+        atomic_store_explicit(&breaker->failures, 0, memory_order_relaxed);
+}
+
+bool
+breaker_failure(struct breaker *breaker, int64_t now_ms, const char *why)
+{
+    char line[LARDER_ERROR_MAX + 128];
+    bool opened = false;
+
+    if (breaker->limit == 0 || breaker_is_open(breaker))
+        return false;
+    int failures = atomic_fetch_add_explicit(&breaker->failures, 1, memory_order_relaxed) + 1;
+    if (failures < breaker->limit)
+        return false;
+
+    pthread_mutex_lock(&breaker->lock);
+    if (!breaker_is_open(breaker)) {
+        opened = true;
+        breaker->opened_ms = now_ms;
+        atomic_store_explicit(&breaker->open, true, memory_order_release);
+        if (breaker->log) {
+            snprintf(line, sizeof line, "%s: not asked any more after %d failures in a row: %s",
+                     breaker->where, failures, why);
+            breaker->log(breaker->log_arg, LARDER_LOG_WARNING, line);
+        }
+    }
+    pthread_mutex_unlock(&breaker->lock);
+    return opened;
+}
+
+void
+breaker_close(struct breaker *breaker, int64_t now_ms)
+{
+    char line[LARDER_ERROR_MAX];
+
+    pthread_mutex_lock(&breaker->lock);
+    if (breaker_is_open(breaker)) {
+        atomic_store_explicit(&breaker->failures, 0, memory_order_relaxed);
+        atomic_store_explicit(&breaker->open, false, memory_order_release);
+        if (breaker->log) {
+            snprintf(line, sizeof line, "%s: answers again after %lld ms", breaker->where,
+                     (long long)(now_ms - breaker->opened_ms));
+            breaker->log(breaker->log_arg, LARDER_LOG_INFO, line);
+        }
+    }
+    pthread_mutex_unlock(&breaker->lock);
+}

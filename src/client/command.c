@@ -1,0 +1,333 @@
+/*
+ * The one table of commands and the one function that carries them out.
+ *
+ * A try ends in one of four ways. Answered: done, an error reply included,
+ * unless it is one that passes (a start, a failover), which was not carried out
+ * and is tried again. Not sent: tried again. Sent and not answered: tried again
+ * if the table allows it, otherwise LARDER_UNKNOWN. Out of time: over. Between
+ * tries the caller sleeps, longer each time and by chance, lest a thousand of
+ * them come back in step. Everything of this library that talks to Redis for a
+ * caller comes through here; only keeper.c talks by itself.
+ */
+#include "client/command.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "client/client.h"
+
+/*
+ * Repeatable means: carried out twice, it leaves what it leaves when carried
+ * out once, and says so. Three are worth a word. A DEL that is repeated may
+ * count too few. FLUSHALL takes what others wrote between the two. SET NX and
+ * INCR would take their own first try for somebody else's.
+ */
+static const struct command_rule rules[COMMAND_COUNT] = {
+    /*                           name          repeatable  writes */
+    [COMMAND_PING] = {"PING", true, false},
+    [COMMAND_INFO] = {"INFO", true, false},
+    [COMMAND_GET] = {"GET", true, false},
+    [COMMAND_MGET] = {"MGET", true, false},
+    [COMMAND_EXISTS] = {"EXISTS", true, false},
+    [COMMAND_TTL] = {"PTTL", true, false},
+    [COMMAND_SIZE] = {"DBSIZE", true, false},
+    [COMMAND_SCAN] = {"SCAN", true, false},
+    [COMMAND_SET] = {"SET", true, true},
+    [COMMAND_SET_IF_ABSENT] = {"SET NX", false, true},
+    [COMMAND_INCREMENT] = {"INCRBY", false, true},
+    [COMMAND_EXPIRE] = {"PEXPIRE", true, true},
+    [COMMAND_DELETE] = {"DEL", true, true},
+    [COMMAND_UNLINK] = {"UNLINK", true, true},
+    [COMMAND_FLUSH_SERVER] = {"FLUSHALL", false, true},
+    [COMMAND_LOCK] = {"SET NX (lock)", false, true},
+    [COMMAND_UNLOCK] = {"EVAL (unlock)", true, true},
+    [COMMAND_EXTEND] = {"EVAL (extend)", true, true},
+    [COMMAND_LOOKUP] = {"GET (lookup)", true, false},
+    [COMMAND_GENERATIONS] = {"SET NX (generations)", true, true},
+    [COMMAND_INVALIDATE] = {"DEL (generations)", true, true},
+};
+
+const struct command_rule *
+command_rule(enum command command)
+{
+    return &rules[command];
+}
+
+int64_t
+command_deadline(const struct larder *cache)
+{
+    return clock_now_ms() + cache->options.operation_timeout_ms;
+}
+
+/* ---------------------------------------------------------------- failures */
+
+static void
+note_failure(struct larder *cache, const char *words)
+{
+    if (breaker_failure(&cache->breaker, clock_now_ms(), words)) {
+        pool_rest(&cache->pool);
+        keeper_nudge(cache);
+    }
+}
+
+void
+command_note_failure(struct larder *cache, const struct larder_error *err)
+{
+    note_failure(cache, err->message);
+}
+
+/* Out of memory is our own trouble, not the server's. */
+static bool
+is_servers_fault(enum larder_status status)
+{
+    return status == LARDER_TIMEOUT || status == LARDER_UNAVAILABLE || status == LARDER_PROTOCOL;
+}
+
+/* For jitter only: fast, no lock, no system call. */
+static int64_t
+random_below(int64_t bound)
+{
+    static _Thread_local uint64_t state;
+
+    if (bound <= 0)
+        return 0;
+    if (state == 0)
+        state = (uint64_t)(uintptr_t)&state ^ (uint64_t)clock_read_ms(CLOCK_REALTIME) << 20 ^ 1;
+    /* xorshift64* */
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    return (int64_t)((state * UINT64_C(0x2545f4914f6cdd1d) >> 33) % (uint64_t)bound);
+}
+
+/* Sleep before the n-th repetition (from 1): min + random below min * 2^n, at most max. false: the
+ * time will be up before that, there is no point in waiting. */
+static bool
+back_off(const struct larder *cache, int n, int64_t deadline_ms)
+{
+    int64_t least = cache->options.retry_min_ms;
+    int64_t most = cache->options.retry_max_ms;
+    int64_t spread = n < 20 && least < most ? least << n : most;
+    int64_t sleep_ms = least + random_below(spread);
+
+    if (sleep_ms > most)
+        sleep_ms = most;
+    if (clock_now_ms() + sleep_ms >= deadline_ms)
+        return false;
+    struct timespec left = {(time_t)(sleep_ms / 1000), (long)(sleep_ms % 1000) * 1000000};
+    while (nanosleep(&left, &left) != 0)
+        ;
+    return true;
+}
+
+/* --------------------------------------------------------------- execution */
+
+/* What one try came to. */
+struct outcome {
+    bool again;     /* a repetition is safe and may help */
+    bool was_stale; /* the kept connection had died: try another one at once */
+    bool unknown;
+};
+
+static enum larder_status
+try_once(struct larder *cache, struct command_call *call, bool fresh, struct outcome *outcome,
+         struct larder_error *err)
+{
+    const struct command_rule *rule = &rules[call->command];
+    struct conn *conn = NULL;
+    bool dialled = false;
+
+    *outcome = (struct outcome){.again = false};
+    enum larder_status status =
+        pool_get(&cache->pool, call->deadline_ms, fresh, &conn, &dialled, err);
+    if (status != LARDER_OK) {
+        if (dialled && (is_servers_fault(status) || status == LARDER_REFUSED))
+            note_failure(cache, err->message);
+        outcome->again = status == LARDER_UNAVAILABLE || status == LARDER_TIMEOUT;
+        return status;
+    }
+
+    conn_begin(conn, rule->name);
+    status = call->talk(conn, call->deadline_ms, call->arg, err);
+    if (conn->sent)
+        call->tries++;
+    if (is_servers_fault(status)) {
+        outcome->again = rule->repeatable || !conn->sent;
+        outcome->unknown = !outcome->again;
+        outcome->was_stale = conn->kept && !conn->answered && status == LARDER_UNAVAILABLE;
+        /* It died while it was idle: that says nothing about the server of now. */
+        if (!outcome->was_stale)
+            note_failure(cache, err->message);
+    } else if (status != LARDER_NOMEM) {
+        breaker_success(&cache->breaker);
+        outcome->again = conn->passing;
+    }
+    /* Who refuses for a while may be a replica that should not be asked, or on its way out. */
+    if (conn->passing)
+        conn->pending = true;
+    pool_put(&cache->pool, conn);
+    return status;
+}
+
+enum larder_status
+command_execute(struct larder *cache, struct command_call *call, struct larder_error *caller_err)
+{
+    struct larder_error err = {.status = LARDER_OK}; /* the words are needed for the log too */
+    enum larder_status status;
+    struct outcome outcome;
+    bool fresh = false;
+
+    call->tries = 0;
+    for (int n = 1;; n++) {
+        if (breaker_is_open(&cache->breaker)) {
+            status = error_set(&err, LARDER_UNAVAILABLE, "%s: %s: not asked after failures",
+                               cache->endpoint.where, rules[call->command].name);
+            break;
+        }
+        if (n == 1 && clock_now_ms() >= call->deadline_ms) {
+            status = error_set(&err, LARDER_TIMEOUT, "%s: %s: no time left", cache->endpoint.where,
+                               rules[call->command].name);
+            break;
+        }
+        status = try_once(cache, call, fresh, &outcome, &err);
+        if (outcome.again && outcome.was_stale && !fresh) {
+            fresh = true;
+            status = try_once(cache, call, fresh, &outcome, &err);
+        }
+        if (outcome.unknown) {
+            char words[LARDER_ERROR_MAX];
+            memcpy(words, err.message, sizeof words);
+            status = error_set(&err, LARDER_UNKNOWN, "%s; it may have been carried out", words);
+        }
+        if (!outcome.again || n > call->retries || !back_off(cache, n, call->deadline_ms))
+            break;
+        client_count(&cache->retries);
+    }
+    if (is_servers_fault(status) || status == LARDER_UNKNOWN || status == LARDER_REFUSED ||
+        status == LARDER_NOMEM)
+        client_count(&cache->errors);
+    if (status != LARDER_OK && caller_err)
+        *caller_err = err;
+    return status;
+}
+
+/* ------------------------------------------------------- the ordinary case */
+
+struct plain {
+    const struct wire *wire;
+    redisReply **replies;
+    size_t n;
+};
+
+static enum larder_status
+talk_plain(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_error *err)
+{
+    struct plain *plain = arg;
+    enum larder_status status = conn_send(conn, plain->wire, deadline_ms, err);
+    size_t got = 0;
+
+    while (status == LARDER_OK && got < plain->n) {
+        status = conn_reply(conn, deadline_ms, &plain->replies[got], err);
+        if (status == LARDER_OK)
+            got++;
+    }
+    if (status == LARDER_OK)
+        status = conn_end(conn, err);
+    for (size_t i = 0; status == LARDER_OK && i < got; i++) {
+        const redisReply *reply = plain->replies[i];
+        if (reply->type != REDIS_REPLY_ERROR)
+            continue;
+        enum larder_status refused = conn_refused(conn, reply->str, reply->len, err);
+        if (plain->n == 1 || conn->passing)
+            status = refused;
+    }
+    if (status != LARDER_OK)
+        command_free_replies(plain->replies, got);
+    return status;
+}
+
+enum larder_status
+command_run(struct larder *cache, enum command command, const struct wire *wire,
+            int64_t deadline_ms, redisReply **replies, size_t n, int *tries,
+            struct larder_error *err)
+{
+    struct plain plain = {wire, replies, n};
+    struct command_call call = {.command = command,
+                                .deadline_ms = deadline_ms,
+                                .retries = cache->options.max_retries,
+                                .talk = talk_plain,
+                                .arg = &plain};
+
+    for (size_t i = 0; i < n; i++)
+        replies[i] = NULL;
+    enum larder_status status = command_execute(cache, &call, err);
+    if (tries)
+        *tries = call.tries;
+    return status;
+}
+
+void
+command_free_replies(redisReply **replies, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (replies[i])
+            freeReplyObject(replies[i]);
+        replies[i] = NULL;
+    }
+}
+
+enum larder_status
+command_unexpected(struct larder *cache, enum command command, struct larder_error *err)
+{
+    client_count(&cache->errors);
+    return error_set(err, LARDER_PROTOCOL, "%s: %s: not an answer to what was asked",
+                     cache->endpoint.where, rules[command].name);
+}
+
+enum larder_status
+command_refused(struct larder *cache, enum command command, const redisReply *reply,
+                struct larder_error *err)
+{
+    client_count(&cache->errors);
+    return error_set(err, LARDER_REFUSED, "%s: %s: %.200s", cache->endpoint.where,
+                     rules[command].name, reply->str);
+}
+
+enum larder_status
+command_ping(struct conn *conn, int64_t deadline_ms, struct larder_error *err)
+{
+    redisReply *reply = NULL;
+    struct wire wire;
+
+    wire_init(&wire);
+    wire_begin(&wire, 1);
+    wire_text(&wire, "PING");
+    conn_begin(conn, rules[COMMAND_PING].name);
+    struct plain plain = {&wire, &reply, 1};
+    enum larder_status status = talk_plain(conn, deadline_ms, &plain, err);
+    wire_free(&wire);
+    command_free_replies(&reply, 1);
+    return status;
+}
+
+/* --------------------------------------------------------------------- keys */
+
+enum larder_status
+command_check_key(const struct larder *cache, const char *key, struct larder_error *err)
+{
+    if (!key || *key == '\0')
+        return error_set(err, LARDER_INVALID, "a key must not be empty");
+    if (strnlen(key, LARDER_KEY_MAX + 1) + cache->prefix_len > LARDER_KEY_MAX)
+        return error_set(err, LARDER_INVALID, "a key has at most %d bytes, namespace included",
+                         LARDER_KEY_MAX);
+    return LARDER_OK;
+}
+
+void
+command_key(const struct larder *cache, struct wire *wire, const char *key)
+{
+    wire_join(wire, cache->prefix, cache->prefix_len, key, strlen(key));
+}

@@ -1,0 +1,445 @@
+/*
+ * The responder's calls: look up, note generations, store. (Invalidation is in
+ * sweep.c.)
+ *
+ * The look-up is what Larder does all day, so it goes past hiredis: both
+ * commands leave in one write, the answer mostly comes with one read into the
+ * stack, and a large body goes from the socket into the memory that the caller
+ * keeps. Nothing is allocated but that memory, no lock is held meanwhile.
+ */
+#include "client/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "client/client.h"
+#include "client/command.h"
+#include "client/token.h"
+
+#define READ_SIZE ((size_t)16 * 1024)
+/* The longest line of a reply that is not a body: an error's words. */
+#define LINE_MAX_LEN ((size_t)1024)
+/* A value that is too long is read past up to this length; dialling anew is cheaper beyond. */
+#define SKIP_MAX ((size_t)1024 * 1024)
+
+static enum larder_status
+disabled(struct larder_error *err)
+{
+    return error_set(err, LARDER_DISABLED, "the cache is switched off");
+}
+
+static void
+write_generation_key(const struct larder *cache, struct wire *wire, const char *tag)
+{
+    char key[sizeof "gen:" + STORE_TAG_SIZE];
+    size_t n = strlen(tag);
+
+    memcpy(key, "gen:", 4);
+    memcpy(key + 4, tag, n);
+    wire_join(wire, cache->prefix, cache->prefix_len, key, n + 4);
+}
+
+static enum larder_status
+check_tags(const struct store_tags *tags, struct larder_error *err)
+{
+    bool ok = tags->count <= STORE_TAGS_MAX;
+
+    for (size_t i = 0; ok && i < tags->count; i++)
+        ok = strnlen(tags->name[i], STORE_TAG_SIZE) < STORE_TAG_SIZE;
+    return ok ? LARDER_OK : error_set(err, LARDER_INVALID, "tags that cannot be");
+}
+
+/* ------------------------------------------------- reading RESP2, our own way */
+
+/* What has come and has not been used yet: buf[at..end). */
+struct reader {
+    struct conn *conn;
+    int64_t deadline_ms;
+    size_t at;
+    size_t end;
+    char buf[READ_SIZE];
+};
+
+static enum larder_status
+garbage(const struct reader *in, struct larder_error *err)
+{
+    return conn_error(in->conn, LARDER_PROTOCOL, err, "not an answer to what was asked");
+}
+
+static enum larder_status
+read_more(struct reader *in, struct larder_error *err)
+{
+    size_t n = 0;
+
+    if (in->at > 0) {
+        memmove(in->buf, in->buf + in->at, in->end - in->at);
+        in->end -= in->at;
+        in->at = 0;
+    }
+    enum larder_status status = conn_receive(in->conn, in->buf + in->end, sizeof in->buf - in->end,
+                                             in->deadline_ms, &n, err);
+    in->end += n;
+    return status;
+}
+
+/* The next line without its CRLF; valid until the next read. */
+static enum larder_status
+read_line(struct reader *in, const char **line, size_t *len, struct larder_error *err)
+{
+    size_t seen = 0;
+
+    for (;;) {
+        const char *start = in->buf + in->at;
+        size_t have = in->end - in->at;
+        const char *newline = have > seen ? memchr(start + seen, '\n', have - seen) : NULL;
+        if (newline) {
+            size_t n = (size_t)(newline - start);
+            if (n < 2 || start[n - 1] != '\r')
+                return garbage(in, err);
+            *line = start;
+            *len = n - 1;
+            in->at += n + 1;
+            return LARDER_OK;
+        }
+        if (have > LINE_MAX_LEN)
+            return garbage(in, err);
+        seen = have;
+        enum larder_status status = read_more(in, err);
+        if (status != LARDER_OK)
+            return status;
+    }
+}
+
+/* "*4" or "$16" or "$-1": the number behind the kind, -1 for nil. An error reply is LARDER_REFUSED
+ * and has been read whole. */
+static enum larder_status
+read_count(struct reader *in, char kind, int64_t most, int64_t *count, struct larder_error *err)
+{
+    const char *line = NULL;
+    size_t len = 0;
+    int64_t value = 0;
+
+    enum larder_status status = read_line(in, &line, &len, err);
+    if (status != LARDER_OK)
+        return status;
+    if (line[0] == '-')
+        return conn_refused(in->conn, line + 1, len - 1, err);
+    if (line[0] != kind)
+        return garbage(in, err);
+    *count = -1;
+    if (len == 3 && line[1] == '-' && line[2] == '1')
+        return LARDER_OK;
+    if (len < 2 || len > 12) /* so that it cannot overflow */
+        return garbage(in, err);
+    for (size_t i = 1; i < len; i++) {
+        if (line[i] < '0' || line[i] > '9')
+            return garbage(in, err);
+        value = value * 10 + (line[i] - '0');
+    }
+    if (value > most)
+        return garbage(in, err);
+    *count = value;
+    return LARDER_OK;
+}
+
+/* n bytes to `to` (NULL: nowhere) and the CRLF behind them. */
+static enum larder_status
+read_body(struct reader *in, char *to, size_t n, struct larder_error *err)
+{
+    while (n > 0) {
+        size_t have = in->end - in->at;
+        size_t part = have < n ? have : n;
+        if (part > 0) {
+            if (to) {
+                memcpy(to, in->buf + in->at, part);
+                to += part;
+            }
+            in->at += part;
+            n -= part;
+            continue;
+        }
+        enum larder_status status;
+        if (to && n >= sizeof in->buf) { /* straight to where it belongs */
+            size_t got = 0;
+            status = conn_receive(in->conn, to, n, in->deadline_ms, &got, err);
+            to += got;
+            n -= got;
+        } else {
+            status = read_more(in, err);
+        }
+        if (status != LARDER_OK)
+            return status;
+    }
+    while (in->end - in->at < 2) {
+        enum larder_status status = read_more(in, err);
+        if (status != LARDER_OK)
+            return status;
+    }
+    if (memcmp(in->buf + in->at, "\r\n", 2) != 0)
+        return garbage(in, err);
+    in->at += 2;
+    return LARDER_OK;
+}
+
+/* --------------------------------------------------------------------- lookup */
+
+struct lookup {
+    const struct wire *wire;
+    size_t max_len;
+    struct store_value *value;
+};
+
+/* The reply to MGET: as many generations as were asked for. What is not one counts as missing. */
+static enum larder_status
+read_generations(struct reader *in, struct store_generations *current, struct larder_error *err)
+{
+    int64_t count = 0;
+
+    enum larder_status status = read_count(in, '*', STORE_TAGS_MAX, &count, err);
+    if (status != LARDER_OK)
+        return status;
+    if (count < 0 || (size_t)count != current->count)
+        return garbage(in, err);
+    for (size_t i = 0; i < current->count; i++) {
+        int64_t len = 0;
+        char *value = current->value[i];
+        status = read_count(in, '$', (int64_t)SKIP_MAX, &len, err);
+        if (status == LARDER_REFUSED)
+            return garbage(in, err); /* inside an array there is no error in RESP2 */
+        if (status != LARDER_OK)
+            return status;
+        if (len < 0)
+            continue;
+        bool one = len == STORE_GENERATION_LEN;
+        status = read_body(in, one ? value : NULL, (size_t)len, err);
+        if (status != LARDER_OK)
+            return status;
+        if (one && memchr(value, '\0', STORE_GENERATION_LEN))
+            value[0] = '\0';
+    }
+    return LARDER_OK;
+}
+
+/* The reply to GET. */
+static enum larder_status
+read_value(struct reader *in, const struct lookup *lookup, struct larder_error *err)
+{
+    struct store_value *value = lookup->value;
+    int64_t count = 0;
+
+    enum larder_status status = read_count(in, '$', (int64_t)LARDER_VALUE_MAX, &count, err);
+    if (status != LARDER_OK)
+        return status;
+    if (count < 0)
+        return conn_error(in->conn, LARDER_MISS, err, "there is no such key");
+    size_t len = (size_t)count;
+    if (len > lookup->max_len) {
+        if (len <= SKIP_MAX)
+            status = read_body(in, NULL, len, err);
+        else
+            in->conn->unwanted = true;
+        return status != LARDER_OK ? status
+                                   : conn_error(in->conn, LARDER_CORRUPT, err,
+                                                "a value of %zu bytes, at most %zu are allowed",
+                                                len, lookup->max_len);
+    }
+    value->data = malloc(len > 0 ? len : 1);
+    if (!value->data)
+        return conn_error(in->conn, LARDER_NOMEM, err, "no memory for %zu bytes", len);
+    value->len = len;
+    return read_body(in, value->data, len, err);
+}
+
+static enum larder_status
+talk_lookup(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_error *err)
+{
+    const struct lookup *lookup = arg;
+    struct store_value *value = lookup->value;
+    enum larder_status first = LARDER_OK;
+    struct larder_error first_err;
+    struct reader in;
+
+    in.conn = conn;
+    in.at = in.end = 0;
+    /* It may be the second try. */
+    for (size_t i = 0; i < STORE_TAGS_MAX; i++)
+        memset(value->current.value[i], 0, sizeof value->current.value[i]);
+
+    enum larder_status status = conn_send(conn, lookup->wire, deadline_ms, err);
+    if (status != LARDER_OK)
+        return status;
+    in.deadline_ms = conn_reply_deadline(conn, deadline_ms);
+    if (value->current.count > 0) {
+        first = read_generations(&in, &value->current, &first_err);
+        if (first != LARDER_OK && first != LARDER_REFUSED) {
+            if (err)
+                *err = first_err;
+            return first;
+        }
+    }
+    status = read_value(&in, lookup, err);
+    /* Both must have been answered, and nothing else; otherwise the next caller would read it. */
+    if ((status == LARDER_OK || status == LARDER_MISS || status == LARDER_REFUSED ||
+         status == LARDER_CORRUPT) &&
+        !conn->unwanted) {
+        enum larder_status end = in.at == in.end ? conn_end(conn, err) : garbage(&in, err);
+        if (end != LARDER_OK)
+            status = end;
+    }
+    if (first == LARDER_REFUSED && (status == LARDER_OK || status == LARDER_MISS)) {
+        status = first;
+        if (err)
+            *err = first_err;
+    }
+    if (status != LARDER_OK) {
+        free(value->data);
+        value->data = NULL;
+        value->len = 0;
+    }
+    return status;
+}
+
+enum larder_status
+store_lookup(struct larder *cache, const char *key, const struct store_tags *tags, size_t max_len,
+             int64_t deadline_ms, struct store_value *value, struct larder_error *err)
+{
+    struct wire wire;
+    struct lookup lookup = {.wire = &wire, .max_len = max_len, .value = value};
+    struct command_call call = {
+        .command = COMMAND_LOOKUP, .deadline_ms = deadline_ms, .talk = talk_lookup, .arg = &lookup};
+
+    memset(value, 0, sizeof *value);
+    if (!cache->options.enabled)
+        return disabled(err);
+    enum larder_status status = command_check_key(cache, key, err);
+    if (status == LARDER_OK)
+        status = check_tags(tags, err);
+    if (status != LARDER_OK)
+        return status;
+    value->current.count = tags->count;
+
+    wire_init(&wire);
+    if (tags->count > 0) {
+        wire_begin(&wire, tags->count + 1);
+        wire_text(&wire, "MGET");
+        for (size_t i = 0; i < tags->count; i++)
+            write_generation_key(cache, &wire, tags->name[i]);
+    }
+    wire_begin(&wire, 2);
+    wire_text(&wire, "GET");
+    command_key(cache, &wire, key);
+    status = command_execute(cache, &call, err);
+    wire_free(&wire);
+    if (status == LARDER_OK)
+        client_count(&cache->hits);
+    else if (status == LARDER_MISS)
+        client_count(&cache->misses);
+    return status;
+}
+
+/* ---------------------------------------------------------------- generations */
+
+/* Three commands a tag: create it unless it is there, let it live, read it. (SET NX GET would be
+ * one, from Redis 7 on.) */
+#define PER_TAG ((size_t)3)
+
+enum larder_status
+store_generations(struct larder *cache, const struct store_tags *tags, int64_t deadline_ms,
+                  struct store_generations *out, struct larder_error *err)
+{
+    redisReply *replies[STORE_TAGS_MAX * PER_TAG];
+    struct wire wire;
+
+    memset(out, 0, sizeof *out);
+    if (!cache->options.enabled)
+        return disabled(err);
+    enum larder_status status = check_tags(tags, err);
+    if (status != LARDER_OK)
+        return status;
+    out->count = tags->count;
+    if (tags->count == 0)
+        return LARDER_OK;
+
+    wire_init(&wire);
+    for (size_t i = 0; i < tags->count; i++) {
+        char fresh[STORE_GENERATION_LEN + 1];
+        if (!token_make(fresh, STORE_GENERATION_LEN)) {
+            wire_free(&wire);
+            return error_set(err, LARDER_UNAVAILABLE, "no random bytes for a generation");
+        }
+        wire_begin(&wire, 6);
+        wire_text(&wire, "SET");
+        write_generation_key(cache, &wire, tags->name[i]);
+        wire_arg(&wire, fresh, STORE_GENERATION_LEN);
+        wire_text(&wire, "EX");
+        wire_number(&wire, STORE_GENERATION_TTL_S);
+        wire_text(&wire, "NX");
+        wire_begin(&wire, 3);
+        wire_text(&wire, "EXPIRE");
+        write_generation_key(cache, &wire, tags->name[i]);
+        wire_number(&wire, STORE_GENERATION_TTL_S);
+        wire_begin(&wire, 2);
+        wire_text(&wire, "GET");
+        write_generation_key(cache, &wire, tags->name[i]);
+    }
+    status = command_run(cache, COMMAND_GENERATIONS, &wire, deadline_ms, replies,
+                         tags->count * PER_TAG, NULL, err);
+    wire_free(&wire);
+    if (status != LARDER_OK)
+        return status;
+    for (size_t i = 0; i < tags->count; i++) {
+        const redisReply *life = replies[i * PER_TAG + 1];
+        const redisReply *value = replies[i * PER_TAG + 2];
+        /* One whose life was not extended could die, and be missed, before the entry does: it
+         * would only be a miss, but a refused GET is no value at all. */
+        if (life->type == REDIS_REPLY_INTEGER && life->integer == 1 &&
+            value->type == REDIS_REPLY_STRING && value->len == STORE_GENERATION_LEN &&
+            !memchr(value->str, '\0', value->len))
+            memcpy(out->value[i], value->str, STORE_GENERATION_LEN);
+    }
+    command_free_replies(replies, tags->count * PER_TAG);
+    return LARDER_OK;
+}
+
+/* ------------------------------------------------------------------------ put */
+
+enum larder_status
+store_put(struct larder *cache, const char *key, const struct iovec *iov, int iovcnt,
+          int64_t ttl_ms, int64_t deadline_ms, struct larder_error *err)
+{
+    redisReply *reply = NULL;
+    struct wire wire;
+    size_t total = 0;
+
+    if (!cache->options.enabled)
+        return disabled(err);
+    enum larder_status status = command_check_key(cache, key, err);
+    if (status != LARDER_OK)
+        return status;
+    if (ttl_ms <= 0 || ttl_ms > STORE_TTL_MAX_S * 1000)
+        return error_set(err, LARDER_INVALID, "a time to live of %lld ms", (long long)ttl_ms);
+    for (int i = 0; i < iovcnt; i++) {
+        if (iov[i].iov_len > LARDER_VALUE_MAX - total)
+            return error_set(err, LARDER_INVALID, "a value has at most %zu bytes",
+                             LARDER_VALUE_MAX);
+        total += iov[i].iov_len;
+    }
+
+    wire_init(&wire);
+    wire_begin(&wire, 5);
+    wire_text(&wire, "SET");
+    command_key(cache, &wire, key);
+    wire_pieces(&wire, iov, iovcnt);
+    wire_text(&wire, "PX");
+    wire_number(&wire, ttl_ms);
+    status = command_run(cache, COMMAND_SET, &wire, deadline_ms, &reply, 1, NULL, err);
+    wire_free(&wire);
+    if (status != LARDER_OK)
+        return status;
+    if (reply->type != REDIS_REPLY_STATUS)
+        status = command_unexpected(cache, COMMAND_SET, err);
+    command_free_replies(&reply, 1);
+    return status;
+}
