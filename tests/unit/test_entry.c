@@ -1,0 +1,266 @@
+/* Entries in the store, and heads of answers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "responder/entry.h"
+#include "responder/reply.h"
+
+static struct arena *arena;
+static struct store_tags tags;
+
+static int
+setup(void **state)
+{
+    (void)state;
+    arena = arena_new((size_t)64 * 1024 * 1024);
+    return arena && store_tags_for(&tags, "r", "42") ? 0 : -1;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    arena_free(arena);
+    return 0;
+}
+
+static void
+add(struct fields *fields, const char *name, const char *value)
+{
+    assert_true(fields_add(fields, arena, slice_of(name), slice_of(value)));
+}
+
+/* A whole stored value: head, metadata and body. */
+static char *
+stored(struct entry *entry, size_t *len)
+{
+    static char body[256];
+    for (int i = 0; i < 256; i++)
+        body[i] = (char)i;
+    *entry = (struct entry){.material = slice_of("m3:GET,"),
+                            .status = 200,
+                            .stored_ms = 1700000000000,
+                            .ttl_ms = 30000,
+                            .age_s = 7,
+                            .body = {body, sizeof body}};
+    add(&entry->fields, "Link", "</a>; rel=\"x\"");
+    add(&entry->fields, "X-Latin", "caf\xe9 \\ \"");
+    add(&entry->fields, "Link", "</b>");
+    entry->generations.count = tags.count;
+    for (size_t i = 0; i < tags.count; i++)
+        snprintf(entry->generations.value[i], STORE_GENERATION_LEN + 1, "%016zx", i + 1);
+    char *head = entry_encode(entry, &tags, len);
+    assert_non_null(head);
+    char *whole = malloc(*len + sizeof body);
+    memcpy(whole, head, *len);
+    memcpy(whole + *len, body, sizeof body);
+    *len += sizeof body;
+    free(head);
+    return whole;
+}
+
+static void
+what_goes_in_comes_out(void **state)
+{
+    (void)state;
+    struct entry in, out;
+    size_t len;
+    char *data = stored(&in, &len);
+    assert_true(entry_decode(&out, data, len, &tags, arena));
+    assert_true(slice_equal(out.material, in.material));
+    assert_int_equal(out.status, 200);
+    assert_true(out.stored_ms == in.stored_ms && out.ttl_ms == in.ttl_ms && out.age_s == in.age_s);
+    assert_true(slice_equal(out.body, in.body));
+    assert_ptr_equal(out.body.p, data + len - in.body.n); /* not copied */
+    assert_int_equal(out.fields.count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(slice_equal(out.fields.list[i].name, in.fields.list[i].name));
+        assert_true(slice_equal(out.fields.list[i].value, in.fields.list[i].value));
+    }
+    assert_true(entry_generations_match(&out, &in.generations));
+    free(data);
+}
+
+static void
+one_flipped_bit_anywhere_is_a_miss(void **state)
+{
+    (void)state;
+    struct entry in, out;
+    size_t len;
+    char *data = stored(&in, &len);
+    for (size_t i = 0; i < len; i++) {
+        /* The four reserved bytes mean nothing yet. */
+        if (i >= 12 && i < 16)
+            continue;
+        data[i] = (char)(data[i] ^ 1);
+        if (entry_decode(&out, data, len, &tags, arena))
+            fail_msg("byte %zu", i);
+        data[i] = (char)(data[i] ^ 1);
+    }
+    assert_true(entry_decode(&out, data, len, &tags, arena));
+    free(data);
+}
+
+static void
+a_truncated_or_longer_value_is_a_miss(void **state)
+{
+    (void)state;
+    struct entry in, out;
+    size_t len;
+    char *data = stored(&in, &len);
+    for (size_t n = 0; n < len; n++) {
+        /* In an allocation of exactly that size, so that a sanitizer sees a step too far. */
+        char *part = malloc(n ? n : 1);
+        memcpy(part, data, n);
+        assert_false(entry_decode(&out, part, n, &tags, arena));
+        free(part);
+    }
+    char *longer = malloc(len + 1);
+    memcpy(longer, data, len);
+    longer[len] = 'x';
+    assert_false(entry_decode(&out, longer, len + 1, &tags, arena));
+    free(longer);
+    free(data);
+}
+
+static void
+a_generation_that_is_missing_or_other_does_not_match(void **state)
+{
+    (void)state;
+    struct entry in, out;
+    size_t len;
+    char *data = stored(&in, &len);
+    assert_true(entry_decode(&out, data, len, &tags, arena));
+    for (size_t i = 0; i < tags.count; i++) {
+        struct store_generations now = in.generations;
+        now.value[i][0] = '\0';
+        assert_false(entry_generations_match(&out, &now));
+        now = in.generations;
+        now.value[i][5] = 'f';
+        assert_false(entry_generations_match(&out, &now));
+    }
+    struct store_tags other;
+    assert_true(store_tags_for(&other, "r", "43"));
+    assert_false(entry_decode(&out, data, len, &other, arena));
+    free(data);
+}
+
+static void
+fields_that_split_answers_do_not_come_out_of_the_store(void **state)
+{
+    (void)state;
+    struct entry entry = {.material = slice_of("m"), .status = 200, .stored_ms = 1, .ttl_ms = 1};
+    struct field evil = {slice_of("X"), slice_of("a\r\nSet-Cookie: b")};
+    entry.fields = (struct fields){&evil, 1, 1, 20};
+    struct store_tags none = {0};
+    struct entry out;
+    size_t len;
+    char *data = entry_encode(&entry, &none, &len);
+    assert_non_null(data);
+    assert_false(entry_decode(&out, data, len, &none, arena));
+    free(data);
+}
+
+static struct slice
+head_of(const struct fields *fields, enum mount mount, const struct route *client_cache)
+{
+    struct reply reply = {.status = 200,
+                          .fields = fields,
+                          .mount = mount,
+                          .x_cache = "HIT",
+                          .age_s = 3,
+                          .content_length = 5,
+                          .client_cache = client_cache};
+    return reply_head(&reply, arena);
+}
+
+static bool
+says(struct slice head, const char *text)
+{
+    return memmem(head.p, head.n, text, strlen(text)) != NULL;
+}
+
+static void
+no_field_with_power_over_the_web_server_goes_out(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "X-Sendfile",
+        "x-sendfile2",
+        "X-Sendfile-Temporary",
+        "X-Accel-Redirect",
+        "X-Accel-Buffering",
+        "X-LIGHTTPD-send-file",
+        "Status",
+        "status",
+        "X-Cache",
+        "X-Cache-Invalidate",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct fields fields = {0};
+        add(&fields, names[i], "/etc/passwd");
+        add(&fields, "X-Fine", "yes");
+        struct slice head = head_of(&fields, MOUNT_LIGHTTPD, NULL);
+        assert_false(says(head, "/etc/passwd"));
+        assert_true(says(head, "X-Fine: yes\r\n"));
+        assert_memory_equal(head.p, "Status: 200 OK\r\n", 16);
+    }
+}
+
+static void
+ours_replaces_theirs(void **state)
+{
+    (void)state;
+    struct fields fields = {0};
+    add(&fields, "Age", "99");
+    add(&fields, "Content-Length", "98");
+    add(&fields, "Location", "/x");
+    struct slice head = head_of(&fields, MOUNT_APACHE_FCGID, NULL);
+    assert_false(says(head, "99"));
+    assert_false(says(head, "98"));
+    assert_false(says(head, "Location"));
+    assert_true(says(head, "Age: 3\r\n"));
+    assert_true(says(head, "Content-Length: 5\r\n"));
+    assert_true(says(head, "X-Cache: HIT\r\n\r\n"));
+    assert_true(says(head_of(&fields, MOUNT_LIGHTTPD, NULL), "Location: /x"));
+}
+
+static void
+the_browser_is_told_what_the_route_says(void **state)
+{
+    (void)state;
+    struct route open = {.client_cache = CLIENT_CACHE_PUBLIC, .client_cache_s = 60};
+    struct route never = {.client_cache = CLIENT_CACHE_NEVER};
+    struct fields fields = {0};
+    add(&fields, "Cache-Control", "max-age=5");
+    add(&fields, "Expires", "0");
+    struct slice head = head_of(&fields, MOUNT_LIGHTTPD, &open);
+    assert_true(says(head, "Cache-Control: public, max-age=60\r\n"));
+    assert_false(says(head, "max-age=5"));
+    assert_false(says(head, "Expires"));
+    assert_true(says(head_of(&fields, MOUNT_LIGHTTPD, &never),
+                     "Cache-Control: no-store, no-cache, must-revalidate\r\n"));
+    add(&fields, "Set-Cookie", "a=b");
+    assert_false(says(head_of(&fields, MOUNT_LIGHTTPD, &open), "public"));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_goes_in_comes_out),
+        cmocka_unit_test(one_flipped_bit_anywhere_is_a_miss),
+        cmocka_unit_test(a_truncated_or_longer_value_is_a_miss),
+        cmocka_unit_test(a_generation_that_is_missing_or_other_does_not_match),
+        cmocka_unit_test(fields_that_split_answers_do_not_come_out_of_the_store),
+        cmocka_unit_test(no_field_with_power_over_the_web_server_goes_out),
+        cmocka_unit_test(ours_replaces_theirs),
+        cmocka_unit_test(the_browser_is_told_what_the_route_says),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

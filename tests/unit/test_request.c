@@ -1,0 +1,388 @@
+/* From FastCGI parameters to a request, its key, its backend fields. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "responder/backend_fields.h"
+#include "responder/request.h"
+
+static struct arena *arena;
+static struct config *config;
+static char config_file[] = "/tmp/larder-test-XXXXXX";
+
+static const char config_text[] =
+    "upstream = { url = \"http://127.0.0.1:1\"; trusted_proxies = [\"10.0.0.0/8\"]; };\n"
+    "routes = (\n"
+    "  { path = \"/plain\"; ttl = \"30s\"; resource = \"r\";\n"
+    "    cookies = { ignore = [\"_ga*\"]; key = [\"lang\"]; }; },\n"
+    "  { path = \"/claimed\"; ttl = \"30s\"; user = \"field:X-User\";\n"
+    "    cookies = { ignore = [\"_ga*\"]; }; },\n"
+    "  { path = \"/vouched\"; ttl = \"30s\"; user = \"REMOTE_USER\"; }\n"
+    ");\n";
+
+static int
+setup(void **state)
+{
+    (void)state;
+    int fd = mkstemp(config_file);
+    ssize_t n = write(fd, config_text, sizeof config_text - 1);
+    close(fd);
+    struct larder_error err;
+    config = n == (ssize_t)sizeof config_text - 1 ? config_load(config_file, &err) : NULL;
+    unlink(config_file);
+    if (!config)
+        printf("%s\n", err.message);
+    arena = arena_new((size_t)8 * 1024 * 1024);
+    return config && arena ? 0 : -1;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    arena_free(arena);
+    config_free(config);
+    return 0;
+}
+
+static char *basics[] = {"REQUEST_METHOD=GET", "REQUEST_URI=/plain", "HTTP_HOST=Example.org",
+                         "REMOTE_ADDR=192.0.2.1", NULL};
+
+/* Parse with extra parameters in front of the basic ones, so that they win. */
+static int
+parse(struct request *request, char *const *extra)
+{
+    char *envp[64];
+    int n = 0;
+    const char *why = "";
+    for (; *extra; extra++)
+        envp[n++] = *extra;
+    for (char **b = basics; *b; b++)
+        envp[n++] = *b;
+    envp[n] = NULL;
+    char **kept = arena_calloc(arena, (size_t)n + 1, sizeof *kept);
+    memcpy(kept, envp, ((size_t)n + 1) * sizeof *kept);
+    return request_parse(request, kept, config, arena, &why);
+}
+
+#define PARSE(request, ...) parse((request), (char *const[]){__VA_ARGS__, NULL})
+
+static void
+assert_slice(struct slice s, const char *text)
+{
+    if (!slice_equal(s, slice_of(text)))
+        fail_msg("\"%.*s\" instead of \"%s\"", (int)s.n, s.p ? s.p : "", text);
+}
+
+static void
+fields_come_back_from_parameters(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, "HTTP_ACCEPT_LANGUAGE=de", "HTTP_PROXY=http://evil/",
+                           "HTTP_CONTENT_LENGTH=7", "CONTENT_TYPE=text/plain",
+                           "HTTP_CONNECTION=close, x-hop", "HTTP_X_HOP=1"),
+                     0);
+    assert_slice(fields_get(&r.fields, "Accept-Language"), "de");
+    assert_slice(fields_get(&r.fields, "Content-Type"), "text/plain");
+    assert_null(fields_get(&r.fields, "Proxy").p);
+    assert_null(fields_get(&r.fields, "Content-Length").p);
+    assert_null(fields_get(&r.fields, "X-Hop").p);
+    assert_null(fields_get(&r.fields, "Host").p);
+    assert_slice(r.host, "Example.org");
+    assert_false(r.has_body);
+}
+
+static void
+absolute_form_is_cut_and_its_host_counts(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, "REQUEST_URI=http://other.example:8080/a?b"), 0);
+    assert_slice(r.target, "/a?b");
+    assert_slice(r.path, "/a");
+    assert_slice(r.host, "other.example:8080");
+    assert_int_equal(PARSE(&r, "REQUEST_URI=http://other.example"), 0);
+    assert_slice(r.target, "/");
+}
+
+static void
+without_request_uri_the_target_is_encoded_again(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(
+        PARSE(&r, "REQUEST_URI=", "SCRIPT_NAME=/a b", "PATH_INFO=/\xc3\xa9?", "QUERY_STRING=x=%20"),
+        0);
+    assert_slice(r.target, "/a%20b/%C3%A9%3F?x=%20");
+}
+
+static void
+targets_that_would_split_a_line_are_refused(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, "REQUEST_URI=/a b"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=/a\r\nX: y"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=/a#b"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=a"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=*"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_METHOD=OPTIONS", "REQUEST_URI=*"), 0);
+    assert_int_equal(PARSE(&r, "REQUEST_METHOD=G ET"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_METHOD="), 400);
+    assert_int_equal(PARSE(&r, "HTTP_HOST=a b"), 400);
+    assert_int_equal(PARSE(&r, "HTTP_HOST=a/b"), 400);
+    assert_int_equal(PARSE(&r, "HTTP_X_A=a\nb"), 400);
+    assert_int_equal(PARSE(&r, "CONTENT_LENGTH=-1"), 400);
+    assert_int_equal(PARSE(&r, "CONTENT_LENGTH=99999999999999999999"), 400);
+    char *big = malloc(REQUEST_TARGET_MAX + 100);
+    memset(big, 'a', REQUEST_TARGET_MAX + 99);
+    memcpy(big, "REQUEST_URI=/", 13);
+    big[REQUEST_TARGET_MAX + 99] = '\0';
+    assert_int_equal(PARSE(&r, big), 414);
+    free(big);
+}
+
+static void
+too_many_fields_are_431(void **state)
+{
+    (void)state;
+    char *envp[400];
+    static char text[300][16];
+    int n = 0;
+    for (; n < 300; n++) {
+        snprintf(text[n], sizeof text[n], "HTTP_X_%d=1", n);
+        envp[n] = text[n];
+    }
+    for (char **b = basics; *b; b++)
+        envp[n++] = *b;
+    envp[n] = NULL;
+    struct request r;
+    const char *why;
+    assert_int_equal(request_parse(&r, envp, config, arena, &why), 431);
+}
+
+static void
+authorization_survives_under_any_of_its_names(void **state)
+{
+    (void)state;
+    static char *const names[] = {"HTTP_AUTHORIZATION=Basic x",
+                                  "REDIRECT_HTTP_AUTHORIZATION=Basic x", "Authorization=Basic x"};
+    for (size_t i = 0; i < 3; i++) {
+        struct request r;
+        assert_int_equal(PARSE(&r, names[i]), 0);
+        assert_slice(fields_get(&r.fields, "Authorization"), "Basic x");
+    }
+}
+
+static void
+body_length_is_known_unknown_or_none(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, "CONTENT_LENGTH=12"), 0);
+    assert_true(r.has_body && r.content_length == 12);
+    assert_int_equal(PARSE(&r, "CONTENT_LENGTH=0"), 0);
+    assert_true(!r.has_body && r.content_length == 0);
+    assert_int_equal(PARSE(&r, "HTTP_TRANSFER_ENCODING=chunked"), 0);
+    assert_true(r.has_body && r.content_length == -1);
+}
+
+static void
+only_a_trusted_peer_may_say_who_asked(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, "HTTP_X_FORWARDED_PROTO=https", "HTTP_X_FORWARDED_HOST=shop"), 0);
+    assert_slice(r.scheme, "http");
+    assert_null(r.forwarded_host.p);
+    assert_int_equal(PARSE(&r, "REMOTE_ADDR=10.1.2.3", "HTTP_X_FORWARDED_PROTO=https",
+                           "HTTP_X_FORWARDED_HOST=shop, x"),
+                     0);
+    assert_slice(r.scheme, "https");
+    assert_slice(r.forwarded_host, "shop");
+}
+
+static void
+no_cookie_hides_behind_a_comma(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, "HTTP_COOKIE=a=1;b=2, session=3; c=x,y ;; d"), 0);
+    static const char *const want[][2] = {
+        {"a", "1"}, {"b", "2"}, {"session", "3"}, {"c", "x,y"}, {"", "d"}};
+    struct cookie_walk walk = {0};
+    struct slice name, value;
+    for (size_t i = 0; i < 5; i++) {
+        assert_true(request_next_cookie(&r, &walk, &name, &value));
+        assert_slice(name, want[i][0]);
+        assert_slice(value, want[i][1]);
+    }
+    assert_false(request_next_cookie(&r, &walk, &name, &value));
+    assert_slice(request_cookie(&r, "session"), "3");
+}
+
+/* ------------------------------------------------------------------- keys */
+
+static struct exchange *
+examined(char *const *extra)
+{
+    struct exchange *x = arena_calloc(arena, 1, sizeof *x);
+    x->arena = arena;
+    assert_int_equal(parse(&x->request, extra), 0);
+    assert_true(
+        route_find(config, arena, x->request.method, x->request.host, x->request.path, &x->match));
+    x->facts.fields = &x->request.fields;
+    x->facts.method = x->request.method;
+    assert_true(key_examine(&x->key, &x->facts, &x->request, &x->match, arena));
+    x->reason = key_make(&x->key, &x->request, &x->match, config, arena);
+    assert_int_equal(x->reason, REASON_NONE);
+    return x;
+}
+
+#define EXAMINED(...) examined((char *const[]){__VA_ARGS__, NULL})
+#define NAME(...) (EXAMINED(__VA_ARGS__)->key.name)
+
+static void
+whatever_can_change_the_answer_is_in_the_key(void **state)
+{
+    (void)state;
+    const char *plain = NAME("REQUEST_URI=/plain");
+    assert_memory_equal(plain, "r:response:", 11);
+    assert_int_equal(strlen(plain), 11 + 64);
+    assert_string_equal(plain, NAME("HTTP_HOST=EXAMPLE.org:80"));
+    assert_string_equal(plain, NAME("HTTP_COOKIE=_ga=1"));
+    assert_string_equal(plain, NAME("HTTP_X_FORWARDED_HOST=evil"));
+    assert_string_equal(plain, NAME("REQUEST_METHOD=HEAD"));
+    char *const *const different[] = {
+        (char *const[]){"HTTPS=on", NULL},
+        (char *const[]){"HTTP_HOST=example.org:8080", NULL},
+        (char *const[]){"HTTP_HOST=example.com", NULL},
+        (char *const[]){"REQUEST_URI=/plain?", NULL},
+        (char *const[]){"REQUEST_URI=/plain?a", NULL},
+        (char *const[]){"REQUEST_URI=/%70lain", NULL},
+        (char *const[]){"HTTP_COOKIE=lang=de", NULL},
+        (char *const[]){"HTTP_COOKIE=lang=en", NULL},
+        (char *const[]){"REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_HOST=shop", NULL},
+        (char *const[]){"REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_PROTO=https",
+                        "HTTP_X_FORWARDED_HOST=shop", NULL},
+    };
+    const char *seen[16] = {plain};
+    size_t n = 1;
+    for (size_t i = 0; i < sizeof different / sizeof *different; i++) {
+        const char *name = examined(different[i])->key.name;
+        for (size_t k = 0; k < n; k++)
+            assert_string_not_equal(name, seen[k]);
+        seen[n++] = name;
+    }
+}
+
+static void
+a_claimed_user_has_credentials_in_the_key(void **state)
+{
+    (void)state;
+    char *uri = "REQUEST_URI=/claimed", *user = "HTTP_X_USER=42";
+    const char *alone = NAME(uri, user);
+    assert_memory_equal(alone, "user:42:response:", 17);
+    assert_string_not_equal(alone, NAME(uri, user, "HTTP_COOKIE=sid=1"));
+    assert_string_not_equal(NAME(uri, user, "HTTP_COOKIE=sid=1"),
+                            NAME(uri, user, "HTTP_COOKIE=sid=2"));
+    assert_string_not_equal(alone, NAME(uri, user, "HTTP_AUTHORIZATION=Basic x"));
+    assert_string_equal(alone, NAME(uri, user, "HTTP_COOKIE=_ga=2"));
+    assert_null(memmem(EXAMINED(uri, user, "HTTP_COOKIE=sid=topsecret")->key.material.p,
+                       EXAMINED(uri, user, "HTTP_COOKIE=sid=topsecret")->key.material.n,
+                       "topsecret", 9));
+}
+
+static void
+users_are_apart_and_escaped(void **state)
+{
+    (void)state;
+    char *uri = "REQUEST_URI=/vouched";
+    assert_memory_equal(NAME(uri, "REMOTE_USER=a"), "user:a:response:", 16);
+    assert_memory_equal(NAME(uri, "REMOTE_USER=a:b*"), "user:a%3Ab%2A:response:", 23);
+    assert_string_not_equal(NAME(uri, "REMOTE_USER=a") + 7, NAME(uri, "REMOTE_USER=b") + 7);
+    assert_int_equal(EXAMINED(uri, "REMOTE_USER=a")->key.tags.count, 2);
+}
+
+static void
+an_unopened_cookie_passes_and_a_missing_user_is_seen(void **state)
+{
+    (void)state;
+    assert_true(EXAMINED("HTTP_COOKIE=_ga=1; sid=2")->facts.cookie_bypass);
+    assert_true(EXAMINED("HTTP_COOKIE=_ga=1, sid=2")->facts.cookie_bypass);
+    assert_false(EXAMINED("HTTP_COOKIE=_ga=1; lang=de")->facts.cookie_bypass);
+    assert_true(EXAMINED("REQUEST_URI=/claimed")->facts.user_missing);
+    assert_false(EXAMINED("REQUEST_URI=/claimed", "HTTP_X_USER=1")->facts.user_missing);
+    assert_true(EXAMINED("REQUEST_URI=/vouched", "HTTP_REMOTE_USER=x")->facts.user_missing);
+}
+
+/* --------------------------------------------------------- backend fields */
+
+static void
+a_cacheable_miss_takes_no_unkeyed_input_along(void **state)
+{
+    (void)state;
+    struct exchange *x = EXAMINED(
+        "HTTP_COOKIE=_ga=1; lang=de", "HTTP_X_ORIGINAL_URL=/admin", "HTTP_FORWARDED=host=evil",
+        "HTTP_IF_NONE_MATCH=\"x\"", "HTTP_X_FORWARDED_FOR=1.1.1.1", "HTTP_X_FORWARDED_HOST=evil",
+        "HTTP_X_HTTP_METHOD_OVERRIDE=DELETE", "HTTP_EXPECT=100-continue", "HTTP_X_MINE=stays");
+    struct fields out = {0};
+    assert_true(backend_fields(&out, x));
+    assert_slice(fields_get(&out, "Host"), "Example.org");
+    assert_slice(fields_get(&out, "Cookie"), "lang=de");
+    assert_slice(fields_get(&out, "X-Forwarded-For"), "192.0.2.1");
+    assert_slice(fields_get(&out, "X-Forwarded-Host"), "Example.org");
+    assert_slice(fields_get(&out, "X-Forwarded-Proto"), "http");
+    assert_slice(fields_get(&out, "X-Mine"), "stays");
+    assert_slice(fields_get(&out, "Via"), "1.1 larder");
+    static const char *const gone[] = {"X-Original-Url", "Forwarded", "If-None-Match",
+                                       "X-Http-Method-Override", "Expect"};
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        assert_null(fields_get(&out, gone[i]).p);
+}
+
+static void
+a_pass_goes_as_it_came(void **state)
+{
+    (void)state;
+    struct exchange *x = EXAMINED("HTTP_COOKIE=_ga=1; sid=2", "HTTP_IF_NONE_MATCH=\"x\"",
+                                  "REMOTE_ADDR=10.0.0.9", "HTTP_X_FORWARDED_FOR=1.1.1.1",
+                                  "HTTP_ACCEPT_ENCODING=gzip", "HTTP_VIA=1.0 a");
+    x->reason = REASON_COOKIE;
+    struct fields out = {0};
+    assert_true(backend_fields(&out, x));
+    assert_slice(fields_get(&out, "Cookie"), "_ga=1; sid=2");
+    assert_slice(fields_get(&out, "If-None-Match"), "\"x\"");
+    assert_slice(fields_get(&out, "Accept-Encoding"), "gzip");
+    assert_slice(fields_get(&out, "X-Forwarded-For"), "1.1.1.1, 10.0.0.9");
+    assert_slice(fields_join(&out, arena, "Via"), "1.0 a, 1.1 larder");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fields_come_back_from_parameters),
+        cmocka_unit_test(absolute_form_is_cut_and_its_host_counts),
+        cmocka_unit_test(without_request_uri_the_target_is_encoded_again),
+        cmocka_unit_test(targets_that_would_split_a_line_are_refused),
+        cmocka_unit_test(too_many_fields_are_431),
+        cmocka_unit_test(authorization_survives_under_any_of_its_names),
+        cmocka_unit_test(body_length_is_known_unknown_or_none),
+        cmocka_unit_test(only_a_trusted_peer_may_say_who_asked),
+        cmocka_unit_test(no_cookie_hides_behind_a_comma),
+        cmocka_unit_test(whatever_can_change_the_answer_is_in_the_key),
+        cmocka_unit_test(a_claimed_user_has_credentials_in_the_key),
+        cmocka_unit_test(users_are_apart_and_escaped),
+        cmocka_unit_test(an_unopened_cookie_passes_and_a_missing_user_is_seen),
+        cmocka_unit_test(a_cacheable_miss_takes_no_unkeyed_input_along),
+        cmocka_unit_test(a_pass_goes_as_it_came),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
