@@ -349,18 +349,16 @@ struct words {
         size_t len;
     } list[KEY_COLONS_MAX];
     size_t colons; /* that any match must have */
-    bool first;    /* list[0] stands at the beginning */
 };
 
 static void
 find_words(struct words *words, const char *pattern, size_t len)
 {
     char text[STORE_TAG_SIZE];
-    size_t n = 0, begun = 0; /* begun: words so far, also unusable ones */
+    size_t n = 0;
     bool literal = true;
 
     words->count = words->colons = 0;
-    words->first = false;
     for (size_t pos = 0; pos < len;) {
         char c = pattern[pos];
         if (c == '*' || c == '?' || c == '[') {
@@ -386,9 +384,7 @@ find_words(struct words *words, const char *pattern, size_t len)
             memcpy(words->list[words->count].text, text, n);
             words->list[words->count].text[n] = '\0';
             words->list[words->count++].len = n;
-            words->first |= begun == 0;
         }
-        begun++;
         n = 0;
         literal = true;
     }
@@ -414,7 +410,7 @@ store_tag_for_pattern(const char *pattern, char tag[STORE_TAG_SIZE])
         !concerns(&glob, absent, any) && !concerns(&glob, any, any))
         return false;
 
-    if (words.first && only_resource(&glob, words.list[0].text, words.list[0].len))
+    if (words.count > 0 && only_resource(&glob, words.list[0].text, words.list[0].len))
         resource = words.list[0].text;
     for (size_t i = 0; i < words.count && !*user; i++)
         if (only_user(&glob, words.list[i].text, words.list[i].len))

@@ -685,7 +685,9 @@ an_answer_that_is_none_is_left_out(void **state)
     start_impostor(place, "[]\n", false);
     start_impostor(place, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", true);
     start_process(place);
-    json_object *answers = ask(place, "{\"command\":\"ping\"}", 20000);
+    int64_t begin = clock_now_ms();
+    json_object *answers = ask(place, "{\"command\":\"ping\"}", 60000);
+    assert_true(clock_now_ms() - begin < 20000); /* the endless one is given up for its length */
     assert_int_equal(json_object_array_length(answers), 1);
     json_object_put(answers);
 }
