@@ -379,7 +379,7 @@ find_words(struct words *words, const char *pattern, size_t len)
             continue;
         }
         words->colons++;
-        /* With a NUL in it or too long for a tag, no stored response has this name. */
+        /* Too long for a tag: no stored response has this name. */
         if (literal && n > 0 && n < sizeof text && words->count < KEY_COLONS_MAX) {
             memcpy(words->list[words->count].text, text, n);
             words->list[words->count].text[n] = '\0';
