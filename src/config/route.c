@@ -45,8 +45,8 @@ struct route_segment {
 #define WILDCARDS_MAX 16
 #define SEGMENTS_MAX (2 * WILDCARDS_MAX + 2)
 #define CAPTURE_NAME_MAX 32
-/* RFC 1035 §2.3.4: 255 bytes, and the brackets of an address. No longer one is a host. */
-#define HOST_MAX 260
+/* RFC 1035 §2.3.4. What is longer is no host. */
+#define HOST_MAX 255
 
 /* ------------------------------------------------------------------ compile */
 
@@ -321,23 +321,27 @@ struct lookup {
     struct slice host;
 };
 
-/* Without port and the dot of the root, in lower case. */
+/* Without port, the brackets of an address and the dot of the root, in lower case. */
 static void
 take_host(struct lookup *lookup, struct slice host)
 {
     lookup->host = (struct slice){lookup->host_bytes, 0};
-    const char *bracket = host.n && host.p[0] == '[' ? memchr(host.p, ']', host.n) : NULL;
-    const char *colon = bracket ? NULL : memchr(host.p ? host.p : "", ':', host.n);
-    size_t n = bracket ? (size_t)(bracket + 1 - host.p) : colon ? (size_t)(colon - host.p) : host.n;
-    if (n && host.p[n - 1] == '.')
-        n--;
-    if (n > HOST_MAX)
+    if (!host.p)
         return;
-    for (size_t i = 0; i < n; i++) {
+    const char *end = host.n && host.p[0] == '[' ? memchr(host.p, ']', host.n) : NULL;
+    if (end)
+        host = (struct slice){host.p + 1, (size_t)(end - host.p - 1)};
+    else if ((end = memchr(host.p, ':', host.n)))
+        host.n = (size_t)(end - host.p);
+    if (host.n && host.p[host.n - 1] == '.')
+        host.n--;
+    if (host.n > HOST_MAX)
+        return;
+    for (size_t i = 0; i < host.n; i++) {
         char c = host.p[i];
         lookup->host_bytes[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
     }
-    lookup->host.n = n;
+    lookup->host.n = host.n;
 }
 
 static bool

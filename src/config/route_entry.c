@@ -99,12 +99,25 @@ has_unsafe_method(const struct route *route)
 
 /* ------------------------------------------------------ hosts and resources */
 
-/* A colon outside of the brackets of an address, or of a class, is a port. */
+/* One colon outside of a class is a port; an address has several. */
 static bool
 has_port(const char *host)
 {
-    const char *colon = strrchr(host, ':');
-    return colon && !strchr(colon, ']');
+    const char *colon = strchr(host, ':');
+    return colon && !strchr(colon + 1, ':') && !strchr(colon, ']');
+}
+
+/* In lower case, and an IPv6 address without its brackets: to a glob they would be a class. */
+static char *
+normal_host(struct arena *arena, const char *host)
+{
+    size_t n = strlen(host);
+    bool address = host[0] == '[' && host[n - 1] == ']' && strchr(host, ':');
+    char *copy = arena_strndup(arena, host + address, n - 2 * address);
+    for (char *p = copy; p && *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p - 'A' + 'a');
+    return copy;
 }
 
 static enum larder_status
@@ -122,14 +135,9 @@ check_hosts(struct entry *entry)
             return reader_error(entry->reader, element,
                                 "hosts: found \"%.40s\", expected a name or a glob, without port",
                                 host);
-        /* Compared in lower case; the copy in the arena is ours. */
-        char *lower = arena_strndup(entry->reader->arena, host, strlen(host));
-        if (!lower)
+        hosts->list[i] = normal_host(entry->reader->arena, host);
+        if (!hosts->list[i])
             return reader_no_memory(entry->reader);
-        for (char *p = lower; *p; p++)
-            if (*p >= 'A' && *p <= 'Z')
-                *p = (char)(*p - 'A' + 'a');
-        hosts->list[i] = lower;
     }
     return LARDER_OK;
 }

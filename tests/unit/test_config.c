@@ -1,0 +1,1142 @@
+/* Whole configurations: what is accepted, what is refused and where, and that the table, the
+ * example and the manual say the same. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "client/store.h"
+#include "config/config.h"
+#include "config/options.h"
+#include "config/route.h"
+
+#define URL "upstream = { url = \"http://127.0.0.1:8080\"; };\n"
+
+static char dir[] = "/tmp/larder-config.XXXXXX";
+
+static int
+make_dir(void **state)
+{
+    (void)state;
+    unsetenv("LARDER_REDIS_PASSWORD");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int
+remove_dir(void **state)
+{
+    char command[64];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    return system(command);
+}
+
+static void
+path_of(char *buf, size_t size, const char *name)
+{
+    assert_in_range(snprintf(buf, size, "%s/%s", dir, name), 1, size - 1);
+}
+
+static void
+write_bytes(const char *name, const char *text, size_t n, mode_t mode)
+{
+    char path[512];
+    path_of(path, sizeof path, name);
+    unlink(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, n), (ssize_t)n);
+    assert_int_equal(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+static void
+write_file(const char *name, const char *text)
+{
+    write_bytes(name, text, strlen(text), 0600);
+}
+
+/* NULL: refused, message is without the directory in front. */
+static struct config *
+load(const char *name, char message[LARDER_ERROR_MAX])
+{
+    char path[512];
+    struct larder_error err = {0};
+    path_of(path, sizeof path, name);
+    struct config *config = config_load(path, &err);
+    size_t n = strlen(dir) + 1;
+    message[0] = '\0';
+    if (!config) {
+        assert_int_equal(err.status, LARDER_INVALID);
+        snprintf(message, LARDER_ERROR_MAX, "%s",
+                 strncmp(err.message, dir, n - 1) == 0 ? err.message + n : err.message);
+    }
+    return config;
+}
+
+static struct config *
+load_text(const char *text)
+{
+    char message[LARDER_ERROR_MAX];
+    write_file("t.conf", text);
+    struct config *config = load("t.conf", message);
+    if (!config)
+        fail_msg("%s\n%s", text, message);
+    return config;
+}
+
+static void
+refuse(const char *text, const char *expected)
+{
+    char message[LARDER_ERROR_MAX];
+    write_file("t.conf", text);
+    struct config *config = load("t.conf", message);
+    if (config || strcmp(message, expected) != 0)
+        fail_msg("%s\nexpected: %s\nfound:    %s", text, expected, config ? "accepted" : message);
+}
+
+struct refusal {
+    const char *text;
+    const char *message;
+};
+
+static void
+refuse_all(const struct refusal *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        refuse(list[i].text, list[i].message);
+}
+
+#define REFUSE_ALL(list) refuse_all(list, sizeof(list) / sizeof((list)[0]))
+
+/* ------------------------------------------------------------------ grammar */
+
+static void
+grammar_is_checked_at_the_right_line(void **state)
+{
+    static const struct refusal list[] = {
+        {"\n\n/* a\n b\n", "t.conf:3: found a comment without its end, expected */"},
+        {"x = \"abc\ny = 1;\n",
+         "t.conf:1: found a string without its closing quote, expected \" on this line"},
+        {"\nx = \"abc", "t.conf:2: found a string without its closing quote, expected \" on this "
+                        "line"},
+        {"\nx = \"a\tb\";", "t.conf:2: found a control character in a string"},
+        {"x = \"\\q\";", "t.conf:1: found a lone backslash in a string, expected \\\\ for a "
+                         "backslash or \\\" for a quote"},
+        {"x = \"a\\x00b\";", "t.conf:1: found \\x00 in a string"},
+        {"cache = {\n  budget =\n\n  enabled = true;\n};",
+         "t.conf:2: `budget` has no value: found `enabled` after ="},
+        {"cache = {\n  budget =\n\n};", "t.conf:2: `budget` has no value: found `}` after ="},
+        {"cache = {\n  budget = ;\n};", "t.conf:2: `budget` has no value: found `;` after ="},
+        {"cache = {\n budget = 30s;\n};", "t.conf:2: found `30s`, expected it in quotes: \"30s\""},
+        {"log = {\n to = syslog;\n};",
+         "t.conf:2: found `syslog`, expected it in quotes: \"syslog\""},
+        {"log = {\n to \"syslog\";\n};", "t.conf:2: found `\"` after `to`, expected ="},
+        {"log = {\n 5 = 1;\n};", "t.conf:2: found `5`, expected the name of a setting, or }"},
+        {"log.to = \"syslog\";", "t.conf:1: found `log.to`, expected the name of a setting"},
+        {"true = 1;", "t.conf:1: found `true`, expected the name of a setting"},
+        {"log = { };;", "t.conf:1: found `;`, expected the name of a setting"},
+        {"routes = (\n {path = \"/\";},\n);", "t.conf:3: found a comma before `)`, expected none"},
+        {"a = [\n\"x\"\n\"y\"];", "t.conf:3: found `\"`, expected a comma or ]"},
+        {"a = (\"x\" 5);", "t.conf:1: found `5`, expected a comma or )"},
+        {"a = (\"x\"; 5);", "t.conf:1: found `;`, expected a comma or )"},
+        {"a = [{b = 1;}];", "t.conf:1: found `{` within [ ], expected a string, a number, true or "
+                            "false"},
+        {"a = {\nb = 1;\n", "t.conf:1: found `{` without its end"},
+        {"a = {\nb = (1;\n}", "t.conf:2: found `;`, expected a comma or )"},
+        {"a = {\nb = (1\n}", "t.conf:3: found `}`, but `(` of line 2 is open"},
+        {"}", "t.conf:1: found `}` where nothing is open"},
+        {"a = 1;\nb", "t.conf:2: found the end of the file after `b`, expected ="},
+        {"a = 1;\nb =", "t.conf:2: found the end of the file after `b`, expected a value"},
+        {"a = $;", "t.conf:1: `a` has no value: found `$` after ="},
+        {"\n\x01", "t.conf:2: found byte 0x01 outside a string"},
+        {"a = 1;\n\xc3\xbc = 2;", "t.conf:2: found byte 0xc3 outside a string"},
+        {"cache = {};\nlog = {};\ncache = {};",
+         "t.conf:3: found `cache` a second time, first in line 1"},
+        {"cache = {\n budget = \"1s\";\n budget = \"2s\";\n};",
+         "t.conf:3: found `budget` a second time, first in line 2"},
+        {" x = 1; @include \"a\"",
+         "t.conf:1: found `@`, expected it only as @include \"FILE\" on a line of its own"},
+        {"@includes \"a\"", "t.conf:1: found @include without a file, expected @include \"FILE\""},
+        {"@include a", "t.conf:1: found @include without a file, expected @include \"FILE\""},
+        {"@include \"a", "t.conf:1: found @include without a file, expected @include \"FILE\""},
+        {"a=[[", "t.conf:1: found `[` within [ ], expected a string, a number, true or false"},
+        {"a=((((((((((((((((((((((((((((((((((((", "t.conf:1: brackets are nested more than 32 "
+                                                   "deep"},
+    };
+    (void)state;
+    REFUSE_ALL(list);
+    write_bytes("t.conf", "a\0b", 3, 0600);
+    char message[LARDER_ERROR_MAX];
+    assert_null(load("t.conf", message));
+    assert_string_equal(message, "t.conf:1: found byte 0x00 outside a string");
+}
+
+/* libconfig would wrap each of them around. */
+static void
+integers_beyond_32_bits_are_refused_as_written(void **state)
+{
+    static const char *const written[] = {
+        "3000000000",
+        "8589934592",
+        "-3000000000",
+        "2147483648",
+        "+99999999999",
+        "5000000000L",
+        "0xffffffff",
+        "0x1ffffffffL",
+        "99999999999999999999",
+        "9223372036854775808LL",
+        "1111111111111111111111111111111111111111111111111111111111111111",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof written / sizeof written[0]; i++) {
+        char text[256], expected[256];
+        snprintf(text, sizeof text, URL "redis = {\n port = %s;\n};", written[i]);
+        snprintf(expected, sizeof expected,
+                 "t.conf:3: found %.40s%s, expected an integer of 32 bits (sizes and durations are "
+                 "strings: \"8M\", \"30s\")",
+                 written[i], strlen(written[i]) > 40 ? "..." : "");
+        refuse(text, expected);
+    }
+    refuse(URL "redis = {\n port = 2147483647;\n};",
+           "t.conf:3: redis.port: found the integer 2147483647, expected an integer from 1 to "
+           "65535");
+    config_free(load_text(URL "redis = { port = 0x18eb; database = 7L; };"));
+}
+
+static void
+grammar_allows_what_libconfig_does(void **state)
+{
+    (void)state;
+    struct config *config =
+        load_text("\xef\xbb\xbf# comment\r\n// another\r\n/* and\n a third */\r\n"
+                  "upstream : { url = \"http://\" /* joined */ \n \"127.0.0.1:8080\" },\r\n"
+                  "redis = { port = 0x10 host = \"a\" } log = {requests = TRUE; level=\"debug\",};"
+                  "cache={enabled=False}\nroutes = ( );");
+    assert_string_equal(config->upstream.url, "http://127.0.0.1:8080");
+    assert_int_equal(config->redis.port, 16);
+    assert_string_equal(config->redis.host, "a");
+    assert_true(config->log_requests);
+    assert_false(config->cache_enabled);
+    assert_false(config->redis.enabled);
+    assert_int_equal(config->route_count, 0);
+    config_free(config);
+}
+
+/* ----------------------------------------------------------------- includes */
+
+static void
+includes_stand_beside_their_file_and_keep_their_lines(void **state)
+{
+    char path[512];
+    char message[LARDER_ERROR_MAX];
+    (void)state;
+    path_of(path, sizeof path, "sub");
+    mkdir(path, 0700);
+    write_file("main.conf", URL "\n@include \"sub/a.conf\" # here\ncache = {\n budget = 5;\n};\n");
+    write_file("sub/a.conf", "redis = {\n  @include \"b.conf\"\n  database = 3;\n};\n");
+    write_file("sub/b.conf", "port = 7000;");
+    assert_null(load("main.conf", message));
+    assert_string_equal(message, "main.conf:5: cache.budget: found the integer 5, expected a "
+                                 "duration with its unit, such as \"5s\"");
+
+    write_file("main.conf", URL "\n@include \"sub/a.conf\"\n");
+    struct config *config = load("main.conf", message);
+    assert_non_null(config);
+    assert_int_equal(config->redis.port, 7000);
+    assert_int_equal(config->redis.database, 3);
+    config_free(config);
+
+    write_file("sub/b.conf", "/* two\nlines */ port = 70000;");
+    assert_null(load("main.conf", message));
+    assert_string_equal(message, "sub/b.conf:2: redis.port: found the integer 70000, expected an "
+                                 "integer from 1 to 65535");
+    write_file("sub/b.conf", "host = \"a\";\nport");
+    assert_null(load("main.conf", message));
+    assert_string_equal(message, "sub/a.conf:3: found `database` after `port`, expected =");
+    write_file("sub/b.conf", "port = 7000;\n/*");
+    assert_null(load("main.conf", message));
+    assert_string_equal(message, "sub/b.conf:2: found a comment without its end, expected */");
+    write_file("sub/b.conf", "port = 7000;\n)");
+    assert_null(load("main.conf", message));
+    char expected[512];
+    snprintf(expected, sizeof expected,
+             "sub/b.conf:2: found `)`, but `{` of line 1 is open in %s/sub/a.conf", dir);
+    assert_string_equal(message, expected);
+
+    write_file("sub/b.conf", "\nprt = 7000;");
+    assert_null(load("main.conf", message));
+    assert_string_equal(message, "sub/b.conf:2: unknown setting `prt` in redis; did you mean "
+                                 "`port`?");
+}
+
+static void
+includes_that_cannot_be_read_are_errors_of_their_line(void **state)
+{
+    char message[LARDER_ERROR_MAX];
+    char text[256];
+    (void)state;
+    snprintf(text, sizeof text, "\n@include \"/nonexistent/larder.conf\"");
+    refuse(text, "t.conf:2: cannot read /nonexistent/larder.conf: No such file or directory");
+    refuse("\n@include \"/\"", "t.conf:2: cannot read /: not a regular file");
+
+    write_file("self.conf", "\n\n@include \"self.conf\"\n");
+    assert_null(load("self.conf", message));
+    char expected[512];
+    snprintf(expected, sizeof expected, "self.conf:3: %s/self.conf includes itself", dir);
+    assert_string_equal(message, expected);
+    write_file("one.conf", "@include \"two.conf\"\n");
+    write_file("two.conf", "\n@include \"./one.conf\"\n");
+    assert_null(load("one.conf", message));
+    snprintf(expected, sizeof expected, "two.conf:2: %s/./one.conf includes itself", dir);
+    assert_string_equal(message, expected);
+
+    for (int i = 0; i < 12; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "deep%d.conf", i);
+        snprintf(text, sizeof text, "@include \"deep%d.conf\"\n", i + 1);
+        write_file(name, i < 10 ? text : i == 10 ? URL : "");
+    }
+    struct config *config = load("deep0.conf", message);
+    assert_non_null(config);
+    config_free(config);
+    write_file("deep10.conf", "\n@include \"deep11.conf\"");
+    assert_null(load("deep0.conf", message));
+    assert_string_equal(message, "deep10.conf:2: @include is nested more than 10 deep");
+
+    write_file("twice.conf", "# nothing\n");
+    config_free(load_text(URL "@include \"twice.conf\"\n@include \"twice.conf\"\n"));
+}
+
+static void
+files_that_cannot_be_read_say_why(void **state)
+{
+    char message[LARDER_ERROR_MAX];
+    (void)state;
+    assert_null(load("nothing.conf", message));
+    assert_string_equal(message, "nothing.conf: cannot read the file: No such file or directory");
+    assert_null(load("", message));
+    assert_string_equal(message, ": cannot read it: not a regular file");
+    if (geteuid() != 0) {
+        write_bytes("secret.conf", URL, strlen(URL), 0000);
+        assert_null(load("secret.conf", message));
+        assert_string_equal(message, "secret.conf: cannot read the file: Permission denied");
+    }
+    refuse("", "t.conf: upstream.url is not set, expected the backend's URL");
+    refuse("\n\nupstream = {\n};", "t.conf:3: upstream.url is not set, expected the backend's URL");
+}
+
+/* ----------------------------------------------------------- types and names */
+
+static void
+unknown_settings_name_the_nearest(void **state)
+{
+    static const struct refusal list[] = {
+        {URL "cach = {};", "t.conf:2: unknown setting `cach`; did you mean `cache`?"},
+        {URL "route = ();", "t.conf:2: unknown setting `route`; did you mean `routes`?"},
+        {URL "ttl = 5;", "t.conf:2: unknown setting `ttl`; did you mean `routes.ttl`?"},
+        {URL "qwerty = 5;", "t.conf:2: unknown setting `qwerty`"},
+        {URL "redis = {\n prot = 1;\n};",
+         "t.conf:3: unknown setting `prot` in redis; did you mean `port`?"},
+        {URL "redis = {\n\n budget = 1;\n};",
+         "t.conf:4: unknown setting `budget` in redis; did you mean `cache.budget`?"},
+        {URL "redis = { x = 1; };", "t.conf:2: unknown setting `x` in redis"},
+        {URL "routes = ({\n path = \"/\";\n ttll = \"1s\";\n});",
+         "t.conf:4: unknown setting `ttll` in routes; did you mean `ttl`?"},
+        {URL "routes = ({ path = \"/\"; cookies = {\n ignored = []; };});",
+         "t.conf:3: unknown setting `ignored` in routes.cookies; did you mean `ignore`?"},
+        {URL "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz = 1;",
+         "t.conf:2: unknown setting `abcdefghijklmnopqrstuvwxyzabcdefghijklmn...`"},
+    };
+    (void)state;
+    REFUSE_ALL(list);
+}
+
+static void
+types_are_named_in_words(void **state)
+{
+    static const struct refusal list[] = {
+        {URL "redis = {\n port = \"6379\";\n};",
+         "t.conf:3: redis.port: found \"6379\", expected an integer from 1 to 65535"},
+        {URL "redis = { port = 6379.5; };",
+         "t.conf:2: redis.port: found the number 6379.5, expected an integer from 1 to 65535"},
+        {URL "redis = { port = true; };",
+         "t.conf:2: redis.port: found true, expected an integer from 1 to 65535"},
+        {URL "redis = { host = 127; };",
+         "t.conf:2: redis.host: found the integer 127, expected a string of 1 to 255 bytes"},
+        {URL "redis = { host = [\"a\"]; };",
+         "t.conf:2: redis.host: found a list, expected a string of 1 to 255 bytes"},
+        {URL "redis = { host = \"\"; };",
+         "t.conf:2: redis.host: found \"\", expected a string of 1 to 255 bytes"},
+        {URL "redis = { password = 12345; };",
+         "t.conf:2: redis.password: found a value, expected a string of 1 to 4096 bytes"},
+        {URL "cache = { enabled = 1; };",
+         "t.conf:2: cache.enabled: found the integer 1, expected true or false, without quotes"},
+        {URL "cache = { enabled = \"yes\"; };",
+         "t.conf:2: cache.enabled: found \"yes\", expected true or false, without quotes"},
+        {URL "cache = { budget = 0; };", "t.conf:2: cache.budget: found the integer 0, expected a "
+                                         "duration with its unit, such as \"0s\""},
+        {URL "cache = { budget = \"50\"; };",
+         "t.conf:2: cache.budget: found \"50\", expected a duration in quotes from 1ms to 10s, "
+         "such as \"30s\""},
+        {URL "cache = { budget = \"11s\"; };",
+         "t.conf:2: cache.budget: found \"11s\", expected a duration in quotes from 1ms to 10s, "
+         "such as \"30s\""},
+        {URL "cache = { max_object = 8; };", "t.conf:2: cache.max_object: found the integer 8, "
+                                             "expected a size with its unit, such as \"8M\""},
+        {URL "cache = { max_object = \"257M\"; };",
+         "t.conf:2: cache.max_object: found \"257M\", expected a size in quotes from 1 to 256M, "
+         "such as \"8M\""},
+        {URL "cache = { store_queue_count = -1; };",
+         "t.conf:2: cache.store_queue_count: found the integer -1, expected an integer from 1 to "
+         "1000000"},
+        {URL "cache = { compat = \"yes\"; };",
+         "t.conf:2: cache.compat: found \"yes\", expected in quotes none or ancestor"},
+        {URL "log = { to = \"stdout\"; };",
+         "t.conf:2: log.to: found \"stdout\", expected in quotes syslog, file or stderr"},
+        {URL "cache = 5;", "t.conf:2: cache: found the integer 5, expected a group: { ... }"},
+        {URL "cache = ({});", "t.conf:2: cache: found a list, expected a group: { ... }"},
+        {URL "routes = {\n};",
+         "t.conf:2: routes: expected a list of at most 4096 groups: ( { ... }, { ... } )"},
+        {URL "routes = (\n {path = \"/\";},\n 5);",
+         "t.conf:4: routes: found the integer 5, expected a group: { ... }"},
+        {URL "routes = ({path = \"/\"; methods = \"GET\";});",
+         "t.conf:2: routes.methods: found \"GET\", expected a list of strings, at most 32: "
+         "[\"...\", \"...\"]"},
+        {URL "routes = ({path = \"/\"; methods = (\n\"GET\",\n5);});",
+         "t.conf:4: methods: found the integer 5, expected a string in quotes"},
+        {URL "routes = ({path = \"/\"; methods = [\"\"];});",
+         "t.conf:2: methods: found \"\", expected 1 to 1024 bytes without control characters"},
+        {URL "routes = ({path = \"/\"; cookies = [\"a\"];});",
+         "t.conf:2: routes.cookies: found a list, expected a group: { ... }"},
+        {URL "routes = ({path = \"/\"; ttl = \"31d\";});",
+         "t.conf:2: routes.ttl: found \"31d\", expected a duration in quotes from 0 to 30d, such "
+         "as \"30s\""},
+        {URL "redis = { user = \"a\\nb\"; };", "t.conf:2: redis.user: found a control character"},
+    };
+    (void)state;
+    REFUSE_ALL(list);
+}
+
+/* Every number, duration and size of the table, at its ends and just beyond. */
+static void
+ranges_hold_at_their_ends(void **state)
+{
+    char text[512];
+    char message[LARDER_ERROR_MAX];
+    (void)state;
+    for (size_t i = 0; i < option_count; i++) {
+        const struct option *option = &options[i];
+        bool number = option->type == OPTION_INT || option->type == OPTION_COUNT;
+        if ((!number && option->type != OPTION_DURATION && option->type != OPTION_SIZE) ||
+            strchr(option->section, '.') || strcmp(option->section, "routes") == 0 ||
+            strcmp(option->section, "upstream") == 0)
+            continue;
+        const int64_t values[] = {option->min - 1, option->min, option->max, option->max + 1};
+        for (int k = 0; k < 4; k++) {
+            const char *unit = option->type == OPTION_DURATION ? "ms" : "";
+            const char *quote = number ? "" : "\"";
+            snprintf(text, sizeof text, URL "%s = {\n %s = %s%lld%s%s;\n};", option->section,
+                     option->name, quote, (long long)values[k], unit, quote);
+            write_file("t.conf", text);
+            struct config *config = load("t.conf", message);
+            bool in = k == 1 || k == 2;
+            /* Within its range an option may still contradict the default of another. */
+            bool range = !config && strstr(message, ", expected a");
+            if (in ? range : config || strncmp(message, "t.conf:3: ", 10) != 0)
+                fail_msg("%s%s", text, message);
+            config_free(config);
+        }
+    }
+}
+
+/* ----------------------------------------------------------- contradictions */
+
+static void
+contradictions_are_refused(void **state)
+{
+    static const struct refusal list[] = {
+        {URL "redis = {\n host = \"a\";\n socket = \"/s\";\n};",
+         "t.conf:4: redis.socket: host or port is set as well, expected one or the other"},
+        {URL "redis = {\n password = \"a\";\n password_file = \"/s\";\n};",
+         "t.conf:4: redis.password_file: redis.password is set as well, expected one"},
+        {URL "redis = {\n user = \"larder\";\n};",
+         "t.conf:3: redis.user: found \"larder\" without a password, expected redis.password, "
+         "redis.password_file or LARDER_REDIS_PASSWORD"},
+        {URL "redis = {\n pool_max = 5;\n pool_max_idle = 6;\n};",
+         "t.conf:4: redis.pool_max_idle: found 6, expected no more than pool_max, 5"},
+        {URL "redis = {\n pool_min_idle = 11;\n};",
+         "t.conf:3: redis.pool_min_idle: found 11, expected no more than pool_max_idle, 10"},
+        {URL "redis = {\n retry_min = \"1s\";\n};",
+         "t.conf:3: redis.retry_min: 1000ms is more than retry_max, 512ms"},
+        {URL "redis = {\n retry_max = \"1ms\";\n};",
+         "t.conf:3: redis.retry_min: 8ms is more than retry_max, 1ms"},
+        {URL "redis = {\n namespace = \"a*\";\n};",
+         "t.conf:3: redis.namespace: found \"a*\", expected letters, digits, _ - . and :"},
+        {URL "cache = {\n max_object = \"65M\";\n};",
+         "t.conf:3: cache.store_queue_bytes: 67108864 bytes are less than max_object, 68157440: "
+         "such a response would never be stored"},
+        {URL "log = {\n to = \"file\";\n};",
+         "t.conf:3: log.to: found \"file\", but log.file is not set"},
+        {URL "log = {\n file = \"/x\";\n};", "t.conf:3: log.file: log.to is not \"file\""},
+        {"upstream = {\n url = \"http://a\";\n tls_ca_file = \"/dev/null\";\n};",
+         "t.conf:3: upstream.tls_ca_file: the url is not https"},
+        {"upstream = {\n url = \"https://a\";\n tls_verify = false;\n tls_ca_file = \"/x\";\n};",
+         "t.conf:4: upstream.tls_ca_file: tls_verify is false"},
+        {"upstream = {\n url = \"https://a\";\n tls_ca_file = \"/nonexistent\";\n};",
+         "t.conf:3: upstream.tls_ca_file: cannot read /nonexistent: No such file or directory"},
+        {"upstream = {\n url = \"http://a\";\n trusted_proxies = [\"10.0.0.0/8\",\n "
+         "\"10.0.0.1/8\"];\n};",
+         "t.conf:4: upstream.trusted_proxies: found \"10.0.0.1/8\", expected a block whose bits "
+         "after the prefix are zero"},
+        {"upstream = {\n url = \"http://a\";\n trusted_proxies = [\"proxy.example\"];\n};",
+         "t.conf:3: upstream.trusted_proxies: found \"proxy.example\", expected an IPv4 or IPv6 "
+         "address, or a block such as \"10.0.0.0/8\""},
+        {"upstream = {\n url = \"http://a\";\n trusted_fields = [\"X_User\"];\n};",
+         "t.conf:3: upstream.trusted_fields: found \"X_User\", expected the name of a field, with "
+         "- and not _"},
+    };
+    (void)state;
+    REFUSE_ALL(list);
+}
+
+static void
+urls_are_of_one_of_three_forms(void **state)
+{
+    static const char *const good[] = {
+        "http://127.0.0.1:8080", "http://backend",        "https://backend.example:8443",
+        "http://[::1]:8080",     "https://[2001:db8::1]", "http+unix:/run/app.sock",
+    };
+    static const char *const bad[] = {
+        "127.0.0.1:8080",     "ftp://a",     "http://",        "http://:80",
+        "http://a:",          "http://a:0",  "http://a:65536", "http://a:8o",
+        "http://a/path",      "http://u@a",  "http://a?b",     "http://a b",
+        "http+unix:relative", "http+unix:/", "http+unix://",   "HTTP://a",
+        "http://[::1",        "http://[]",   "http://a:80:80", "https//a",
+        "http://a:000080",    "http://a#b",  "http://a:+80",   "http://[::1]x",
+    };
+    char text[512], expected[512];
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        snprintf(text, sizeof text, "upstream = { url = \"%s\"; };", good[i]);
+        struct config *config = load_text(text);
+        assert_string_equal(config->upstream.url, good[i]);
+        config_free(config);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        if (strcmp(bad[i], "http+unix://") == 0)
+            continue; /* a socket whose name is a slash: refused when it is dialled */
+        snprintf(text, sizeof text, "upstream = {\n url = \"%s\"; };", bad[i]);
+        snprintf(expected, sizeof expected,
+                 "t.conf:2: upstream.url: found \"%s\", expected http://HOST:PORT, "
+                 "https://HOST[:PORT] or http+unix:/PATH",
+                 bad[i]);
+        refuse(text, expected);
+    }
+}
+
+/* Inside one route of three lines: path, then the settings. */
+#define ROUTE(settings) URL "routes = ({ path = \"/a/{id}\";\n" settings "\n});"
+
+static void
+routes_that_cannot_do_what_they_say_are_refused(void **state)
+{
+    static const struct refusal list[] = {
+        {URL "routes = (\n{ ttl = \"1s\"; });", "t.conf:3: a route without `path`"},
+        {URL "routes = ({\n path = \"a\"; });",
+         "t.conf:3: path: found `a`, expected a path that begins with /"},
+        {URL "routes = ({\n path = \"/{a}{b}\"; });",
+         "t.conf:3: path: found a wildcard right after another at `{b}`, expected a literal "
+         "between them"},
+        {ROUTE("methods = [];"),
+         "t.conf:3: methods: found an empty list, expected methods; leave it out for all"},
+        {ROUTE("methods = [\"GET\",\n\"post\"];"),
+         "t.conf:4: methods: found \"post\", expected \"POST\": case counts"},
+        {ROUTE("methods = [\"GET\", \"GET\"];"), "t.conf:3: methods: found \"GET\" twice"},
+        {ROUTE("methods = [\"A B\"];"),
+         "t.conf:3: methods: found \"A B\", expected the name of a method"},
+        {ROUTE("hosts = [];"),
+         "t.conf:3: hosts: found an empty list, expected hosts; leave it out for all"},
+        {ROUTE("hosts = [\"a:80\"];"),
+         "t.conf:3: hosts: found \"a:80\", expected a name or a glob, without port"},
+        {ROUTE("hosts = [\"http://a\"];"),
+         "t.conf:3: hosts: found \"http://a\", expected a name or a glob, without port"},
+        {ROUTE("resource = \"a:b\";"),
+         "t.conf:3: resource: found \"a:b\", expected letters, digits, _ - and ."},
+        {ROUTE("resource = \"a*\";"),
+         "t.conf:3: resource: found \"a*\", expected letters, digits, _ - and ."},
+        {ROUTE("resource = \"response\";"),
+         "t.conf:3: resource: found \"response\", a word that Larder uses in its own keys"},
+        {ROUTE("methods = [\"POST\"];\nttl = \"1s\";"),
+         "t.conf:4: ttl: methods has neither GET nor HEAD, and nothing else is cached"},
+        {ROUTE("user = \"X-User\";"), "t.conf:3: user: found \"X-User\", expected \"REMOTE_USER\", "
+                                      "\"field:NAME\" or \"cookie:NAME\""},
+        {ROUTE("user = \"field:\";"), "t.conf:3: user: found \"field:\", expected \"REMOTE_USER\", "
+                                      "\"field:NAME\" or \"cookie:NAME\""},
+        {ROUTE("user = \"remote_user\";"),
+         "t.conf:3: user: found \"remote_user\", expected \"REMOTE_USER\", \"field:NAME\" or "
+         "\"cookie:NAME\""},
+        {ROUTE("user = \"field:X_User\";"),
+         "t.conf:3: user: found the field \"X_User\", expected the name of a field, with - and "
+         "not _"},
+        {ROUTE("user = \"field:Cookie\";"),
+         "t.conf:3: user: found the field \"Cookie\", expected one that holds an identity"},
+        {ROUTE("user = \"cookie:a b\";"),
+         "t.conf:3: user: found the cookie \"a b\", expected the name of a cookie"},
+        {ROUTE("cookies = { key = [\"a\"];\n ignore = [\"b\", \"a\"]; };"),
+         "t.conf:4: cookies: found \"a\" in ignore, but it stands in another list as well"},
+        {ROUTE("cookies = { key = [\"a=b\"]; };"),
+         "t.conf:3: cookies: found \"a=b\", expected a glob on a cookie's name"},
+        {ROUTE("user = \"cookie:uid\";\ncookies = { bypass = [\"u*\"]; };"),
+         "t.conf:3: user: the cookie \"uid\" is in cookies.bypass, expected it in cookies.key or "
+         "in no list"},
+        {ROUTE("user = \"cookie:uid\";\ncookies = { ignore = [\"*\"]; };"),
+         "t.conf:3: user: the cookie \"uid\" is in cookies.ignore, expected it in cookies.key or "
+         "in no list"},
+        {ROUTE("invalidate = [\"a:{user}\"];"),
+         "t.conf:3: invalidate: found {user}, but the route has no `user` that says who that is"},
+        {ROUTE("invalidate = [\"ok:{id}\",\n\"a:{name}\"];"),
+         "t.conf:4: invalidate: found `{name}`, expected {user} or a {name} of the path"},
+        {ROUTE("invalidate = [\"a:{id\"];"),
+         "t.conf:3: invalidate: found `{id`, expected a } after it"},
+        {ROUTE("invalidate = [\"a:[bc\"];"),
+         "t.conf:3: invalidate: found [ without its ] in \"a:[bc\""},
+        {ROUTE("invalidate = [\"a\\\\\"];"),
+         "t.conf:3: invalidate: found a backslash at the end of \"a\\\""},
+        {ROUTE("invalidate = [\"a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*\"];"),
+         "t.conf:3: invalidate: found 17 stars in \"a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*\", expected "
+         "at most 16"},
+        {ROUTE("methods = [\"GET\"];\ninvalidate = [\"a:*\"];"),
+         "t.conf:4: invalidate: no method of this route changes anything, so nothing would ever be "
+         "invalidated"},
+        {ROUTE("async = true;"), "t.conf:3: async: found true, but the route invalidates nothing"},
+        {ROUTE("ttl = \"1s\";\nclient_cache = \"never\";"),
+         "t.conf:4: client_cache: found \"never\" on a route with a ttl; one of them is not "
+         "meant"},
+        {ROUTE("client_cache = \"500ms\";"),
+         "t.conf:3: client_cache: found \"500ms\", expected whole seconds from \"1s\" to \"365d\", "
+         "\"never\" or \"backend\""},
+        {ROUTE("client_cache = \"0\";"),
+         "t.conf:3: client_cache: found \"0\", expected whole seconds from \"1s\" to \"365d\", "
+         "\"never\" or \"backend\""},
+        {ROUTE("user = \"REMOTE_USER\";\nclient_cache = \"1m\";"),
+         "t.conf:4: client_cache: found \"1m\", which says public, on a route per user"},
+        {ROUTE("cookies = { key = [\"a\"]; };\nclient_cache = \"1m\";"),
+         "t.conf:4: client_cache: found \"1m\", which says public, on a route whose pages differ "
+         "by cookie"},
+        {URL "routes = (\n{ path = \"/a\"; },\n{ path = \"/a\"; methods = [\"GET\"]; });",
+         "t.conf:4: the route \"/a\" is never reached: the one in line 3 takes the same path, "
+         "methods and hosts"},
+        {URL "routes = (\n{ path = \"/a\"; name = \"x\"; },\n{ path = \"/b\";\n name = \"x\"; });",
+         "t.conf:5: name: found \"x\", which is the name of the route in line 3"},
+    };
+    (void)state;
+    REFUSE_ALL(list);
+}
+
+/* ---------------------------------------------------------------- what is good */
+
+static void
+everything_has_its_place(void **state)
+{
+    (void)state;
+    struct config *config = load_text(
+        "upstream = { url = \"http://a\"; trusted_fields = [\"X-Trusted\"];\n"
+        " trusted_proxies = [\"10.0.0.0/8\", \"::1\"]; timeout = \"0\"; tls_verify = false; };\n"
+        "routes = (\n"
+        " { name = \"one\"; path = \"/a/{id}/{x}\"; methods = [\"GET\", \"PUT\"];\n"
+        "   hosts = (\"Example.ORG\", \"[::1]\"); resource = \"session\"; ttl = \"1m30s\";\n"
+        "   authorization = \"rfc\"; user = \"field:x-trusted\";\n"
+        "   cookies = { ignore = [\"*\"]; key = [\"theme\"]; bypass = [\"s*\", \"t\"]; };\n"
+        "   invalidate = [\"session:*\", \"user:{user}\", \"t:{x}\"]; async = true;\n"
+        "   client_cache = \"backend\"; },\n"
+        " { path = \"/b**\"; client_cache = \"5m\"; },\n"
+        " { path = \"/c\"; methods = [\"GET\"]; },\n"
+        " { path = \"/c\"; methods = [\"POST\"]; user = \"cookie:uid\"; },\n"
+        " { path = \"/d\"; user = \"field:X-User\"; client_cache = \"never\"; },\n"
+        " { path = \"/e\"; user = \"REMOTE_USER\"; ttl = \"30d\"; }\n"
+        ");\nlog = { to = \"file\"; file = \"/l\"; level = \"debug\"; };\n"
+        "cache = { compat = \"ancestor\"; store_queue_count = 7; max_object = \"1K\"; };\n");
+    assert_int_equal(config->upstream.timeout_ms, 0);
+    assert_false(config->upstream.tls_verify);
+    assert_true(config_address_trusted(config, "10.1.2.3"));
+    assert_true(config_address_trusted(config, "::ffff:10.1.2.3"));
+    assert_true(config_address_trusted(config, "::1"));
+    assert_false(config_address_trusted(config, "11.1.2.3"));
+    assert_false(config_address_trusted(config, ""));
+    assert_int_equal(config->log_to, LOG_TO_FILE);
+    assert_string_equal(config->log_file, "/l");
+    assert_int_equal(config->log_level, LARDER_LOG_DEBUG);
+    assert_true(config->compat_ancestor);
+    assert_int_equal(config->store_queue_count, 7);
+    assert_int_equal(config->max_object, 1024);
+    assert_true(config->routes_have_hosts);
+    assert_true(config->routes_have_never);
+    assert_int_equal(config->route_count, 6);
+
+    const struct route *route = &config->routes[0];
+    assert_string_equal(route->name, "one");
+    assert_int_equal(route->methods.count, 2);
+    assert_string_equal(route->methods.list[1], "PUT");
+    assert_string_equal(route->hosts.list[0], "example.org");
+    assert_string_equal(route->hosts.list[1], "::1");
+    assert_string_equal(route->resource, "session");
+    assert_int_equal(route->ttl_ms, 90000);
+    assert_true(route->authorization_rfc);
+    assert_int_equal(route->user, USER_FIELD);
+    assert_string_equal(route->user_name, "x-trusted");
+    assert_true(route->user_trusted);
+    assert_int_equal(route->cookie_count, 4);
+    static const struct cookie_rule rules[] = {
+        {"s*", COOKIE_BYPASS}, {"t", COOKIE_BYPASS}, {"theme", COOKIE_KEY}, {"*", COOKIE_IGNORE}};
+    for (size_t i = 0; i < 4; i++) {
+        assert_string_equal(route->cookies[i].glob, rules[i].glob);
+        assert_int_equal(route->cookies[i].mode, rules[i].mode);
+    }
+    assert_int_equal(route->invalidate.count, 3);
+    assert_string_equal(route->invalidate.list[2], "t:{x}");
+    assert_true(route->async);
+    assert_true(route->client_cache_set);
+    assert_int_equal(route->client_cache, CLIENT_CACHE_BACKEND);
+    assert_int_equal(route->literal_prefix, 3);
+
+    route = &config->routes[1];
+    assert_string_equal(route->name, "/b**");
+    assert_int_equal(route->client_cache, CLIENT_CACHE_PUBLIC);
+    assert_int_equal(route->client_cache_s, 300);
+    assert_int_equal(route->ttl_ms, 0);
+    assert_false(route->authorization_rfc);
+    assert_null(route->resource);
+    assert_int_equal(route->user, USER_NONE);
+    assert_false(config->routes[2].client_cache_set);
+    assert_int_equal(config->routes[3].user, USER_COOKIE);
+    assert_false(config->routes[3].user_trusted);
+    assert_false(config->routes[4].user_trusted);
+    assert_int_equal(config->routes[4].client_cache, CLIENT_CACHE_NEVER);
+    assert_int_equal(config->routes[5].user, USER_REMOTE_USER);
+    assert_true(config->routes[5].user_trusted);
+    assert_null(config->routes[5].user_name);
+    assert_int_equal(config->routes[5].ttl_ms, STORE_TTL_MAX_S * 1000);
+    config_free(config);
+}
+
+static void
+defaults_that_were_not_chosen_give_way(void **state)
+{
+    (void)state;
+    struct config *config = load_text(URL "redis = { pool_max = 3; };");
+    assert_int_equal(config->redis.pool_max_idle, 3);
+    assert_int_equal(config->redis.pool_min_idle, 3);
+    config_free(config);
+    config = load_text(URL "redis = { pool_max_idle = 0; };");
+    assert_int_equal(config->redis.pool_min_idle, 0);
+    config_free(config);
+}
+
+static void
+relative_names_stand_beside_their_file(void **state)
+{
+    char expected[1024], real[512];
+    char message[LARDER_ERROR_MAX];
+    (void)state;
+    assert_non_null(realpath(dir, real));
+    path_of(expected, sizeof expected, "sub");
+    mkdir(expected, 0700);
+    write_file("t.conf",
+               URL "@include \"sub/redis.conf\"\nresponder = { runtime_dir = \"run\"; };");
+    write_file("sub/redis.conf", "redis = { socket = \"redis.sock\"; };");
+    struct config *config = load("t.conf", message);
+    assert_non_null(config);
+    snprintf(expected, sizeof expected, "%s/sub/redis.sock", real);
+    assert_string_equal(config->redis.unix_path, expected);
+    snprintf(expected, sizeof expected, "%s/run", real);
+    assert_string_equal(config->runtime_dir, expected);
+    config_free(config);
+
+    /* A configuration named without a directory stands in the working directory. */
+    int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct larder_error err;
+    assert_int_equal(chdir(dir), 0);
+    config = config_load("t.conf", &err);
+    assert_int_equal(fchdir(here), 0);
+    close(here);
+    assert_non_null(config);
+    assert_string_equal(config->runtime_dir, expected);
+    config_free(config);
+}
+
+/* ----------------------------------------------------------------- password */
+
+#define WITH_FILE URL "redis = {\n password_file = \"pw\";\n};"
+
+static void
+password_comes_from_file_or_environment(void **state)
+{
+    (void)state;
+    write_bytes("pw", "secret\n", 7, 0600);
+    struct config *config = load_text(WITH_FILE);
+    assert_string_equal(config->redis.password, "secret");
+    assert_non_null(config->redis_password_file);
+    config_free(config);
+    write_bytes("pw", " two words \r\n", 13, 0640);
+    config = load_text(WITH_FILE);
+    assert_string_equal(config->redis.password, " two words ");
+    config_free(config);
+    write_bytes("pw", "a\n\n", 3, 0400);
+    config = load_text(WITH_FILE);
+    assert_string_equal(config->redis.password, "a\n");
+    config_free(config);
+    config = load_text(URL "redis = { user = \"u\"; password = \"inline\"; };");
+    assert_string_equal(config->redis.password, "inline");
+    config_free(config);
+
+    setenv("LARDER_REDIS_PASSWORD", "outer", 1);
+    config = load_text(URL "redis = { user = \"u\"; password = \"inline\"; };");
+    assert_string_equal(config->redis.password, "outer");
+    config_free(config);
+    config = load_text(URL "redis = { user = \"u\"; };");
+    assert_string_equal(config->redis.password, "outer");
+    config_free(config);
+    config = load_text(URL "redis = { password_file = \"/nonexistent\"; };");
+    assert_string_equal(config->redis.password, "outer");
+    assert_null(config->redis_password_file);
+    config_free(config);
+    config = config_load(NULL, NULL);
+    assert_string_equal(config->redis.password, "outer");
+    config_free(config);
+
+    setenv("LARDER_REDIS_PASSWORD", "", 1);
+    config = load_text(WITH_FILE);
+    assert_string_equal(config->redis.password, "a\n");
+    config_free(config);
+    char longest[CONFIG_PASSWORD_MAX + 2];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    setenv("LARDER_REDIS_PASSWORD", longest, 1);
+    refuse(URL, "LARDER_REDIS_PASSWORD: found 4097 bytes, expected at most 4096");
+    unsetenv("LARDER_REDIS_PASSWORD");
+}
+
+static void
+password_files_that_are_not_safe_or_not_one_are_refused(void **state)
+{
+    char expected[512];
+    char longest[CONFIG_PASSWORD_MAX + 1];
+    static const struct {
+        const char *bytes;
+        size_t n;
+    } bad[] = {{"", 0}, {"\n", 1}, {"\r\n", 2}, {"a\0b", 3}};
+    (void)state;
+    write_bytes("pw", "secret", 6, 0620);
+    snprintf(expected, sizeof expected,
+             "t.conf:3: redis.password_file: others than its owner may write %s/pw: mode 0620, "
+             "expected 0600 or 0640",
+             dir);
+    refuse(WITH_FILE, expected);
+    write_bytes("pw", "secret", 6, 0602);
+    snprintf(expected, sizeof expected,
+             "t.conf:3: redis.password_file: others than its owner may write %s/pw: mode 0602, "
+             "expected 0600 or 0640",
+             dir);
+    refuse(WITH_FILE, expected);
+    snprintf(expected, sizeof expected,
+             "t.conf:3: redis.password_file: %s/pw: expected a password of 1 to 4096 bytes", dir);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        write_bytes("pw", bad[i].bytes, bad[i].n, 0600);
+        refuse(WITH_FILE, expected);
+    }
+    memset(longest, 'x', sizeof longest);
+    write_bytes("pw", longest, sizeof longest, 0600);
+    refuse(WITH_FILE, expected);
+    write_bytes("pw", longest, sizeof longest - 1, 0600);
+    config_free(load_text(WITH_FILE));
+    refuse(URL "redis = {\n password_file = \"/nonexistent\";\n};",
+           "t.conf:3: redis.password_file: cannot read /nonexistent: No such file or directory");
+    refuse(URL "redis = {\n password_file = \"/\";\n};",
+           "t.conf:3: redis.password_file: / is not a regular file");
+}
+
+/* How many lines the log got while a text was loaded. */
+static int
+warnings(const char *text, mode_t mode)
+{
+    char log[512];
+    char message[LARDER_ERROR_MAX];
+    char line[512];
+    struct larder_error err;
+    int n = 0;
+    path_of(log, sizeof log, "log");
+    unlink(log);
+    write_bytes("t.conf", text, strlen(text), mode);
+    assert_int_equal(log_open(LOG_TARGET_FILE, log, LARDER_LOG_WARNING, &err), LARDER_OK);
+    struct config *config = load("t.conf", message);
+    log_open(LOG_TARGET_STDERR, NULL, LARDER_LOG_INFO, &err);
+    assert_non_null(config);
+    config_free(config);
+    FILE *f = fopen(log, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) {
+        assert_non_null(strstr(line, "holds a password and everybody may read it"));
+        n++;
+    }
+    fclose(f);
+    return n;
+}
+
+static void
+password_that_everybody_may_read_is_warned_of(void **state)
+{
+    (void)state;
+    write_bytes("pw", "secret", 6, 0644);
+    assert_int_equal(warnings(WITH_FILE, 0644), 1);
+    write_bytes("pw", "secret", 6, 0640);
+    assert_int_equal(warnings(WITH_FILE, 0644), 0);
+    assert_int_equal(warnings(URL "redis = { password = \"x\"; };", 0644), 1);
+    assert_int_equal(warnings(URL "redis = { password = \"x\"; };", 0640), 0);
+    assert_int_equal(warnings(URL, 0644), 0);
+}
+
+/* ------------------------------------------------- defaults, examples, manual */
+
+static void
+defaults_are_those_of_the_library_and_of_the_headers(void **state)
+{
+    (void)state;
+    struct larder_options redis;
+    struct upstream_options upstream;
+    larder_options_init(&redis);
+    upstream_options_init(&upstream);
+    struct config *config = config_load(NULL, NULL);
+    assert_non_null(config);
+    assert_null(config->upstream.url);
+    assert_int_equal(config->upstream.connect_timeout_ms, upstream.connect_timeout_ms);
+    assert_int_equal(config->upstream.timeout_ms, upstream.timeout_ms);
+    assert_int_equal(config->upstream.idle_timeout_ms, upstream.idle_timeout_ms);
+    assert_int_equal(config->upstream.max_idle, upstream.max_idle);
+    assert_int_equal(config->upstream.keepalive_ms, upstream.keepalive_ms);
+    assert_int_equal(config->upstream.tls_verify, upstream.tls_verify);
+    assert_string_equal(config->redis.host, redis.host);
+    assert_int_equal(config->redis.port, redis.port);
+    assert_int_equal(config->redis.database, redis.database);
+    assert_string_equal(config->redis.name_space, redis.name_space);
+    assert_int_equal(config->redis.pool_max, redis.pool_max);
+    assert_int_equal(config->redis.pool_min_idle, redis.pool_min_idle);
+    assert_int_equal(config->redis.pool_max_idle, redis.pool_max_idle);
+    assert_int_equal(config->redis.conn_max_lifetime_ms, redis.conn_max_lifetime_ms);
+    assert_int_equal(config->redis.conn_max_idle_ms, redis.conn_max_idle_ms);
+    assert_int_equal(config->redis.pool_timeout_ms, -1);
+    assert_int_equal(config->redis.dial_timeout_ms, redis.dial_timeout_ms);
+    assert_int_equal(config->redis.read_timeout_ms, redis.read_timeout_ms);
+    assert_int_equal(config->redis.write_timeout_ms, redis.write_timeout_ms);
+    assert_int_equal(config->redis.max_retries, redis.max_retries);
+    assert_int_equal(config->redis.retry_min_ms, redis.retry_min_ms);
+    assert_int_equal(config->redis.retry_max_ms, redis.retry_max_ms);
+    assert_int_equal(config->redis.breaker_failures, 2);
+    assert_int_equal(config->redis.breaker_max_rest_ms, redis.breaker_max_rest_ms);
+    assert_true(config->redis.enabled);
+    assert_true(config->cache_enabled);
+    assert_int_equal(config->max_object, 8 << 20);
+    assert_int_equal(config->budget_ms, 50);
+    assert_int_equal(config->invalidate_timeout_ms, 5000);
+    assert_int_equal(config->store_queue_bytes, 64 << 20);
+    assert_int_equal(config->store_queue_count, 1024);
+    assert_false(config->compat_ancestor);
+    assert_int_equal(config->workers, 4);
+    assert_int_equal(config->max_fetchers, 256);
+    assert_int_equal(config->fetcher_idle_ms, 30000);
+    assert_int_equal(config->drain_timeout_ms, 30000);
+    assert_int_equal(config->client_timeout_ms, 60000);
+    assert_int_equal(config->max_kept, 1024);
+    assert_string_equal(config->runtime_dir, "/run/larder");
+    assert_int_equal(config->log_to, LOG_TO_SYSLOG);
+    assert_int_equal(config->log_level, LARDER_LOG_INFO);
+    assert_false(config->log_requests);
+    assert_int_equal(config->route_count, 0);
+    assert_false(config_address_trusted(config, "127.0.0.1"));
+    config_free(config);
+    config_free(NULL);
+}
+
+/* A file of the source tree, whole; freed with test_free(). */
+static char *
+source_file(const char *name)
+{
+    char path[1024];
+    const char *top = getenv("srcdir");
+    snprintf(path, sizeof path, "%s/%s", top ? top : ".", name);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        fail_msg("%s: %s", path, strerror(errno));
+    size_t room = (size_t)1 << 20;
+    char *text = test_malloc(room);
+    size_t n = fread(text, 1, room - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    return text;
+}
+
+static void
+shipped_configurations_load(void **state)
+{
+    static const char *const names[] = {"etc/larder.conf", "etc/larder-streamspace.conf"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char *text = source_file(names[i]);
+        struct config *config = load_text(text);
+        assert_true(config->route_count > 0);
+        config_free(config);
+        test_free(text);
+    }
+}
+
+static void
+ancestor_has_its_routes(void **state)
+{
+    static const struct {
+        const char *path;
+        int64_t ttl_s; /* -1: never */
+    } cases[] = {
+        {"/api/v1/sessions", 30},        {"/api/v1/sessions/by-tags", 30},
+        {"/api/v1/sessions/7", 30},      {"/api/v1/sessions/7/connect", 0},
+        {"/api/v1/templates", 300},      {"/api/v1/templates/firefox", 300},
+        {"/api/v1/config", 300},         {"/api/v1/catalog/repositories", 600},
+        {"/api/v1/cluster/nodes", 60},   {"/api/v1/cluster/namespaces", 120},
+        {"/api/v1/dashboard/me", 30},    {"/api/v1/dashboard/timeline", 300},
+        {"/api/v1/auth/login", -1},      {"/api/v1/users/me", -1},
+        {"/api/v1/users/me/groups", -1}, {"/api/v1/notifications", -1},
+        {"/api/v1/preferences", -1},     {"/api/v1/users/7", 0},
+    };
+    (void)state;
+    char *text = source_file("etc/larder-streamspace.conf");
+    struct config *config = load_text(text);
+    struct arena *arena = arena_new(65536);
+    struct route_match match;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(route_find(config, arena, slice_of("GET"), slice_of("h"),
+                               slice_of(cases[i].path), &match));
+        int64_t ttl = match.never ? -1 : match.route ? match.route->ttl_ms / 1000 : 0;
+        if (ttl != cases[i].ttl_s)
+            fail_msg("%s: %lld", cases[i].path, (long long)ttl);
+    }
+    assert_true(route_find(config, arena, slice_of("PATCH"), slice_of("h"),
+                           slice_of("/api/v1/sessions/7/tags"), &match));
+    assert_string_equal(match.route->invalidate.list[0], "session:*");
+    arena_free(arena);
+    config_free(config);
+    test_free(text);
+}
+
+/* What stands commented out in larder.conf is true: with every # taken away it says the same. */
+static void
+example_shows_every_option_with_its_default(void **state)
+{
+    char *text = source_file("etc/larder.conf");
+    char section[32] = "";
+    (void)state;
+    for (size_t i = 0; i < option_count; i++) {
+        const struct option *option = &options[i];
+        if (strncmp(option->section, "routes", 6) == 0)
+            continue;
+        char name[80];
+        snprintf(section, sizeof section, "\n%s = {", option->section);
+        const char *group = strstr(text, section);
+        const char *end = group ? strstr(group, "\n};") : NULL;
+        snprintf(name, sizeof name, " %s = ", option->name);
+        const char *at = group ? strstr(group, name) : NULL;
+        if (!group || !end || !at || at > end)
+            fail_msg("etc/larder.conf does not have %s.%s", option->section, option->name);
+        bool quoted = option->type != OPTION_BOOL && option->type != OPTION_INT &&
+                      option->type != OPTION_COUNT;
+        if (!option->initial)
+            continue;
+        char value[96];
+        snprintf(value, sizeof value, "%s%s%s;", quoted ? "\"" : "", option->initial,
+                 quoted ? "\"" : "");
+        if (strncmp(at + strlen(name), value, strlen(value)) != 0)
+            fail_msg("etc/larder.conf: %s.%s is not %s", option->section, option->name, value);
+    }
+    test_free(text);
+}
+
+static void
+manual_has_every_option_as_the_table_has_it(void **state)
+{
+    char *page = source_file("doc/larder.conf.5");
+    size_t documented = 0;
+    char section[64] = "";
+    bool settings = false;
+    (void)state;
+    char *rest = page;
+    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+        if (strncmp(line, ".SH ", 4) == 0)
+            settings = strcmp(line, ".SH SETTINGS") == 0;
+        if (settings && strncmp(line, ".SS ", 4) == 0)
+            snprintf(section, sizeof section, "%s", line + 4);
+        if (!settings || strcmp(line, ".TP") != 0)
+            continue;
+        const char *name = strsep(&rest, "\n");
+        const char *spec = strsep(&rest, "\n");
+        assert_int_equal(strncmp(name, ".B ", 3), 0);
+        const struct option *option = option_find(section, name + 3);
+        if (!option)
+            fail_msg("larder.conf.5 has %s.%s, the table has not", section, name + 3);
+        char range[OPTION_RANGE_SIZE];
+        char expected[256];
+        bool plain = option->type == OPTION_BOOL;
+        snprintf(expected, sizeof expected, "%s%s%s; %s%s", option_type_name(option),
+                 plain ? "" : ", ", plain ? "" : option_range(option, range),
+                 option->initial ? "default " : "no default",
+                 option->initial ? option->initial : "");
+        if (strcmp(spec, expected) != 0)
+            fail_msg("larder.conf.5: %s.%s: %s, the table says %s", section, option->name, spec,
+                     expected);
+        documented++;
+    }
+    size_t known = 0;
+    for (size_t i = 0; i < option_count; i++)
+        known += options[i].type != OPTION_GROUP;
+    assert_int_equal(documented, known);
+    test_free(page);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(grammar_is_checked_at_the_right_line),
+        cmocka_unit_test(integers_beyond_32_bits_are_refused_as_written),
+        cmocka_unit_test(grammar_allows_what_libconfig_does),
+        cmocka_unit_test(includes_stand_beside_their_file_and_keep_their_lines),
+        cmocka_unit_test(includes_that_cannot_be_read_are_errors_of_their_line),
+        cmocka_unit_test(files_that_cannot_be_read_say_why),
+        cmocka_unit_test(unknown_settings_name_the_nearest),
+        cmocka_unit_test(types_are_named_in_words),
+        cmocka_unit_test(ranges_hold_at_their_ends),
+        cmocka_unit_test(contradictions_are_refused),
+        cmocka_unit_test(urls_are_of_one_of_three_forms),
+        cmocka_unit_test(routes_that_cannot_do_what_they_say_are_refused),
+        cmocka_unit_test(everything_has_its_place),
+        cmocka_unit_test(defaults_that_were_not_chosen_give_way),
+        cmocka_unit_test(relative_names_stand_beside_their_file),
+        cmocka_unit_test(password_comes_from_file_or_environment),
+        cmocka_unit_test(password_files_that_are_not_safe_or_not_one_are_refused),
+        cmocka_unit_test(password_that_everybody_may_read_is_warned_of),
+        cmocka_unit_test(defaults_are_those_of_the_library_and_of_the_headers),
+        cmocka_unit_test(shipped_configurations_load),
+        cmocka_unit_test(ancestor_has_its_routes),
+        cmocka_unit_test(example_shows_every_option_with_its_default),
+        cmocka_unit_test(manual_has_every_option_as_the_table_has_it),
+    };
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
