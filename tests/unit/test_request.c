@@ -153,7 +153,7 @@ too_many_fields_are_431(void **state)
 {
     (void)state;
     char *envp[400];
-    static char text[300][16];
+    static char text[300][32];
     int n = 0;
     for (; n < 300; n++) {
         snprintf(text[n], sizeof text[n], "HTTP_X_%d=1", n);
