@@ -747,10 +747,11 @@ defaults_that_were_not_chosen_give_way(void **state)
 static void
 relative_names_stand_beside_their_file(void **state)
 {
-    char expected[1024], real[512];
+    char expected[1024];
     char message[LARDER_ERROR_MAX];
     (void)state;
-    assert_non_null(realpath(dir, real));
+    char *real = realpath(dir, NULL);
+    assert_non_null(real);
     path_of(expected, sizeof expected, "sub");
     mkdir(expected, 0700);
     write_file("t.conf",
@@ -774,6 +775,7 @@ relative_names_stand_beside_their_file(void **state)
     assert_non_null(config);
     assert_string_equal(config->runtime_dir, expected);
     config_free(config);
+    free(real);
 }
 
 /* ----------------------------------------------------------------- password */
