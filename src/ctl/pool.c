@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "ctl/ctl.h"
 #include "runtime/control.h"
@@ -269,6 +270,19 @@ ask_pool(struct ctl *ctl, const char *command, json_object **answers)
     return CTL_OK;
 }
 
+/* For people: how long a process has been up, instead of the second in which it started. */
+static void
+print_age(json_object *answer)
+{
+    int64_t started_s = member(answer, "started");
+    char age[DURATION_SIZE];
+
+    if (started_s <= 0 || started_s > clock_wall_ms() / 1000)
+        return;
+    printf("  %-28s %s\n", "up", duration_text(clock_wall_ms() - started_s * 1000, age));
+    json_object_object_del(answer, "started");
+}
+
 int
 ctl_status(struct ctl *ctl)
 {
@@ -285,6 +299,7 @@ ctl_status(struct ctl *ctl)
         json_object *answer = json_object_array_get_idx(answers, i);
 
         printf("process %" PRId64 "\n", member(answer, "pid"));
+        print_age(answer);
         json_object_object_del(answer, "pid");
         json_object_object_del(answer, "ok");
         print_flat("", answer, 0);

@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/options.h"
 #include "ctl/ctl.h"
 
 #define CONFIG_FILE LARDER_SYSCONFDIR "/larder.conf"
-#define RUNTIME_DIR LARDER_RUNSTATEDIR "/larder"
 
 const char *
 settings_file(const struct ctl *ctl)
@@ -101,7 +101,7 @@ settings_load(struct ctl *ctl)
     if (code != CTL_OK)
         return code;
     if (!ctl->runtime_dir)
-        ctl->runtime_dir = RUNTIME_DIR;
+        ctl->runtime_dir = option_find("responder", "runtime_dir")->initial;
     if (ctl->host)
         redis->host = ctl->host;
     if (ctl->port)

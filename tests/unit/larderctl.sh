@@ -677,6 +677,7 @@ expect 0 --json ping --pool
 out_has "\"pid\":$first"
 expect 0 status
 out_has "^process $first"
+out_has '^  up  *1h1m$'
 out_has '^  workers  *4$'
 out_has '^  redis\.hits  *6$'
 out_has '^  config  *a\\x1b\[2Jb$'

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "runtime/control.h"
 #include "runtime/counters.h"
 
@@ -28,6 +29,7 @@ answer_status(void *arg, const char *command, json_object *request, json_object 
     redis = json_object_new_object();
     json_object_object_add(redis, "hits", json_object_new_int(6));
     json_object_object_add(answer, "config", json_object_new_string("a\x1b[2Jb"));
+    json_object_object_add(answer, "started", json_object_new_int64(clock_wall_ms() / 1000 - 3700));
     json_object_object_add(answer, "workers", json_object_new_int(4));
     json_object_object_add(answer, "redis", redis);
     return true;
