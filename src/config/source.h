@@ -15,8 +15,6 @@
 #define SOURCE_FILES_MAX 256
 /* @include within @include. */
 #define SOURCE_DEPTH_MAX 10
-/* Brackets within brackets. */
-#define SOURCE_BRACKETS_MAX 32
 /* Longest piece of the operator's text that a message shows. */
 #define SOURCE_SHOWN_MAX 40
 
