@@ -9,7 +9,7 @@ site cache='invalidate_timeout = "10s";' \
 gets /page MISS 'GET /page #1'
 redis stored 1
 redis pause
-get /page -X POST --max-time 5
+get /page -d '' --max-time 5
 is "status" "$(status)" 200
 redis resume
 await redis count 0

@@ -8,7 +8,7 @@ for round in 1 2 3; do
     curl -sS -o "$DIR/stale" "$url/page?gate=go$round" &
     slow=$!
     backend saw GET "/page?gate=go$round" 1
-    get /mutate -X POST
+    get /mutate -d ''
     is "status" "$(status)" 200
     backend open "go$round"
     wait "$slow"

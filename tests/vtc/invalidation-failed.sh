@@ -6,10 +6,10 @@ site cache='invalidate_timeout = "300ms";' \
     routes='{ path = "/**"; resource = "r"; ttl = "5m"; invalidate = ["r:*"]; }'
 gets /page MISS 'GET /page #1'
 redis stored 1
-get /page -X POST
+get /page -d ''
 is "X-Cache-Invalidate" "$(field X-Cache-Invalidate)" done
 redis pause
-get /page -X POST --max-time 10
+get /page -d '' --max-time 10
 is "status" "$(status)" 200
 is "X-Cache-Invalidate" "$(field X-Cache-Invalidate)" failed
 backend only POST /page 2

@@ -1,8 +1,9 @@
-# Connections that nginx keeps open and idle hold no thread, and end when the responder is to end.
+# Connections that nginx keeps open and idle hold no thread, and the responder's end for drain_timeout
+# at most.
 # needs: nginx redis-server redis-cli spawn-fcgi curl
 . case
 
-site -m nginx responder='workers = 1; max_fetchers = 2;' routes='{ path = "/**"; ttl = "5m"; }'
+site -m nginx responder='workers = 1; max_fetchers = 2; drain_timeout = "1s";' routes='{ path = "/**"; ttl = "5m"; }'
 gets /page MISS 'GET /page #1'
 redis stored 1
 # As many kept ones as nginx will have, then as many again with requests that miss.

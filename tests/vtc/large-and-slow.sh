@@ -1,13 +1,14 @@
 # Clients that download slowly, or not at all, hold up nobody else's hits.
-# needs: lighttpd redis-server redis-cli spawn-fcgi curl
+# needs: nginx redis-server redis-cli spawn-fcgi curl
 . case
 
-site responder='workers = 2; max_fetchers = 8;' routes='{ path = "/**"; ttl = "5m"; }'
+site -m nginx responder='workers = 2; max_fetchers = 8;' cache='budget = "5s";' routes='{ path = "/**"; ttl = "5m"; }'
 get '/large?size=8000000'
 get '/small?size=1024'
 redis stored 2
 
-# More of them than there are workers, and more than the sockets between could hold.
+# More of them than there are workers, and more bytes than the sockets between could hold; nginx with
+# its buffers off does not take them either.
 for client in 1 2 3 4 5 6; do
     curl -s -o /dev/null --limit-rate 20k --max-time 60 "$url/large?size=8000000" &
     echo $! >> "$DIR/slow.pids"

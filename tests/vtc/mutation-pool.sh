@@ -10,7 +10,7 @@ while [ "$round" -lt 40 ]; do
     # A hit somewhere, so that there is something to drop; whichever processes answer.
     get /api/page
     get /api/page
-    get /api/page -X POST
+    get /api/page -d ''
     is "status" "$(status)" 200
     get /api/page
     is "X-Cache right after the mutation" "$(field X-Cache)" MISS

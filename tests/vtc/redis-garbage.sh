@@ -16,50 +16,60 @@ save() {
     redis cli --raw get "$1" | head -c -1 > "$2"
 }
 
-# What is put there is not served; the page is fetched and stored again, over it.
+# What is put there is not served; the page is fetched, and stored over it.
 count=1
-garbled() {
+stored_over() {
+    redis cli --raw get "$page" | cmp -s - "$DIR/garbage" && return 1
+    is_hit /page
+}
+# What is in $DIR/rubbish.
+put() {
+    redis cli -x set "$page" < "$DIR/rubbish" > /dev/null
+    redis cli --raw get "$page" > "$DIR/garbage"
     count=$((count + 1))
     gets /page MISS "GET /page #$count"
-    await is_hit /page
-}
-put() {
-    redis cli -x set "$page" > /dev/null
-    garbled
+    await stored_over
 }
 
 save "$page" "$DIR/entry"
 size=$(wc -c < "$DIR/entry")
 
-printf '' | put
-printf 'rubbish' | put
-printf 'LARDER1\n' | put
-head -c 1000 /dev/zero | put
-head -c 1000 /dev/urandom | put
-
-# Cut short, at every length.
-for keep in 1 8 31 32 33 100 $((size - 1)); do
-    head -c "$keep" "$DIR/entry" | put
+for text in '' 'rubbish' 'LARDER1\n' 'LARDER1\n\377\377\377\377' '{"status_code":200}'; do
+    # The text is a format: it has the escapes.
+    # shellcheck disable=SC2059
+    printf "$text" > "$DIR/rubbish"
+    put
 done
-# Too long.
-{ cat "$DIR/entry"; printf x; } | put
+for source in /dev/zero /dev/urandom; do
+    head -c 1000 "$source" > "$DIR/rubbish"
+    put
+done
+
+# Cut short, and too long.
+for keep in 1 8 31 32 33 100 $((size - 1)); do
+    head -c "$keep" "$DIR/entry" > "$DIR/rubbish"
+    put
+done
+{ cat "$DIR/entry"; printf x; } > "$DIR/rubbish"
+put
+
 # One byte of it another, wherever.
 for at in 0 7 8 12 16 24 32 60 $((size - 1)); do
     {
         head -c "$at" "$DIR/entry"
         tail -c +$((at + 1)) "$DIR/entry" | head -c 1 | tr '\000-\377' '\001-\377\000'
         tail -c +$((at + 2)) "$DIR/entry"
-    } | put
+    } > "$DIR/rubbish"
+    put
 done
 
 # Whole, but of another page.
-save "$other" "$DIR/other"
-put < "$DIR/other"
+save "$other" "$DIR/rubbish"
+put
 
 # Not even a string.
 redis cli del "$page" > /dev/null
 redis cli lpush "$page" a b > /dev/null
-count=$((count + 1))
-gets /page MISS "GET /page #$count"
+gets /page MISS "GET /page #$((count + 1))"
 
 gets /other HIT 'GET /other #1'

@@ -21,7 +21,7 @@ for _ in 1 2 3 4 5; do
     gets /page/1 HIT 'GET /page/1 #1'
 done
 gets /other BYPASS 'GET /other #1'
-get /page/1 -X POST
+get /page/1 -d ''
 await counter_is stored 2
 is "requests" "$(counter requests)" 9
 is "hits" "$(counter hits)" 5

@@ -14,14 +14,14 @@ as 42 MISS 'GET /mine #2'
 as '*' MISS 'GET /mine #3'
 redis stored 3
 
-get /mine -X POST -H 'X-User: 4'
+get /mine -d '' -H 'X-User: 4'
 is "status" "$(status)" 200
 as 42 HIT 'GET /mine #2'
 as '*' HIT 'GET /mine #3'
 as 4 MISS 'GET /mine #4'
 redis stored 3
 
-get /mine -X POST -H 'X-User: *'
+get /mine -d '' -H 'X-User: *'
 as 4 HIT 'GET /mine #4'
 as 42 HIT 'GET /mine #2'
 as '*' MISS 'GET /mine #5'

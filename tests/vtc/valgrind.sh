@@ -23,7 +23,7 @@ gets /page/1 MISS 'GET /page/1 #1'
 redis stored 1
 gets /page/1 HIT 'GET /page/1 #1'
 gets /other BYPASS 'GET /other #1'
-get /page/1 -X POST -d x
+get /page/1 -d x
 get '/page/large?size=9437184'
 get '/page/bytes?size=1000000'
 curl -s --max-time 20 -o /dev/null "$url/page/cut?size=100000&cut=5000" && fail "looked whole"

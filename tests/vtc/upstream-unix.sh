@@ -1,0 +1,14 @@
+# A backend on a Unix socket.
+# needs: lighttpd redis-server redis-cli spawn-fcgi curl
+. case
+
+"$ORIGIN" -u "$DIR/origin.sock" -o "$DIR/log/requests" -p "$DIR/origin.pid"
+site url="http+unix:$DIR/origin.sock" routes='{ path = "/**"; ttl = "5m"; }'
+gets /page MISS 'GET /page #1'
+redis stored 1
+gets /page HIT 'GET /page #1'
+get '/told?echo=1' -H 'Host: www.example'
+grep -q -x "$(printf 'Host: www.example\r')" "$DIR/body"
+backend stop
+get /gone
+is "status" "$(status)" 502
