@@ -193,7 +193,11 @@ open_bracket(struct grammar *grammar, struct place place, char mark)
 static enum larder_status
 close_bracket(struct grammar *grammar, struct place place, char mark)
 {
-    char open = mark == '}' ? '{' : mark == ']' ? '[' : '(';
+    char open = '(';
+    if (mark == '}')
+        open = '{';
+    else if (mark == ']')
+        open = '[';
     if (grammar->depth == 0)
         return place_error(grammar->err, place, "found `%c` where nothing is open", mark);
     char last = grammar->brackets[grammar->depth - 1].open;

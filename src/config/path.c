@@ -159,10 +159,12 @@ path_loosen(struct arena *arena, struct slice path, struct slice *out)
     size_t n = 0;
     bool parameters = false;
     for (size_t i = 0; i < path.n; i++) {
+        char c = path.p[i];
         int decoded = path_encoded_byte(path, i);
-        char c = decoded >= 0 ? (char)decoded : path.p[i];
-        if (decoded >= 0)
+        if (decoded >= 0) {
+            c = (char)decoded;
             i += 2;
+        }
         if (c == '\\')
             c = '/';
         if (c == '/' || c == ';')

@@ -130,26 +130,29 @@ has_control(const char *text)
     return false;
 }
 
-/* A relative name stands beside the file that names it, wherever the process was started. */
-static enum larder_status
-absolute_path(struct reader *reader, const config_setting_t *setting, const char *text,
-              const char **out)
+/* A relative name stands beside the file that names it, wherever the process was started. NULL:
+ * reported. */
+static const char *
+absolute_path(struct reader *reader, const config_setting_t *setting, const char *text)
 {
-    if (*text == '/') {
-        *out = arena_strndup(reader->arena, text, strlen(text));
-        return *out ? LARDER_OK : reader_no_memory(reader);
-    }
     const char *file = reader_place(reader, setting).file;
     const char *slash = strrchr(file, '/');
-    char dir[PATH_MAX];
-    char real[PATH_MAX];
-    int n =
-        snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash + 1 - file) : 2, slash ? file : "./");
-    if (n < 0 || (size_t)n >= sizeof dir || !realpath(dir, real))
-        return reader_error(reader, setting, "cannot find the directory of this file: %s",
-                            strerror(n < 0 || (size_t)n >= sizeof dir ? ENAMETOOLONG : errno));
-    *out = arena_printf(reader->arena, "%s%s%s", real, real[1] ? "/" : "", text);
-    return *out ? LARDER_OK : reader_no_memory(reader);
+    char dir[PATH_MAX] = "";
+    char real[PATH_MAX] = "";
+    if (*text != '/') {
+        int n = slash ? snprintf(dir, sizeof dir, "%.*s", (int)(slash + 1 - file), file)
+                      : snprintf(dir, sizeof dir, "./");
+        if (n < 0 || (size_t)n >= sizeof dir || !realpath(dir, real)) {
+            reader_error(reader, setting, "cannot find the directory of this file: %s",
+                         strerror((size_t)n >= sizeof dir ? ENAMETOOLONG : errno));
+            return NULL;
+        }
+    }
+    bool separate = real[0] && real[1]; /* "/" ends with the slash itself */
+    const char *path = arena_printf(reader->arena, "%s%s%s", real, separate ? "/" : "", text);
+    if (!path)
+        reader_no_memory(reader);
+    return path;
 }
 
 static enum larder_status
@@ -159,19 +162,19 @@ read_string(struct reader *reader, const struct option *option, const config_set
     if (config_setting_type(setting) != CONFIG_TYPE_STRING)
         return wrong_value(reader, option, setting);
     const char *text = config_setting_get_string(setting);
-    const char *copy = NULL;
-    enum larder_status status = LARDER_OK;
+    const char *copy = text;
     if (has_control(text))
         return reader_error(reader, setting, "%s.%s: found a control character", option->section,
                             option->name);
-    if (option->offset == OPTION_APART)
-        copy = text;
-    else if (option->type == OPTION_PATH && *text)
-        status = absolute_path(reader, setting, text, &copy);
-    else if (!(copy = arena_strndup(reader->arena, text, strlen(text))))
-        status = reader_no_memory(reader);
-    if (status != LARDER_OK)
-        return status;
+    if (option->type == OPTION_PATH && *text) {
+        copy = absolute_path(reader, setting, text);
+        if (!copy)
+            return reader->err ? reader->err->status : LARDER_INVALID;
+    } else if (option->offset != OPTION_APART) {
+        copy = arena_strndup(reader->arena, text, strlen(text));
+        if (!copy)
+            return reader_no_memory(reader);
+    }
     size_t n = strlen(copy);
     if (n < (size_t)option->min || n > (size_t)option->max)
         return wrong_value(reader, option, setting);

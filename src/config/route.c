@@ -339,7 +339,9 @@ take_host(struct lookup *lookup, struct slice host)
         return;
     for (size_t i = 0; i < host.n; i++) {
         char c = host.p[i];
-        lookup->host_bytes[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        lookup->host_bytes[i] = c;
     }
     lookup->host.n = host.n;
 }
@@ -497,16 +499,14 @@ expand_byte(struct expansion *to, char c)
 static void
 expand_value_byte(struct expansion *to, unsigned char c)
 {
-    if (c < 0x20 || c == 0x7f) {
+    bool special = strchr("*?[]^-\\", c) != NULL;
+    if (c < 0x20 || c == 0x7f || (special && to->narrow)) {
         expand_byte(to, '?');
-    } else if (!strchr("*?[]^-\\", c)) {
-        expand_byte(to, (char)c);
-    } else if (to->narrow) {
-        expand_byte(to, '?');
-    } else {
-        expand_byte(to, '\\');
-        expand_byte(to, (char)c);
+        return;
     }
+    if (special)
+        expand_byte(to, '\\');
+    expand_byte(to, (char)c);
 }
 
 static void

@@ -244,7 +244,7 @@ scan_string(struct scan *scan, struct cursor *at)
                    isxdigit((unsigned char)p[2]);
         if (hex && p[1] == '0' && p[2] == '0')
             return place_error(scan->grammar.err, here(scan, at), "found \\x00 in a string");
-        if (p == at->end || (!hex && !memchr("\\\"nrtf", *p, 6)))
+        if (p == at->end || *p == '\0' || (!hex && !strchr("\\\"nrtf", *p)))
             return place_error(scan->grammar.err, here(scan, at),
                                "found a lone backslash in a string, expected \\\\ for a backslash "
                                "or \\\" for a quote");
@@ -361,50 +361,57 @@ scan_text(struct scan *scan, struct cursor *at)
     return status;
 }
 
-/* Read a file whole. *data is malloc'd. */
+/* Read a file whole. *data is malloc'd. What an include cannot read is an error of its line. */
 static enum larder_status
 read_whole(struct scan *scan, const char *name, struct place from, char **data, size_t *len,
            struct stat *st)
 {
-    enum larder_status status = LARDER_OK;
+    struct larder_error *err = scan->grammar.err;
+    const char *what = from.line ? name : "the file";
+    enum larder_status status = LARDER_INVALID;
     char *buf = NULL;
+    size_t room = 0;
     size_t used = 0;
-    /* What an include cannot read is an error of the including line. */
-    bool included = from.line != 0;
+    ssize_t got = 0;
     int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 || fstat(fd, st) < 0)
-        status = place_error(scan->grammar.err, from, "cannot read %s%s%s",
-                             included ? name : "the file", ": ", strerror(errno));
-    else if (!S_ISREG(st->st_mode))
-        status = place_error(scan->grammar.err, from, "cannot read %s: not a regular file",
-                             included ? name : "it");
-    else if ((uintmax_t)st->st_size + scan->source->len > SOURCE_BYTES_MAX)
-        status = place_error(scan->grammar.err, from, "more than %zu MiB of configuration",
-                             SOURCE_BYTES_MAX >> 20);
-    size_t room = status == LARDER_OK ? (size_t)st->st_size : 0;
-    if (status == LARDER_OK && !(buf = malloc(room + 1)))
-        status = error_set(scan->grammar.err, LARDER_NOMEM, "%s: out of memory", name);
-    while (status == LARDER_OK && used < room) {
-        ssize_t n = read(fd, buf + used, room - used);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            status =
-                place_error(scan->grammar.err, from, "cannot read %s: %s", name, strerror(errno));
-        if (n <= 0)
-            break;
-        used += (size_t)n;
+    if (fd < 0)
+        return place_error(err, from, "cannot read %s: %s", what, strerror(errno));
+    if (fstat(fd, st) < 0) {
+        place_error(err, from, "cannot read %s: %s", what, strerror(errno));
+        goto out;
     }
-    if (fd >= 0)
-        close(fd);
-    if (status != LARDER_OK) {
-        free(buf);
-        return status;
+    if (!S_ISREG(st->st_mode)) {
+        place_error(err, from, "cannot read %s: not a regular file", what);
+        goto out;
+    }
+    if ((uintmax_t)st->st_size + scan->source->len > SOURCE_BYTES_MAX) {
+        place_error(err, from, "found more than %zu MiB of configuration", SOURCE_BYTES_MAX >> 20);
+        goto out;
+    }
+    room = (size_t)st->st_size;
+    buf = malloc(room + 1);
+    if (!buf) {
+        error_set(err, LARDER_NOMEM, "%s: out of memory", name);
+        status = LARDER_NOMEM;
+        goto out;
+    }
+    do {
+        got = read(fd, buf + used, room - used);
+        used += got > 0 ? (size_t)got : 0;
+    } while (used < room && (got > 0 || (got < 0 && errno == EINTR)));
+    if (got < 0) {
+        place_error(err, from, "cannot read %s: %s", what, strerror(errno));
+        goto out;
     }
     buf[used] = '\0';
     *data = buf;
     *len = used;
-    return LARDER_OK;
+    buf = NULL;
+    status = LARDER_OK;
+out:
+    free(buf);
+    close(fd);
+    return status;
 }
 
 static enum larder_status

@@ -327,7 +327,7 @@ files_that_cannot_be_read_say_why(void **state)
     assert_null(load("nothing.conf", message));
     assert_string_equal(message, "nothing.conf: cannot read the file: No such file or directory");
     assert_null(load("", message));
-    assert_string_equal(message, ": cannot read it: not a regular file");
+    assert_string_equal(message, ": cannot read the file: not a regular file");
     if (geteuid() != 0) {
         write_bytes("secret.conf", URL, strlen(URL), 0000);
         assert_null(load("secret.conf", message));
