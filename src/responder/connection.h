@@ -60,7 +60,14 @@ enum connection_status connection_send(struct connection *connection, struct are
 enum connection_status connection_flush(struct connection *connection, bool may_block);
 
 /*
- * The request is over. drained: its end was sent. true: the connection is ready
+ * The answer under way breaks off here: make the web server break it off at the
+ * client too, whatever it takes (see connection.c). Then connection_finish()
+ * with ended false.
+ */
+void connection_break_off(struct connection *connection);
+
+/*
+ * The request is over. ended: its end was sent. true: the connection is ready
  * for another request (wait for input); false: it is to be freed, which closes
  * it. Call before connection_free() in every case: it reads what is left of the
  * request body, so that closing does not reset the answer away.

@@ -399,6 +399,8 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
     log_write(LARDER_LOG_WARNING, "%.*s %.*s: %s%s", (int)request->method.n, request->method.p,
               (int)request->target.n, request->target.p, result->error.message,
               fetch->head_sent ? " (the answer was under way: connection closed)" : "");
+    if (fetch->head_sent && !fetch->ended)
+        connection_break_off(exchange->connection);
     if (fetch->head_sent || exchange->connection->broken)
         exchange_let_go(exchange, false);
     else
