@@ -374,8 +374,10 @@ read_whole(struct scan *scan, const char *name, struct place from, char **data, 
     size_t used = 0;
     ssize_t got = 0;
     int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return place_error(err, from, "cannot read %s: %s", what, strerror(errno));
+    if (fd < 0) {
+        place_error(err, from, "cannot read %s: %s", what, strerror(errno));
+        return LARDER_INVALID;
+    }
     if (fstat(fd, st) < 0) {
         place_error(err, from, "cannot read %s: %s", what, strerror(errno));
         goto out;

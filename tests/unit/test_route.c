@@ -473,6 +473,12 @@ browsers_are_told_by_the_longest_prefix(void **state)
     assert_null(match.client_cache);
     assert_false(match.never);
     assert_null(get(table, "/c").client_cache);
+
+    restart(table);
+    narrow = add(table, "/a/b/**");
+    say(table, narrow, CLIENT_CACHE_NEVER);
+    say(table, add(table, "/a/**"), CLIENT_CACHE_PUBLIC);
+    assert_ptr_equal(get(table, "/a/b/x").client_cache, narrow);
 }
 
 static void
