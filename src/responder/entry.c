@@ -197,7 +197,8 @@ entry_decode(struct entry *entry, const char *data, size_t len, const struct sto
         return false;
     uint64_t meta_len = get_be(head + 8, 4), body_len = get_be(head + 16, 8);
     size_t rest = len - ENTRY_HEAD_SIZE;
-    if (meta_len > ENTRY_META_MAX || meta_len > rest || body_len != rest - meta_len)
+    if (get_be(head + 12, 4) != 0 || meta_len > ENTRY_META_MAX || meta_len > rest ||
+        body_len != rest - meta_len)
         return false;
     const char *text = data + ENTRY_HEAD_SIZE;
     entry->body = (struct slice){text + meta_len, (size_t)body_len};

@@ -6,6 +6,8 @@
  */
 #include "responder/invalidate.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "client/store.h"
@@ -19,11 +21,23 @@ invalidation_expand(struct invalidation *out, const struct route_match *match, s
     const struct route *route = match->route;
     if (!route || route->invalidate.count == 0)
         return true;
-    out->patterns = arena_calloc(arena, route->invalidate.count, sizeof *out->patterns);
+    /* In the keys of responses a user stands escaped, in those of the application as he is. */
+    char escaped[STORE_TAG_SIZE];
+    struct slice in_response = user;
+    if (user.n && store_escape_user(escaped, sizeof escaped, user.p, user.n))
+        in_response = slice_of(escaped);
+    bool twice = !slice_equal(user, in_response);
+    out->patterns = arena_calloc(arena, 2 * route->invalidate.count, sizeof *out->patterns);
     if (!out->patterns)
         return false;
     for (size_t i = 0; i < route->invalidate.count; i++) {
-        const char *pattern = route_expand(match, arena, route->invalidate.list[i], user);
+        const char *source = route->invalidate.list[i];
+        const char *pattern = route_expand(match, arena, source, user);
+        if (pattern)
+            out->patterns[out->count++] = pattern;
+        if (!twice || !strstr(source, "{user}"))
+            continue;
+        pattern = route_expand(match, arena, source, in_response);
         if (pattern)
             out->patterns[out->count++] = pattern;
     }
