@@ -131,8 +131,9 @@ keep(void *arg)
         if (!breaker_is_open(&cache->breaker)) {
             if (resting || open)
                 filling.next_ms = 0;
-            wait_ms = pool_expire(&cache->pool, clock_now_ms());
+            pool_expire(&cache->pool, clock_now_ms());
             fill_pool(cache, &filling);
+            wait_ms = pool_expire(&cache->pool, clock_now_ms()); /* the new ones as well */
         }
         resting = breaker_is_open(&cache->breaker) && open;
 

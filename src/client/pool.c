@@ -14,7 +14,10 @@
 /* Idle connections looked at before a new one is dialled: when three in a row have died, the
  * others have as well, and each look costs a system call. */
 #define IDLE_TRIES 3
+/* The background thread looks at least this often, and as often as connections live or may idle:
+ * what callers give back meanwhile is closed within twice its time. */
 #define EXPIRE_LOOK_MS 60000
+#define EXPIRE_LOOK_LEAST_MS 10
 
 /* Somebody in line; lives on his stack. */
 struct pool_waiter {
@@ -300,8 +303,17 @@ int64_t
 pool_expire(struct pool *pool, int64_t now_ms)
 {
     int64_t max_idle_ms = pool->options->conn_max_idle_ms;
-    int64_t next_ms = now_ms + EXPIRE_LOOK_MS;
+    int64_t life_ms = pool->options->conn_max_lifetime_ms;
+    int64_t look_ms = EXPIRE_LOOK_MS;
     struct conn *doomed = NULL;
+
+    if (max_idle_ms > 0 && max_idle_ms < look_ms)
+        look_ms = max_idle_ms;
+    if (life_ms > 0 && life_ms < look_ms)
+        look_ms = life_ms;
+    if (look_ms < EXPIRE_LOOK_LEAST_MS)
+        look_ms = EXPIRE_LOOK_LEAST_MS;
+    int64_t next_ms = now_ms + look_ms;
 
     pthread_mutex_lock(&pool->lock);
     for (struct conn **at = &pool->idle; *at;) {

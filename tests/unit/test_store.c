@@ -1,0 +1,455 @@
+/*
+ * The store's calls: entry and generations in one round trip, bodies of any
+ * size and bytes, whatever pieces the answer comes in, and no garbage believed.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "client/store.h"
+#include "client_fixture.h"
+#include "raw_server.h"
+
+static int64_t
+soon(void)
+{
+    return clock_now_ms() + 5000;
+}
+
+static void
+put_bytes(struct larder *cache, const char *key, char *data, size_t len)
+{
+    struct iovec iov[3] = {{data, len / 3}, {data + len / 3, 0}, {data + len / 3, len - len / 3}};
+
+    assert_ok(store_put(cache, key, iov, 3, 60000, soon(), NULL));
+}
+
+static void
+an_entry_comes_back_whole_at_every_size(void **state)
+{
+    /* around the look-up's stack buffer of 16 KiB, with and without what precedes the body */
+    static const size_t sizes[] = {0,     1,     100,   1000,  16000, 16250, 16290,
+                                   16300, 16370, 16380, 16384, 16400, 40000, 8u << 20};
+    struct larder *cache = open_redis();
+    struct store_tags tags;
+    struct store_generations now;
+
+    (void)state;
+    assert_true(store_tags_for(&tags, "session", "42"));
+    assert_ok(store_generations(cache, &tags, soon(), &now, NULL));
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct store_value value;
+        char *data = malloc(sizes[i] + 1);
+        assert_non_null(data);
+        for (size_t j = 0; j < sizes[i]; j++)
+            data[j] = (char)(j * 31 + j / 256);
+        put_bytes(cache, "response:1", data, sizes[i]);
+        assert_ok(store_lookup(cache, "response:1", &tags, sizes[i], soon(), &value, NULL));
+        assert_int_equal(value.len, sizes[i]);
+        assert_memory_equal(value.data, data, value.len);
+        assert_memory_equal(&value.current, &now, sizeof now);
+        free(value.data);
+        free(data);
+    }
+    redis_says("DBSIZE", ":5");
+    larder_close(cache);
+}
+
+static void
+every_byte_value_comes_back(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_tags none = {.count = 0};
+    struct store_value value;
+    char data[256];
+
+    (void)state;
+    for (int i = 0; i < 256; i++)
+        data[i] = (char)i;
+    put_bytes(cache, "k", data, sizeof data);
+    assert_ok(store_lookup(cache, "k", &none, 256, soon(), &value, NULL));
+    assert_int_equal(value.len, 256);
+    assert_memory_equal(value.data, data, 256);
+    assert_int_equal(value.current.count, 0);
+    free(value.data);
+    larder_close(cache);
+}
+
+static void
+a_miss_still_tells_the_generations(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_tags tags;
+    struct store_generations now;
+    struct store_value value;
+
+    (void)state;
+    assert_true(store_tags_for(&tags, "session", NULL));
+    assert_status(store_lookup(cache, "no", &tags, 10, soon(), &value, NULL), LARDER_MISS);
+    assert_int_equal(value.current.count, 2);
+    assert_string_equal(value.current.value[0], "");
+    assert_ok(store_generations(cache, &tags, soon(), &now, NULL));
+    assert_status(store_lookup(cache, "no", &tags, 10, soon(), &value, NULL), LARDER_MISS);
+    assert_memory_equal(&value.current, &now, sizeof now);
+    assert_null(value.data);
+    larder_close(cache);
+}
+
+static void
+generations_are_made_once_and_live_on(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_tags tags;
+    struct store_generations one, two;
+    char answer[64];
+
+    (void)state;
+    assert_true(store_tags_for(&tags, "session", "42"));
+    assert_ok(store_generations(cache, &tags, soon(), &one, NULL));
+    assert_int_equal(one.count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(strspn(one.value[i], "0123456789abcdef"), STORE_GENERATION_LEN);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(one.value[i], one.value[j]);
+    }
+    redis_says("EXPIRE t:gen:all 10", ":1");
+    assert_ok(store_generations(cache, &tags, soon(), &two, NULL));
+    assert_memory_equal(&one, &two, sizeof one);
+    assert_true(redis_fixture_command(&redis, "TTL t:gen:all", answer, sizeof answer));
+    assert_true(strtol(answer + 1, NULL, 10) > 5000000);
+    redis_says("DEL t:gen:user:42", ":1");
+    assert_ok(store_generations(cache, &tags, soon(), &two, NULL));
+    assert_string_equal(one.value[0], two.value[0]);
+    assert_string_not_equal(one.value[2], two.value[2]);
+    larder_close(cache);
+}
+
+static void
+a_full_redis_gives_no_generation_and_no_error(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_tags tags;
+    struct store_generations now;
+    struct iovec iov = {NULL, 0};
+    struct larder_error err;
+    bool invalidated = false;
+    const char *pattern = "session:*";
+
+    (void)state;
+    assert_true(store_tags_for(&tags, "session", NULL));
+    redis_says("SET t:gen:all 0123456789abcdef", "+OK");
+    redis_says("CONFIG SET maxmemory 1", "+OK");
+    assert_ok(store_generations(cache, &tags, soon(), &now, NULL));
+    assert_string_equal(now.value[0], "0123456789abcdef");
+    assert_string_equal(now.value[1], "");
+    assert_status(store_put(cache, "k", &iov, 1, 1000, soon(), &err), LARDER_REFUSED);
+    assert_non_null(strstr(err.message, "SET: OOM "));
+    assert_ok(store_invalidate(cache, &pattern, 1, soon(), NULL, &invalidated, NULL));
+    assert_true(invalidated);
+    redis_says("CONFIG SET maxmemory 0", "+OK");
+    larder_close(cache);
+}
+
+static void
+what_is_no_generation_counts_as_missing(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_tags tags;
+    struct store_value value;
+
+    (void)state;
+    assert_true(store_tags_for(&tags, "session", "42"));
+    redis_says("SET t:gen:all short", "+OK");
+    redis_says("SET t:gen:resource:session 0123456789abcdef0", "+OK");
+    redis_says("LPUSH t:gen:user:42 x", ":1");
+    redis_says("SET t:gen:resource:session:user:42 fedcba9876543210", "+OK");
+    assert_status(store_lookup(cache, "no", &tags, 10, soon(), &value, NULL), LARDER_MISS);
+    assert_string_equal(value.current.value[0], "");
+    assert_string_equal(value.current.value[1], "");
+    assert_string_equal(value.current.value[2], "");
+    assert_string_equal(value.current.value[3], "fedcba9876543210");
+    larder_close(cache);
+}
+
+static void
+a_value_too_long_is_corrupt_and_harms_nobody(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_tags none = {.count = 0};
+    struct store_value value;
+    struct larder_stats stats;
+    char *data = calloc(1, 3u << 20);
+
+    (void)state;
+    assert_non_null(data);
+    put_bytes(cache, "small", data, 10);
+    put_bytes(cache, "long", data, 100000);
+    put_bytes(cache, "longest", data, 3u << 20);
+    for (int i = 0; i < 3; i++) {
+        assert_status(store_lookup(cache, "long", &none, 99999, soon(), &value, NULL),
+                      LARDER_CORRUPT);
+        assert_null(value.data);
+        assert_ok(store_lookup(cache, "small", &none, 10, soon(), &value, NULL));
+        assert_int_equal(value.len, 10);
+        free(value.data);
+    }
+    larder_stats(cache, &stats);
+    assert_int_equal(stats.pool_total, 1);
+    assert_int_equal(stats.pool_misses, 1);
+    assert_status(store_lookup(cache, "longest", &none, 99999, soon(), &value, NULL),
+                  LARDER_CORRUPT);
+    assert_ok(store_lookup(cache, "small", &none, 10, soon(), &value, NULL));
+    free(value.data);
+    free(data);
+    larder_close(cache);
+}
+
+static void
+errors_on_either_half_are_reported_and_harm_nobody(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_tags tags;
+    struct store_value value;
+    struct larder_error err;
+
+    (void)state;
+    assert_true(store_tags_for(&tags, "session", NULL));
+    redis_says("LPUSH t:list x", ":1");
+    assert_status(store_lookup(cache, "list", &tags, 10, soon(), &value, &err), LARDER_REFUSED);
+    assert_non_null(strstr(err.message, "WRONGTYPE"));
+    put_bytes(cache, "k", (char[]){"v"}, 1);
+    assert_ok(store_lookup(cache, "k", &tags, 10, soon(), &value, NULL));
+    assert_int_equal(value.data[0], 'v');
+    free(value.data);
+    struct larder_stats stats;
+    larder_stats(cache, &stats);
+    assert_int_equal(stats.pool_misses, 1);
+    larder_close(cache);
+}
+
+static void
+lifetimes_out_of_range_are_refused(void **state)
+{
+    struct larder *cache = open_redis();
+    struct larder *off = open_disabled();
+    struct iovec iov = {NULL, 0};
+    struct store_tags tags = {.count = STORE_TAGS_MAX + 1};
+    struct store_value value;
+    struct store_generations now;
+
+    (void)state;
+    assert_status(store_put(cache, "k", &iov, 1, 0, soon(), NULL), LARDER_INVALID);
+    assert_status(store_put(cache, "k", &iov, 1, STORE_TTL_MAX_S * 1000 + 1, soon(), NULL),
+                  LARDER_INVALID);
+    assert_status(store_lookup(cache, "k", &tags, 1, soon(), &value, NULL), LARDER_INVALID);
+    tags.count = 0;
+    assert_status(store_lookup(off, "k", &tags, 1, soon(), &value, NULL), LARDER_DISABLED);
+    assert_status(store_generations(off, &tags, soon(), &now, NULL), LARDER_DISABLED);
+    assert_status(store_put(off, "k", &iov, 1, 1, soon(), NULL), LARDER_DISABLED);
+    larder_close(cache);
+    larder_close(off);
+}
+
+/* ------------------------------------------- a server that answers what we say */
+
+struct script {
+    const char *answer;
+    bool in_bytes; /* one at a time */
+    bool hang_up;
+};
+
+static void
+play(struct raw_conn *conn)
+{
+    const struct script *script = conn->arg;
+    char command[4096];
+
+    /* One look-up comes in one piece. */
+    while (recv(conn->fd, command, sizeof command, 0) > 0) {
+        size_t n = strlen(script->answer);
+        for (size_t i = 0; i < n; i += script->in_bytes ? 1 : n) {
+            if (!raw_send(conn->fd, script->answer + i, script->in_bytes ? 1 : n))
+                return;
+            if (script->in_bytes)
+                pause_ms(1);
+        }
+        if (script->hang_up)
+            return;
+    }
+}
+
+static enum larder_status
+look_up_at(struct script *script, int64_t budget_ms, struct store_value *value,
+           struct larder_error *err)
+{
+    struct raw_server *server = raw_server_start(NULL, play, script);
+    struct larder_options options;
+    struct store_tags tags;
+
+    larder_options_init(&options);
+    options.port = raw_server_port(server);
+    options.lazy = true;
+    options.pool_min_idle = 0;
+    struct larder *cache = open_with(&options);
+    assert_true(store_tags_for(&tags, "r", NULL));
+    enum larder_status status =
+        store_lookup(cache, "k", &tags, 100, clock_now_ms() + budget_ms, value, err);
+    struct larder_stats stats;
+    larder_stats(cache, &stats);
+    /* Kept only when all was read and nothing is left. */
+    assert_int_equal(stats.pool_idle,
+                     (status == LARDER_OK || status == LARDER_MISS || status == LARDER_CORRUPT ||
+                      (status == LARDER_REFUSED && !strstr(err->message, "LOADING")))
+                         ? 1
+                         : 0);
+    larder_close(cache);
+    raw_server_stop(server);
+    return status;
+}
+
+#define GENERATIONS "*2\r\n$16\r\n0123456789abcdef\r\n$-1\r\n"
+
+static void
+an_answer_may_come_in_any_pieces(void **state)
+{
+    struct script script = {GENERATIONS "$5\r\nhello\r\n", true, false};
+    struct store_value value;
+    struct larder_error err = {.message = ""};
+
+    (void)state;
+    assert_ok(look_up_at(&script, 5000, &value, &err));
+    assert_int_equal(value.len, 5);
+    assert_memory_equal(value.data, "hello", 5);
+    assert_string_equal(value.current.value[0], "0123456789abcdef");
+    assert_string_equal(value.current.value[1], "");
+    free(value.data);
+}
+
+static void
+garbage_is_never_believed(void **state)
+{
+    static const char *const garbage[] = {
+        "hello\r\n",
+        "\r\n",
+        "\n",
+        "*3\r\n$-1\r\n$-1\r\n$-1\r\n$1\r\nx\r\n",
+        "*-1\r\n$1\r\nx\r\n",
+        "*2\r\n$-1\r\n:1\r\n$1\r\nx\r\n",
+        "*2\r\n$-1\r\n-ERR x\r\n$1\r\nx\r\n",
+        "*99999999999999999999\r\n",
+        GENERATIONS ":1\r\n",
+        GENERATIONS "+OK\r\n",
+        GENERATIONS "*1\r\n$1\r\nx\r\n",
+        GENERATIONS "$1\r\nxy\r\n",
+        GENERATIONS "$1\r\nx\r\n+",
+        GENERATIONS "$1\r\nx\r\n$-1\r\n",
+        GENERATIONS "$-2\r\n",
+        GENERATIONS "$+1\r\nx\r\n",
+        GENERATIONS "$ 1\r\nx\r\n",
+        GENERATIONS "$\r\nx\r\n",
+        GENERATIONS "$1\nx\r\n",
+        GENERATIONS "$999999999999\r\n",
+        GENERATIONS "$1e3\r\n",
+        "HTTP/1.1 400 Bad Request\r\n\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++) {
+        struct script script = {garbage[i], false, false};
+        struct store_value value;
+        struct larder_error err = {.message = ""};
+        enum larder_status status = look_up_at(&script, 5000, &value, &err);
+        if (status != LARDER_PROTOCOL)
+            print_error("believed: %s\n", garbage[i]);
+        assert_status(status, LARDER_PROTOCOL);
+        assert_null(value.data);
+    }
+}
+
+static void
+a_line_without_end_is_garbage(void **state)
+{
+    static char line[5000];
+    struct script script = {line, false, false};
+    struct store_value value;
+    struct larder_error err = {.message = ""};
+
+    (void)state;
+    memset(line, 'x', sizeof line - 1);
+    line[0] = '*';
+    assert_status(look_up_at(&script, 5000, &value, &err), LARDER_PROTOCOL);
+}
+
+static void
+an_answer_that_breaks_off_is_no_answer(void **state)
+{
+    static const char *const halves[] = {"",
+                                         "*2\r\n$16\r\n0123",
+                                         GENERATIONS,
+                                         GENERATIONS "$5\r\nhel",
+                                         GENERATIONS "$5\r\nhello",
+                                         GENERATIONS "$5\r\nhello\r"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) {
+        struct script script = {halves[i], false, true};
+        struct store_value value;
+        struct larder_error err = {.message = ""};
+        assert_status(look_up_at(&script, 5000, &value, &err), LARDER_UNAVAILABLE);
+        assert_null(value.data);
+        script.hang_up = false;
+        int64_t before = clock_now_ms();
+        assert_status(look_up_at(&script, 30, &value, &err), LARDER_TIMEOUT);
+        assert_in_range(clock_now_ms() - before, 30, 200);
+        assert_null(value.data);
+    }
+}
+
+static void
+refusals_are_reported_in_the_servers_words(void **state)
+{
+    struct script script = {"-NOAUTH Authentication required.\r\n-NOAUTH Authentication "
+                            "required.\r\n",
+                            false, false};
+    struct store_value value;
+    struct larder_error err = {.message = ""};
+
+    (void)state;
+    assert_status(look_up_at(&script, 5000, &value, &err), LARDER_REFUSED);
+    assert_non_null(strstr(err.message, "GET (lookup): NOAUTH Authentication required."));
+    script.answer = "-ERR no\r\n$1\r\nx\r\n";
+    assert_status(look_up_at(&script, 5000, &value, &err), LARDER_REFUSED);
+    assert_null(value.data);
+    script.answer = GENERATIONS "-LOADING Redis is loading the dataset in memory\r\n";
+    assert_status(look_up_at(&script, 5000, &value, &err), LARDER_REFUSED);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(an_entry_comes_back_whole_at_every_size, empty_redis),
+        cmocka_unit_test_setup(every_byte_value_comes_back, empty_redis),
+        cmocka_unit_test_setup(a_miss_still_tells_the_generations, empty_redis),
+        cmocka_unit_test_setup(generations_are_made_once_and_live_on, empty_redis),
+        cmocka_unit_test_setup(a_full_redis_gives_no_generation_and_no_error, empty_redis),
+        cmocka_unit_test_setup(what_is_no_generation_counts_as_missing, empty_redis),
+        cmocka_unit_test_setup(a_value_too_long_is_corrupt_and_harms_nobody, empty_redis),
+        cmocka_unit_test_setup(errors_on_either_half_are_reported_and_harm_nobody, empty_redis),
+        cmocka_unit_test_setup(lifetimes_out_of_range_are_refused, empty_redis),
+        cmocka_unit_test(an_answer_may_come_in_any_pieces),
+        cmocka_unit_test(garbage_is_never_believed),
+        cmocka_unit_test(a_line_without_end_is_garbage),
+        cmocka_unit_test(an_answer_that_breaks_off_is_no_answer),
+        cmocka_unit_test(refusals_are_reported_in_the_servers_words),
+    };
+
+    if (!redis_fixture_available())
+        return REDIS_FIXTURE_SKIP;
+    return cmocka_run_group_tests(tests, start_redis, stop_redis);
+}
