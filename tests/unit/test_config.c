@@ -346,6 +346,8 @@ unknown_settings_name_the_nearest(void **state)
         {URL "cach = {};", "t.conf:2: unknown setting `cach`; did you mean `cache`?"},
         {URL "route = ();", "t.conf:2: unknown setting `route`; did you mean `routes`?"},
         {URL "ttl = 5;", "t.conf:2: unknown setting `ttl`; did you mean `routes.ttl`?"},
+        {URL "redis = { port = 1; };\nport = 1;",
+         "t.conf:3: unknown setting `port`; did you mean `redis.port`?"},
         {URL "qwerty = 5;", "t.conf:2: unknown setting `qwerty`"},
         {URL "redis = {\n prot = 1;\n};",
          "t.conf:3: unknown setting `prot` in redis; did you mean `port`?"},
@@ -729,6 +731,30 @@ everything_has_its_place(void **state)
     assert_null(config->routes[5].user_name);
     assert_int_equal(config->routes[5].ttl_ms, STORE_TTL_MAX_S * 1000);
     config_free(config);
+}
+
+static void
+thousands_of_routes_are_no_trouble(void **state)
+{
+    size_t room = (size_t)1 << 20;
+    char *text = test_malloc(room);
+    size_t n = (size_t)snprintf(text, room, URL "routes = (");
+    (void)state;
+    for (int i = 0; i < ROUTES_MAX; i++)
+        n += (size_t)snprintf(text + n, room - n, "%s{ path = \"/%d/{id}\"; ttl = \"%ds\"; }",
+                              i ? ",\n" : "\n", i, i + 1);
+    snprintf(text + n, room - n, ");");
+    struct config *config = load_text(text);
+    assert_int_equal(config->route_count, ROUTES_MAX);
+    assert_int_equal(config->routes[ROUTES_MAX - 1].ttl_ms, (int64_t)ROUTES_MAX * 1000);
+    config_free(config);
+    snprintf(text + n, room - n, ",{ path = \"/\"; });");
+    write_file("t.conf", text);
+    char message[LARDER_ERROR_MAX];
+    assert_null(load("t.conf", message));
+    assert_string_equal(message, "t.conf:2: routes: expected a list of at most 4096 groups: "
+                                 "( { ... }, { ... } )");
+    test_free(text);
 }
 
 static void
@@ -1129,6 +1155,7 @@ main(void)
         cmocka_unit_test(urls_are_of_one_of_three_forms),
         cmocka_unit_test(routes_that_cannot_do_what_they_say_are_refused),
         cmocka_unit_test(everything_has_its_place),
+        cmocka_unit_test(thousands_of_routes_are_no_trouble),
         cmocka_unit_test(defaults_that_were_not_chosen_give_way),
         cmocka_unit_test(relative_names_stand_beside_their_file),
         cmocka_unit_test(password_comes_from_file_or_environment),
