@@ -343,7 +343,7 @@ check_pattern(struct entry *entry, const config_setting_t *where, const char *pa
                 return LARDER_INVALID;
             continue;
         }
-        stars += *p == '*' && !class;
+        stars += *p == '*'; /* in a class as well: the client counts so */
         class = class ? *p != ']' : *p == '[';
         p += *p == '\\' ? 2 : 1;
     }
