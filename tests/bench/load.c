@@ -4,13 +4,15 @@
  * on a small machine most of the processor is left to what is measured.
  *
  *   load [-c CONNECTIONS] [-d SECONDS] [-n REQUESTS] [-r RATE] [-s STATUS] [-b CHECK] [-1]
- *        [-H FIELD]... URL...
+ *        [-w MS] [-H FIELD]... URL...
  *
  *   -r  a fixed rate a second instead of "when the answer is there". A latency then counts from
  *       when the request was due, so that a stall shows in every request it held up and not
  *       only in those under way.
  *   -b  pattern: bodies are those of pattern.h; same: all bodies of one URL are alike
  *   -1  a connection per request
+ *   -w  the connections begin one after the other over so many ms: clients that do not know each
+ *       other do not ask in step
  *
  * URLs (http://ADDRESS:PORT/TARGET, all with the same address) take turns; `{n}` in one becomes the
  * number of the request. The result is lines of "NAME VALUE"; exit status 1 if any answer was
@@ -65,6 +67,7 @@ static struct {
     double seconds;
     int64_t requests; /* 0: no limit */
     double rate;      /* 0: as fast as the answers come */
+    int64_t warm_up_us;
     int status;
     bool check_pattern, check_same, one_shot;
     struct sockaddr_in address;
@@ -313,6 +316,9 @@ start_due(int64_t end_us)
         if (now >= end_us || (want.requests > 0 && got.started >= want.requests)) {
             return 0;
         }
+        if (now - begin_us < want.warm_up_us * i / want.connections) {
+            return begin_us + want.warm_up_us * i / want.connections;
+        }
         if (want.rate > 0) {
             due = begin_us + (int64_t)((double)got.started * 1e6 / want.rate);
             if (due > now) {
@@ -472,7 +478,7 @@ read_options(int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "c:d:n:r:s:b:H:1")) != -1) {
+    while ((option = getopt(argc, argv, "c:d:n:r:s:b:w:H:1")) != -1) {
         switch (option) {
         case 'c':
             want.connections = atoi(optarg);
@@ -497,6 +503,9 @@ read_options(int argc, char **argv)
                 return false;
             }
             break;
+        case 'w':
+            want.warm_up_us = atoll(optarg) * 1000;
+            break;
         case 'H':
             add_field(optarg);
             break;
@@ -519,8 +528,9 @@ int
 main(int argc, char **argv)
 {
     if (!read_options(argc, argv)) {
-        fprintf(stderr, "usage: load [-c CONNECTIONS] [-d SECONDS] [-n REQUESTS] [-r RATE]\n"
-                        "            [-s STATUS] [-b pattern|same] [-1] [-H FIELD]... URL...\n");
+        fprintf(stderr,
+                "usage: load [-c CONNECTIONS] [-d SECONDS] [-n REQUESTS] [-r RATE]\n"
+                "            [-s STATUS] [-b pattern|same] [-1] [-w MS] [-H FIELD]... URL...\n");
         return 2;
     }
     connections = calloc((size_t)want.connections, sizeof(*connections));

@@ -19,5 +19,5 @@ answers() {
 answers '/slow?gate=never' 504 'within 500 ms'
 answers '/stalls?size=200&midgate=never&gate=never' 504 'within 500 ms'
 backend stop
-answers /gone 502 refused
+answers /gone 502 connect
 gets /stored HIT 'GET /stored #1'
