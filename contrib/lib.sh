@@ -1,6 +1,5 @@
 # shellcheck shell=sh disable=SC2034
-# What contrib/quickstart and contrib/check share; read with `.`, not run. The caller has set `top`
-# to the root of the source tree.
+# What contrib/quickstart and contrib/check share; read with `.`, not run.
 #
 # On the screen: one line a step, aligned, the time it took behind it. What the programs themselves
 # say goes to a log, and the log is named when a step fails.
