@@ -39,8 +39,8 @@ struct upstream {
     char name[URL_MAX]; /* what messages call it */
     char host[URL_MAX]; /* for a request without Host */
     pthread_mutex_t mutex;
-    struct link **idle; /* guarded by mutex; the oldest first */
-    size_t idle_count;  /* guarded by mutex */
+    struct link *idle[UPSTREAM_IDLE_MAX]; /* guarded by mutex; the oldest first */
+    size_t idle_count;                    /* guarded by mutex */
 };
 
 void
@@ -162,11 +162,6 @@ upstream_new(const struct upstream_options *options, struct upstream **out,
     enum larder_status status = parse_url(options->url, u, &unix_path, err);
     if (status != LARDER_OK)
         goto fail;
-    u->idle = calloc((size_t)options->max_idle + 1, sizeof *u->idle);
-    if (!u->idle) {
-        status = error_set(err, LARDER_NOMEM, "no memory for the upstream");
-        goto fail;
-    }
     u->peer = link_peer_new(unix_path ? "http://localhost" : u->name, unix_path,
                             options->tls_verify, options->tls_ca_file, &why);
     if (!u->peer) {
@@ -187,7 +182,6 @@ upstream_free(struct upstream *u)
         return;
     for (size_t i = 0; i < u->idle_count; i++)
         link_free(u->idle[i]);
-    free(u->idle);
     link_peer_free(u->peer);
     pthread_mutex_destroy(&u->mutex);
     free(u);

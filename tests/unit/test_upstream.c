@@ -371,6 +371,9 @@ static const struct row {
      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
      "2\r\nhiX\r\n0\r\n\r\n",
      0, KEEP, UPSTREAM_BROKEN, true, "hi", NULL, false, NULL},
+    {"chunk that ends in CR alone",
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\rX0\r\n\r\n", 0, KEEP,
+     UPSTREAM_BROKEN, true, "hi", NULL, false, NULL},
     {"chunked and length",
      "HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n"
      "\r\n2\r\nhi\r\n0\r\n\r\n",
@@ -412,6 +415,8 @@ static const struct row {
      true, NULL},
     {"204 with length", "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nhi", 0, KEEP,
      UPSTREAM_OK, true, "", "", false, NULL},
+    {"204 with length, nothing after it", "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", 0,
+     KEEP, UPSTREAM_OK, true, "", "", false, NULL},
     {"304 with length", "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 9\r\n\r\n", 0,
      KEEP, UPSTREAM_OK, true, "", "ETag: \"a\"\nContent-Length: 9\n", true, NULL},
     /* more than the answer */
@@ -1014,9 +1019,10 @@ no_more_is_asked_of_the_client_than_its_length(void **state)
 /* Answers after the first byte of a body and closes with the rest unread. */
 struct early {
     const char *reply;
+    bool reads_on; /* does not close, but reads what nobody needs */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    bool closed;
+    bool answered;
 };
 
 static void
@@ -1028,38 +1034,43 @@ play_early(struct raw_conn *conn)
     if (!raw_read_head(conn->fd, head, sizeof head, &n))
         return;
     raw_say(conn->fd, e->reply);
-    shutdown(conn->fd, SHUT_RDWR);
+    if (!e->reads_on)
+        shutdown(conn->fd, SHUT_RDWR);
     pthread_mutex_lock(&e->mutex);
-    e->closed = true;
+    e->answered = true;
     pthread_cond_broadcast(&e->changed);
     pthread_mutex_unlock(&e->mutex);
+    if (e->reads_on)
+        raw_drain(conn->fd);
 }
 
 static void
-await_closed(void *arg)
+await_answered(void *arg)
 {
     struct early *e = arg;
     pthread_mutex_lock(&e->mutex);
-    while (!e->closed)
+    while (!e->answered)
         pthread_cond_wait(&e->changed, &e->mutex);
     pthread_mutex_unlock(&e->mutex);
     nap(20);
 }
 
 static void
-early_case(const char *reply, bool wait, bool over_unix)
+early_case(const char *reply, bool wait, bool over_unix, bool reads_on)
 {
     char dir[] = "/tmp/larder-upstream-XXXXXX";
     char path[64];
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/backend.sock", dir);
-    struct early early = {
-        .reply = reply, .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct early early = {.reply = reply,
+                          .reads_on = reads_on,
+                          .mutex = PTHREAD_MUTEX_INITIALIZER,
+                          .changed = PTHREAD_COND_INITIALIZER};
     struct raw_server *server = raw_server_start(over_unix ? path : NULL, play_early, &early);
     struct upstream *u = open_upstream(raw_server_url(server), NULL);
     char *data = pattern(BIG);
     struct source source = {
-        .data = data, .n = BIG, .before = wait ? await_closed : NULL, .before_arg = &early};
+        .data = data, .n = BIG, .before = wait ? await_answered : NULL, .before_arg = &early};
     struct answer a = {0};
     enum upstream_outcome outcome = fetch_body(u, "POST", "/", &source, (int64_t)BIG, &a);
     if (outcome != UPSTREAM_OK)
@@ -1079,11 +1090,49 @@ static void
 an_answer_before_the_end_of_the_request_is_delivered(void **state)
 {
     (void)state;
-    for (int i = 0; i < 8; i++) {
-        early_case("HTTP/1.1 413 Large\r\nContent-Length: 2\r\n\r\nno", i & 1, i & 2);
-        early_case("HTTP/1.1 413 Large\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
-                   i & 1, i & 2);
+    static const char *const replies[] = {
+        "HTTP/1.1 413 Large\r\nContent-Length: 2\r\n\r\nno",
+        "HTTP/1.1 413 Large\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
+    };
+    for (size_t i = 0; i < LENGTH_OF(replies); i++)
+        for (int over_unix = 0; over_unix < 2; over_unix++) {
+            early_case(replies[i], false, over_unix, false);
+            early_case(replies[i], true, over_unix, false);
+            early_case(replies[i], true, over_unix, true);
+        }
+}
+
+/* An overloaded server does this: answers whoever connects, and closes. */
+static void
+play_turned_away(struct raw_conn *conn)
+{
+    raw_say(conn->fd, "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbusy");
+}
+
+/* Often the request cannot even be sent any more, sometimes the connecting itself looks failed. */
+static void
+an_answer_that_comes_before_the_request_is_delivered(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/larder-upstream-XXXXXX";
+    char path[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/backend.sock", dir);
+    struct raw_server *server = raw_server_start(path, play_turned_away, NULL);
+    struct upstream *u = open_upstream(raw_server_url(server), NULL);
+    for (int i = 0; i < 300; i++) {
+        struct answer a = {0};
+        enum upstream_outcome outcome = fetch(u, "DELETE", "/", &a);
+        if (outcome != UPSTREAM_OK && outcome != UPSTREAM_UNREACHABLE)
+            fail_msg("%s", a.result.error.message);
+        if (outcome == UPSTREAM_OK)
+            assert_body(&a, "busy");
+        answer_reset(&a);
     }
+    upstream_free(u);
+    raw_server_stop(server);
+    unlink(path);
+    assert_int_equal(rmdir(dir), 0);
 }
 
 /* ------------------------------------------------------------ never twice */
@@ -1178,10 +1227,27 @@ a_safe_request_is_repeated_once_when_a_kept_connection_dies(void **state)
     assert_int_equal(fetch(u, "GET", "/", &a), UPSTREAM_BROKEN);
     assert_int_equal(dead.gets, 1 + 2);
     answer_reset(&a);
-    /* A GET with a body: the first try has eaten it. */
+    upstream_free(u);
+    raw_server_stop(server);
+}
+
+/* A first try would have eaten it. */
+static void
+a_safe_request_with_a_body_is_sent_once(void **state)
+{
+    (void)state;
+    struct script script =
+        SCRIPT(.reply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", .after = KEEP);
+    struct raw_server *server = raw_server_start(NULL, play_closing, &script);
+    struct upstream *u = open_upstream(raw_server_url(server), NULL);
     struct source source = {.data = "x", .n = 1};
-    assert_int_equal(fetch_body(u, "GET", "/", &source, 1, &a), UPSTREAM_BROKEN);
-    assert_int_equal(dead.gets, 1 + 2 + 1);
+    struct answer a = {0};
+    assert_int_equal(fetch(u, "GET", "/", &a), UPSTREAM_OK);
+    answer_reset(&a);
+    assert_int_equal(fetch_body(u, "GET", "/", &source, 1, &a), UPSTREAM_OK);
+    assert_body(&a, "ok");
+    assert_int_equal(script.gets, 2);
+    assert_int_equal(raw_server_connections(server), 2);
     answer_reset(&a);
     upstream_free(u);
     raw_server_stop(server);
@@ -1911,6 +1977,8 @@ main(void)
         cmocka_unit_test(an_unsafe_request_is_sent_once_even_if_a_kept_connection_would_die),
         cmocka_unit_test(an_unsafe_request_whose_connection_dies_is_broken_not_repeated),
         cmocka_unit_test(a_safe_request_is_repeated_once_when_a_kept_connection_dies),
+        cmocka_unit_test(a_safe_request_with_a_body_is_sent_once),
+        cmocka_unit_test(an_answer_that_comes_before_the_request_is_delivered),
         cmocka_unit_test(a_connection_closed_while_idle_costs_no_request),
         cmocka_unit_test(bytes_that_come_while_idle_are_never_an_answer),
         cmocka_unit_test(a_connection_idle_for_too_long_is_not_used),
