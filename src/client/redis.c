@@ -49,7 +49,8 @@ conn_error(const struct conn *conn, enum larder_status status, struct larder_err
     if (vsnprintf(words, sizeof words, format, args) < 0)
         words[0] = '\0';
     va_end(args);
-    return error_set(err, status, "%s: %s: %s", conn->endpoint->where, conn->doing, words);
+    (void)error_set(err, status, "%s: %s: %s", conn->endpoint->where, conn->doing, words);
+    return status;
 }
 
 /* ------------------------------------------------------------------- waiting */
@@ -223,7 +224,7 @@ conn_reply(struct conn *conn, int64_t deadline_ms, redisReply **reply, struct la
             *reply = got;
             return LARDER_OK;
         }
-        size_t n;
+        size_t n = 0;
         enum larder_status status = conn_receive(conn, buf, sizeof buf, limit, &n, err);
         if (status != LARDER_OK)
             return status;
@@ -280,8 +281,9 @@ introduce(struct conn *conn, const struct wire *wire, const char *doing, int64_t
     enum larder_status status = conn_send(conn, wire, deadline_ms, err);
     if (status == LARDER_OK)
         status = conn_reply(conn, deadline_ms, &reply, err);
-    if (status == LARDER_OK)
-        status = conn_end(conn, err);
+    if (!reply)
+        return status;
+    status = conn_end(conn, err);
     if (status == LARDER_OK && reply->type == REDIS_REPLY_ERROR) {
         size_t len = reply->len;
         if (word_in(reply->str, options->password) || word_in(reply->str, options->user))
@@ -290,8 +292,7 @@ introduce(struct conn *conn, const struct wire *wire, const char *doing, int64_t
     } else if (status == LARDER_OK && reply->type != REDIS_REPLY_STATUS) {
         status = conn_error(conn, LARDER_PROTOCOL, err, "not an answer to what was asked");
     }
-    if (reply)
-        freeReplyObject(reply);
+    freeReplyObject(reply);
     return status;
 }
 

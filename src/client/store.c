@@ -65,7 +65,8 @@ struct reader {
 static enum larder_status
 garbage(const struct reader *in, struct larder_error *err)
 {
-    return conn_error(in->conn, LARDER_PROTOCOL, err, "not an answer to what was asked");
+    (void)conn_error(in->conn, LARDER_PROTOCOL, err, "not an answer to what was asked");
+    return LARDER_PROTOCOL;
 }
 
 static enum larder_status

@@ -33,6 +33,13 @@ no_memory(struct larder_error *err)
 }
 
 static enum larder_status
+no_key(const char *key, struct larder_error *err)
+{
+    (void)error_set(err, LARDER_MISS, "there is no key %s", key);
+    return LARDER_MISS;
+}
+
+static enum larder_status
 check_ttl(int64_t ttl_ms, int64_t least, struct larder_error *err)
 {
     /* Redis adds it to its clock: no more than can be added. */
@@ -104,46 +111,45 @@ print(json_object *value, size_t *len)
 
 /* --------------------------------------------------------------------- get */
 
-/* On LARDER_OK a string reply, to be freed. */
-static enum larder_status
-fetch(struct larder *cache, const char *key, redisReply **reply, struct larder_error *err)
+/* A string reply, to be freed; NULL: *status says why. */
+static redisReply *
+fetch(struct larder *cache, const char *key, enum larder_status *status, struct larder_error *err)
 {
+    redisReply *reply = NULL;
     struct wire wire;
 
-    if (!cache->options.enabled)
-        return disabled(err);
-    enum larder_status status = command_check_key(cache, key, err);
-    if (status != LARDER_OK)
-        return status;
+    *status = cache->options.enabled ? command_check_key(cache, key, err) : disabled(err);
+    if (*status != LARDER_OK)
+        return NULL;
     wire_init(&wire);
     wire_begin(&wire, 2);
     wire_text(&wire, "GET");
     command_key(cache, &wire, key);
-    status = run_one(cache, COMMAND_GET, &wire, reply, err);
-    if (status != LARDER_OK)
-        return status;
-    if ((*reply)->type == REDIS_REPLY_STRING) {
+    *status = run_one(cache, COMMAND_GET, &wire, &reply, err);
+    if (*status != LARDER_OK)
+        return NULL;
+    if (reply->type == REDIS_REPLY_STRING) {
         client_count(&cache->hits);
-        return LARDER_OK;
+        return reply;
     }
-    if ((*reply)->type == REDIS_REPLY_NIL) {
+    if (reply->type == REDIS_REPLY_NIL) {
         client_count(&cache->misses);
-        status = error_set(err, LARDER_MISS, "there is no key %s", key);
+        *status = no_key(key, err);
     } else {
-        status = command_unexpected(cache, COMMAND_GET, err);
+        *status = command_unexpected(cache, COMMAND_GET, err);
     }
-    command_free_replies(reply, 1);
-    return status;
+    command_free_replies(&reply, 1);
+    return NULL;
 }
 
 enum larder_status
 larder_get(struct larder *cache, const char *key, json_object **value, struct larder_error *err)
 {
-    redisReply *reply = NULL;
+    enum larder_status status;
+    redisReply *reply = fetch(cache, key, &status, err);
 
     *value = NULL;
-    enum larder_status status = fetch(cache, key, &reply, err);
-    if (status != LARDER_OK)
+    if (!reply)
         return status;
     status = parse(reply->str, reply->len, value);
     command_free_replies(&reply, 1);
@@ -156,12 +162,12 @@ enum larder_status
 larder_get_raw(struct larder *cache, const char *key, void **data, size_t *len,
                struct larder_error *err)
 {
-    redisReply *reply = NULL;
+    enum larder_status status;
+    redisReply *reply = fetch(cache, key, &status, err);
 
     *data = NULL;
     *len = 0;
-    enum larder_status status = fetch(cache, key, &reply, err);
-    if (status != LARDER_OK)
+    if (!reply)
         return status;
     char *copy = malloc(reply->len + 1);
     if (copy) {
@@ -482,7 +488,7 @@ larder_expire(struct larder *cache, const char *key, int64_t ttl_ms, struct lard
     if (status == LARDER_OK)
         status = integer_of(cache, COMMAND_EXPIRE, reply, &count, err);
     if (status == LARDER_OK && count == 0)
-        return error_set(err, LARDER_MISS, "there is no key %s", key);
+        return no_key(key, err);
     return status;
 }
 
@@ -507,7 +513,7 @@ larder_ttl(struct larder *cache, const char *key, int64_t *ttl_ms, struct larder
         status = integer_of(cache, COMMAND_TTL, reply, ttl_ms, err);
     if (status == LARDER_OK && *ttl_ms == -2) { /* so PTTL says that there is no key */
         *ttl_ms = 0;
-        return error_set(err, LARDER_MISS, "there is no key %s", key);
+        return no_key(key, err);
     }
     return status;
 }
