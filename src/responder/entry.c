@@ -8,182 +8,114 @@
  */
 #include "responder/entry.h"
 
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <xxhash.h>
+
+#define CHECKSUM_AT 56
 
 static const char magic[8] = "LARDER1\n";
 
 static void
-put_be(unsigned char *p, uint64_t value, int bytes)
+put_be(char *p, uint64_t value, int bytes)
 {
     while (bytes-- > 0) {
-        p[bytes] = (unsigned char)value;
+        p[bytes] = (char)(value & 0xff);
         value >>= 8;
     }
 }
 
 static uint64_t
-get_be(const unsigned char *p, int bytes)
+get_be(const char *p, int bytes)
 {
     uint64_t value = 0;
     for (int i = 0; i < bytes; i++)
-        value = value << 8 | p[i];
+        value = value << 8 | (unsigned char)p[i];
     return value;
 }
 
+/* Chained by the seed instead of streamed: the body lies elsewhere when an entry is made. */
 static uint64_t
-checksum(const char *meta, size_t meta_len, const char *body, size_t body_len)
+checksum(const char *data, size_t meta_len, struct slice body)
 {
-    /* Chained instead of streamed: the streaming state is 576 bytes and slower to set up. */
-    uint64_t hash = XXH3_64bits(meta, meta_len);
-    return XXH3_64bits_withSeed(body ? body : "", body_len, hash);
+    uint64_t seed = XXH3_64bits(data, CHECKSUM_AT);
+    seed = XXH3_64bits_withSeed(data + ENTRY_HEAD_SIZE, meta_len, seed);
+    return XXH3_64bits_withSeed(body.n ? body.p : "", body.n, seed);
 }
 
-static json_object *
-string_of(struct slice s)
+static char *
+append(char *p, const char *text, size_t n)
 {
-    return json_object_new_string_len(s.p, (int)s.n);
-}
-
-static json_object *
-metadata(const struct entry *entry, const struct store_tags *tags)
-{
-    json_object *meta = json_object_new_object();
-    json_object *headers = json_object_new_array_ext((int)entry->fields.count);
-    json_object *generations = json_object_new_object();
-    if (!meta || !headers || !generations) {
-        json_object_put(meta);
-        json_object_put(headers);
-        json_object_put(generations);
-        return NULL;
-    }
-    bool ok = true;
-    ok &= json_object_object_add(meta, "key", string_of(entry->material)) == 0;
-    ok &= json_object_object_add(meta, "status_code", json_object_new_int(entry->status)) == 0;
-    ok &= json_object_object_add(meta, "headers", headers) == 0;
-    for (size_t i = 0; ok && i < entry->fields.count; i++) {
-        json_object *pair = json_object_new_array_ext(2);
-        ok = pair && json_object_array_add(pair, string_of(entry->fields.list[i].name)) == 0 &&
-             json_object_array_add(pair, string_of(entry->fields.list[i].value)) == 0 &&
-             json_object_array_add(headers, pair) == 0;
-    }
-    ok &= json_object_object_add(meta, "stored", json_object_new_int64(entry->stored_ms)) == 0;
-    ok &= json_object_object_add(meta, "ttl", json_object_new_int64(entry->ttl_ms)) == 0;
-    ok &= json_object_object_add(meta, "age", json_object_new_int64(entry->age_s)) == 0;
-    ok &= json_object_object_add(meta, "generations", generations) == 0;
-    for (size_t i = 0; ok && i < tags->count; i++)
-        ok = json_object_object_add(generations, tags->name[i],
-                                    json_object_new_string(entry->generations.value[i])) == 0;
-    if (!ok) {
-        json_object_put(meta);
-        return NULL;
-    }
-    return meta;
+    if (n)
+        memcpy(p, text, n);
+    return p + n;
 }
 
 char *
 entry_encode(const struct entry *entry, const struct store_tags *tags, size_t *len)
 {
-    json_object *meta = metadata(entry, tags);
-    if (!meta)
+    size_t tags_len = 0, fields_len = entry->fields.bytes + 4 * entry->fields.count;
+    for (size_t i = 0; i < tags->count; i++)
+        tags_len += strlen(tags->name[i]) + 1 + strlen(entry->generations.value[i]) + 1;
+    size_t meta_len = entry->material.n + tags_len + fields_len;
+    if (meta_len > ENTRY_META_MAX)
         return NULL;
-    size_t n = 0;
-    const char *text = json_object_to_json_string_length(
-        meta, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &n);
-    char *data = text && n <= ENTRY_META_MAX ? malloc(ENTRY_HEAD_SIZE + n) : NULL;
-    if (data) {
-        unsigned char *head = (unsigned char *)data;
-        memcpy(head, magic, sizeof magic);
-        put_be(head + 8, n, 4);
-        put_be(head + 12, 0, 4);
-        put_be(head + 16, entry->body.n, 8);
-        put_be(head + 24, checksum(text, n, entry->body.p, entry->body.n), 8);
-        memcpy(data + ENTRY_HEAD_SIZE, text, n);
-        *len = ENTRY_HEAD_SIZE + n;
+    char *data = calloc(1, ENTRY_HEAD_SIZE + meta_len);
+    if (!data)
+        return NULL;
+    char *p = append(data + ENTRY_HEAD_SIZE, entry->material.p, entry->material.n);
+    for (size_t i = 0; i < tags->count; i++) {
+        p = append(p, tags->name[i], strlen(tags->name[i]));
+        *p++ = ' ';
+        p = append(p, entry->generations.value[i], strlen(entry->generations.value[i]));
+        *p++ = '\n';
     }
-    json_object_put(meta);
+    for (size_t i = 0; i < entry->fields.count; i++) {
+        p = append(p, entry->fields.list[i].name.p, entry->fields.list[i].name.n);
+        p = append(p, ": ", 2);
+        p = append(p, entry->fields.list[i].value.p, entry->fields.list[i].value.n);
+        p = append(p, "\r\n", 2);
+    }
+    memcpy(data, magic, sizeof magic);
+    put_be(data + 8, entry->material.n, 4);
+    put_be(data + 12, tags_len, 4);
+    put_be(data + 16, fields_len, 4);
+    put_be(data + 20, (uint64_t)entry->status, 2);
+    put_be(data + 24, (uint64_t)entry->age_s, 4);
+    put_be(data + 32, (uint64_t)entry->stored_ms, 8);
+    put_be(data + 40, (uint64_t)entry->ttl_ms, 8);
+    put_be(data + 48, entry->body.n, 8);
+    put_be(data + CHECKSUM_AT, checksum(data, meta_len, entry->body), 8);
+    *len = ENTRY_HEAD_SIZE + meta_len;
     return data;
 }
 
+/* The tags must be those of the key, in their order. */
 static bool
-take_string(json_object *value, struct arena *arena, struct slice *out)
+take_tags(struct entry *entry, const char *p, const char *end, const struct store_tags *tags)
 {
-    if (!json_object_is_type(value, json_type_string))
-        return false;
-    size_t n = (size_t)json_object_get_string_len(value);
-    char *copy = arena_strndup(arena, json_object_get_string(value), n);
-    *out = (struct slice){copy, n};
-    return copy != NULL;
-}
-
-static bool
-take_number(json_object *meta, const char *name, int64_t least, int64_t most, int64_t *out)
-{
-    json_object *value;
-    if (!json_object_object_get_ex(meta, name, &value) ||
-        !json_object_is_type(value, json_type_int))
-        return false;
-    *out = json_object_get_int64(value);
-    return *out >= least && *out <= most;
-}
-
-static bool
-take_headers(json_object *meta, struct entry *entry, struct arena *arena)
-{
-    json_object *headers;
-    if (!json_object_object_get_ex(meta, "headers", &headers) ||
-        !json_object_is_type(headers, json_type_array))
-        return false;
-    size_t count = json_object_array_length(headers);
-    for (size_t i = 0; i < count; i++) {
-        json_object *pair = json_object_array_get_idx(headers, i);
-        struct slice name, value;
-        if (!json_object_is_type(pair, json_type_array) || json_object_array_length(pair) != 2 ||
-            !take_string(json_object_array_get_idx(pair, 0), arena, &name) ||
-            !take_string(json_object_array_get_idx(pair, 1), arena, &value) ||
-            !fields_add(&entry->fields, arena, name, value))
-            return false;
-    }
-    return true;
-}
-
-static bool
-take_generations(json_object *meta, struct entry *entry, const struct store_tags *tags)
-{
-    json_object *generations;
-    if (!json_object_object_get_ex(meta, "generations", &generations) ||
-        !json_object_is_type(generations, json_type_object))
-        return false;
     for (size_t i = 0; i < tags->count; i++) {
-        json_object *value;
-        if (!json_object_object_get_ex(generations, tags->name[i], &value) ||
-            !json_object_is_type(value, json_type_string) ||
-            json_object_get_string_len(value) != STORE_GENERATION_LEN)
+        size_t n = strlen(tags->name[i]);
+        if ((size_t)(end - p) < n + STORE_GENERATION_LEN + 2 || memcmp(p, tags->name[i], n) != 0 ||
+            p[n] != ' ' || p[n + 1 + STORE_GENERATION_LEN] != '\n')
             return false;
-        memcpy(entry->generations.value[i], json_object_get_string(value),
-               STORE_GENERATION_LEN + 1);
+        memcpy(entry->generations.value[i], p + n + 1, STORE_GENERATION_LEN);
+        p += n + STORE_GENERATION_LEN + 2;
     }
     entry->generations.count = tags->count;
-    return true;
+    return p == end;
 }
 
 static bool
-take_metadata(json_object *meta, struct entry *entry, const struct store_tags *tags,
-              struct arena *arena)
+take_fields(struct entry *entry, const char *p, const char *end, struct arena *arena)
 {
-    json_object *material;
-    int64_t status;
-    if (!json_object_is_type(meta, json_type_object) ||
-        !json_object_object_get_ex(meta, "key", &material) ||
-        !take_string(material, arena, &entry->material) ||
-        !take_number(meta, "status_code", 200, 599, &status) ||
-        !take_number(meta, "stored", 0, INT64_MAX / 2, &entry->stored_ms) ||
-        !take_number(meta, "ttl", 0, INT64_MAX / 2, &entry->ttl_ms) ||
-        !take_number(meta, "age", 0, INT64_MAX / 2, &entry->age_s) ||
-        !take_headers(meta, entry, arena) || !take_generations(meta, entry, tags))
-        return false;
-    entry->status = (int)status;
+    while (p < end) {
+        const char *line_end = memmem(p, (size_t)(end - p), "\r\n", 2);
+        const char *colon = line_end ? memchr(p, ':', (size_t)(line_end - p)) : NULL;
+        if (!colon || !fields_add(&entry->fields, arena, (struct slice){p, (size_t)(colon - p)},
+                                  (struct slice){colon + 1, (size_t)(line_end - colon - 1)}))
+            return false;
+        p = line_end + 2;
+    }
     return true;
 }
 
@@ -191,28 +123,28 @@ bool
 entry_decode(struct entry *entry, const char *data, size_t len, const struct store_tags *tags,
              struct arena *arena)
 {
-    *entry = (struct entry){0};
-    const unsigned char *head = (const unsigned char *)data;
-    if (len < ENTRY_HEAD_SIZE || memcmp(head, magic, sizeof magic) != 0)
+    *entry = (struct entry){.status = 0};
+    if (len < ENTRY_HEAD_SIZE || memcmp(data, magic, sizeof magic) != 0)
         return false;
-    uint64_t meta_len = get_be(head + 8, 4), body_len = get_be(head + 16, 8);
-    size_t rest = len - ENTRY_HEAD_SIZE;
-    if (get_be(head + 12, 4) != 0 || meta_len > ENTRY_META_MAX || meta_len > rest ||
-        body_len != rest - meta_len)
+    size_t key_len = get_be(data + 8, 4), tags_len = get_be(data + 12, 4);
+    size_t fields_len = get_be(data + 16, 4);
+    size_t meta_len = key_len + tags_len + fields_len, rest = len - ENTRY_HEAD_SIZE;
+    if (meta_len > ENTRY_META_MAX || meta_len > rest || get_be(data + 48, 8) != rest - meta_len)
         return false;
-    const char *text = data + ENTRY_HEAD_SIZE;
-    entry->body = (struct slice){text + meta_len, (size_t)body_len};
-    if (get_be(head + 24, 8) != checksum(text, (size_t)meta_len, entry->body.p, entry->body.n))
+    const char *key = data + ENTRY_HEAD_SIZE, *tag_lines = key + key_len;
+    const char *field_lines = tag_lines + tags_len, *body = field_lines + fields_len;
+    entry->body = (struct slice){body, rest - meta_len};
+    if (get_be(data + CHECKSUM_AT, 8) != checksum(data, meta_len, entry->body))
         return false;
-    json_tokener *tokener = json_tokener_new_ex(4);
-    if (!tokener)
-        return false;
-    json_object *meta = json_tokener_parse_ex(tokener, text, (int)meta_len);
-    bool ok = json_tokener_get_error(tokener) == json_tokener_success &&
-              take_metadata(meta, entry, tags, arena);
-    json_object_put(meta);
-    json_tokener_free(tokener);
-    return ok;
+    entry->material = (struct slice){key, key_len};
+    entry->status = (int)get_be(data + 20, 2);
+    entry->age_s = (int64_t)get_be(data + 24, 4);
+    entry->stored_ms = (int64_t)get_be(data + 32, 8);
+    entry->ttl_ms = (int64_t)get_be(data + 40, 8);
+    return entry->status >= 200 && entry->status <= 599 && entry->stored_ms >= 0 &&
+           entry->stored_ms <= INT64_MAX / 2 && entry->ttl_ms >= 0 &&
+           entry->ttl_ms <= INT64_MAX / 2 && take_tags(entry, tag_lines, field_lines, tags) &&
+           take_fields(entry, field_lines, body, arena);
 }
 
 bool
@@ -221,7 +153,8 @@ entry_generations_match(const struct entry *entry, const struct store_generation
     if (entry->generations.count != current->count)
         return false;
     for (size_t i = 0; i < current->count; i++)
-        if (!current->value[i][0] || strcmp(entry->generations.value[i], current->value[i]) != 0)
+        if (!current->value[i][0] ||
+            memcmp(entry->generations.value[i], current->value[i], STORE_GENERATION_LEN) != 0)
             return false;
     return true;
 }

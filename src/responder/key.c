@@ -12,8 +12,10 @@
 #include "responder/key.h"
 
 #include <openssl/evp.h>
-#include <stdio.h>
+#include <pthread.h>
 #include <string.h>
+
+#include "base/number.h"
 
 #define USER_MAX 255
 
@@ -93,17 +95,20 @@ key_examine(struct cache_key *key, struct request_facts *facts, const struct req
 }
 
 struct material {
-    char *p;
+    char *p; /* room for every part, and PART_MAX bytes for each */
     size_t n;
-    size_t room;
 };
+
+#define PARTS_MAX 9
+#define PART_MAX (NUMBER_DIGITS_MAX + 3)
 
 /* "<tag><length>:<bytes>," : no list of parts can be mistaken for another. */
 static void
 part(struct material *m, char tag, struct slice value)
 {
-    int head = snprintf(m->p + m->n, m->room - m->n, "%c%zu:", tag, value.n);
-    m->n += (size_t)head;
+    m->p[m->n++] = tag;
+    m->n += number_format(m->p + m->n, value.n);
+    m->p[m->n++] = ':';
     if (value.n)
         memcpy(m->p + m->n, value.p, value.n);
     m->n += value.n;
@@ -127,13 +132,31 @@ normal_host(struct slice host, struct slice scheme, struct arena *arena)
     return (struct slice){copy, host.n};
 }
 
+/* EVP_sha256() would be looked up again in every call: a tenth of a hit's time. */
+static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+static EVP_MD *sha256;
+
+static void
+fetch_sha256(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+void
+key_cleanup(void)
+{
+    EVP_MD_free(sha256);
+    sha256 = NULL;
+}
+
 static bool
 sha256_hex(struct slice data, char out[65])
 {
     static const char hex[] = "0123456789abcdef";
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int n = 0;
-    if (EVP_Digest(data.p, data.n, digest, &n, EVP_sha256(), NULL) != 1 || n != 32)
+    pthread_once(&sha256_once, fetch_sha256);
+    if (!sha256 || EVP_Digest(data.p, data.n, digest, &n, sha256, NULL) != 1 || n != 32)
         return false;
     for (unsigned int i = 0; i < 32; i++) {
         out[2 * i] = hex[digest[i] >> 4];
@@ -193,9 +216,9 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
     if (has_credentials_in_key(route))
         authorization = fields_join(&request->fields, arena, "Authorization");
 
-    struct material m = {.room = host.n + outer.n + request->target.n + key->cookies.n +
-                                 key->user.n + authorization.n + 300};
-    m.p = arena_alloc(arena, m.room);
+    struct material m = {.n = 0};
+    m.p = arena_alloc(arena, host.n + outer.n + request->target.n + key->cookies.n + key->user.n +
+                                 authorization.n + 80 + PARTS_MAX * PART_MAX);
     if (!m.p)
         return REASON_NO_MEMORY;
     part(&m, 's', request->scheme);

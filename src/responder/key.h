@@ -37,4 +37,7 @@ enum reason key_make(struct cache_key *key, const struct request *request,
                      const struct route_match *match, const struct config *config,
                      struct arena *arena);
 
+/* Give back what is kept between requests; at the end of the process. */
+void key_cleanup(void);
+
 #endif

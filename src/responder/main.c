@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include "config/config.h"
 #include "responder/exchange.h"
 #include "responder/fetcher.h"
+#include "responder/key.h"
 #include "responder/listen.h"
 #include "responder/server.h"
 #include "responder/storer.h"
@@ -321,6 +323,21 @@ open_runtime(const char *directory)
     return control;
 }
 
+/*
+ * Each request takes and gives back some blocks of 8 KiB (libfcgi's streams) and
+ * the bytes of an entry. With its defaults glibc then consolidates its fast bins
+ * and trims the heap again and again: 5 % of a hit's time for memory that is
+ * wanted back at once.
+ */
+static void
+tune_allocator(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MXFAST, 0);
+    mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
+#endif
+}
+
 static int
 serve(struct config *config, int listen_fd)
 {
@@ -368,6 +385,7 @@ serve(struct config *config, int listen_fd)
     counters_close();
     site_install(NULL);
     exchange_cleanup();
+    key_cleanup();
     close(signal_fd);
     return EXIT_SUCCESS;
 }
@@ -379,6 +397,7 @@ main(int argc, char **argv)
     if (status >= 0)
         return status;
     self.started_wall_ms = clock_wall_ms();
+    tune_allocator();
 
     struct larder_error err;
     struct config *config = config_load(self.options.config_file, &err);

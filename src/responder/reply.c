@@ -9,7 +9,7 @@
  */
 #include "responder/reply.h"
 
-#include <stdio.h>
+#include "base/number.h"
 
 const char *
 reply_reason(int status)
@@ -118,6 +118,13 @@ put_field(struct writer *w, struct slice name, struct slice value)
     put(w, "\r\n", 2);
 }
 
+static void
+put_number(struct writer *w, const char *before, uint64_t value)
+{
+    put(w, before, strlen(before));
+    w->n += number_format(w->p + w->n, value);
+}
+
 static bool
 says_private(const struct fields *fields)
 {
@@ -148,16 +155,17 @@ reply_head(const struct reply *reply, struct arena *arena)
 {
     const struct fields *fields = reply->fields;
     struct slice cache_control = client_cache_control(reply, arena);
-    char numbers[160];
     struct writer w = {.n = 0};
     /* Room: each field has four bytes of its own; ours have 400 together. */
     w.p = arena_alloc(arena, fields->bytes + 4 * fields->count + cache_control.n + 400);
     if (!w.p || !cache_control.p)
         return (struct slice){NULL, 0};
 
-    int n = snprintf(numbers, sizeof numbers, "Status: %d %s\r\n", reply->status,
-                     reply_reason(reply->status));
-    put(&w, numbers, (size_t)n);
+    struct slice reason = slice_of(reply_reason(reply->status));
+    put_number(&w, "Status: ", (uint64_t)reply->status);
+    put(&w, " ", 1);
+    put(&w, reason.p, reason.n);
+    put(&w, "\r\n", 2);
     for (size_t i = 0; i < fields->count; i++) {
         struct slice name = fields->list[i].name;
         if (is_withheld(name))
@@ -179,13 +187,12 @@ reply_head(const struct reply *reply, struct arena *arena)
     if (cache_control.n)
         put_field(&w, slice_of("Cache-Control"), cache_control);
     if (reply->age_s >= 0) {
-        n = snprintf(numbers, sizeof numbers, "Age: %lld\r\n", (long long)reply->age_s);
-        put(&w, numbers, (size_t)n);
+        put_number(&w, "Age: ", (uint64_t)reply->age_s);
+        put(&w, "\r\n", 2);
     }
     if (reply->content_length >= 0) {
-        n = snprintf(numbers, sizeof numbers, "Content-Length: %lld\r\n",
-                     (long long)reply->content_length);
-        put(&w, numbers, (size_t)n);
+        put_number(&w, "Content-Length: ", (uint64_t)reply->content_length);
+        put(&w, "\r\n", 2);
     }
     if (reply->via)
         put(&w, "Via: 1.1 larder\r\n", 17);
