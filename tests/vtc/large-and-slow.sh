@@ -2,7 +2,7 @@
 # needs: nginx redis-server redis-cli spawn-fcgi curl
 . case
 
-site -m nginx responder='workers = 2; max_fetchers = 8;' cache='budget = "5s";' routes='{ path = "/**"; ttl = "5m"; }'
+site -m nginx responder='workers = 2; max_fetchers = 8;' routes='{ path = "/**"; ttl = "5m"; }'
 get '/large?size=8000000'
 get '/small?size=1024'
 redis stored 2

@@ -3,7 +3,7 @@
 . case
 
 backend start
-conf routes='{ path = "/**"; ttl = "1m"; }'
+conf cache='budget = "50ms";' routes='{ path = "/**"; ttl = "1m"; }'
 pool start -n 2
 front lighttpd-spawn-fcgi "$PORT1"
 

@@ -2,7 +2,7 @@
 # needs: lighttpd redis-server redis-cli spawn-fcgi curl
 . case
 
-site -n 4 routes='{ path = "/**"; ttl = "1m"; }'
+site -n 4 cache='budget = "50ms";' routes='{ path = "/**"; ttl = "1m"; }'
 
 under_load() {
     "$LOAD" -c 16 -d 3 -b pattern "$url/page?size=1024" "$url/other?size=20000" "$url/{n}?size=500" \

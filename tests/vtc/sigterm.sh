@@ -16,15 +16,16 @@ pool pids | head -n 2 > "$DIR/leaving"
 kill -TERM "$(sed -n 1p "$DIR/leaving")"
 kill -USR1 "$(sed -n 2p "$DIR/leaving")"
 wait "$load" || fail "$(cat "$DIR/log/load")"
-gone() {
+left() {
     for pid in $(cat "$DIR/leaving"); do
         ! kill -0 "$pid" 2> /dev/null || return 1
     done
 }
-await gone
+await left
 get /hit
 is "status" "$(status)" 200
 pool term
+rm -f "$DIR/larder.sock"
 
 # One that waits for its backend when the signal comes.
 for signal in TERM USR1; do
@@ -32,6 +33,7 @@ for signal in TERM USR1; do
     pid=$!
     await test -S "$DIR/larder.sock"
     get /warm
+    is "status" "$(status)" 200
     curl -sS --max-time 30 -o "$DIR/slow" "$url/$signal?gate=$signal" &
     client=$!
     backend saw GET "/$signal?gate=$signal" 1

@@ -9,7 +9,7 @@ if ldd "$LARDER_FCGI" | grep -q -e libasan -e libubsan -e libtsan; then
 fi
 redis start
 backend start
-conf upstream='timeout = "5s";' redis='pool_min_idle = 1;' cache='budget = "5s";' \
+conf upstream='timeout = "5s";' redis='pool_min_idle = 1;' \
     routes='{ path = "/page/**"; resource = "r"; ttl = "5m"; invalidate = ["r:*"]; }'
 valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect,possible \
     --errors-for-leak-kinds=definite,indirect --error-exitcode=99 --child-silent-after-fork=yes \
