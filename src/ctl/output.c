@@ -75,6 +75,9 @@ print_visible(FILE *to, const char *data, size_t len)
     }
 }
 
+static void say(FILE *to, const char *prefix, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
 static void
 say(FILE *to, const char *prefix, const char *format, va_list args)
 {
