@@ -38,7 +38,7 @@ struct fetch {
     struct invalidation invalidation;
     const char *invalidated; /* NULL: nothing was to be done; else the value of the field */
     int status;
-    struct fields *fields; /* the backend's, in the arena */
+    struct fields fields; /* the backend's, in the arena */
     struct store_decision store;
     bool cacheable;  /* store.reason is meant */
     bool collecting; /* the head waits until the length is known (mod_fcgid) */
@@ -137,7 +137,7 @@ head_bytes(struct fetch *fetch, int64_t content_length)
     struct exchange *exchange = fetch->exchange;
     struct reply reply = {
         .status = fetch->status,
-        .fields = fetch->fields,
+        .fields = &fetch->fields,
         .mount = exchange->request.mount,
         .x_cache = exchange->x_cache,
         .invalidation = fetch->invalidated,
@@ -173,7 +173,7 @@ decide(struct fetch *fetch)
     size_t most = exchange->site->config->max_object;
     if (exchange->reason != REASON_NONE)
         return;
-    fetch->store = decide_store(&exchange->policy, &exchange->facts, fetch->status, fetch->fields,
+    fetch->store = decide_store(&exchange->policy, &exchange->facts, fetch->status, &fetch->fields,
                                 clock_wall_ms() / 1000);
     if (fetch->store.reason == REASON_NONE && !exchange->generations_complete)
         fetch->store.reason = REASON_NO_GENERATIONS;
@@ -192,7 +192,7 @@ on_head(void *arg, int status, struct fields *fields)
     struct fetch *fetch = arg;
     struct exchange *exchange = fetch->exchange;
     fetch->status = status;
-    fetch->fields = fields;
+    fetch->fields = *fields;
     bool bodiless = has_no_body(exchange, status);
     fetch->content_length = bodiless ? -1 : content_length_of(fields);
     if (may_have_changed(fetch, NULL))
@@ -260,8 +260,8 @@ stored_fields(struct fields *out, struct fetch *fetch, int64_t wall_ms)
     struct arena *arena = fetch->exchange->arena;
     static const char *const left_out[] = {"Content-Length", "Age", "X-Cache",
                                            "X-Cache-Invalidate"};
-    for (size_t i = 0; i < fetch->fields->count; i++) {
-        const struct field *f = &fetch->fields->list[i];
+    for (size_t i = 0; i < fetch->fields.count; i++) {
+        const struct field *f = &fetch->fields.list[i];
         bool skip = false;
         for (size_t k = 0; k < sizeof left_out / sizeof *left_out && !skip; k++)
             skip = slice_equal_nocase(f->name, left_out[k]);

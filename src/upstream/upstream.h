@@ -66,8 +66,8 @@ struct upstream_request {
 
 struct upstream_sink {
     void *arg;
-    /* The final status line and fields, hop-by-hop fields already gone; the list and its bytes are
-     * valid until upstream_fetch() returns. Content-Length is there if the backend sent it. false:
+    /* The final status line and fields, hop-by-hop fields already gone. What the list points to is in
+     * the arena; the struct itself is gone when upstream_fetch() returns. Content-Length is there if the backend sent it. false:
      * stop. */
     bool (*head)(void *arg, int status, struct fields *fields);
     /* Some of the body. false: stop (the client is gone and nobody else wants it). */
