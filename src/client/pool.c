@@ -219,11 +219,13 @@ pool_get(struct pool *pool, int64_t deadline_ms, bool fresh, struct conn **out, 
     conn_close(doomed);
     if (status != LARDER_OK)
         return status;
-    if (conn && !fresh) {
+    if (conn && !fresh && conn_is_alive(conn)) {
         count(&pool->hits);
         *out = conn;
         return LARDER_OK;
     }
+    if (conn && !fresh)
+        count(&pool->stale);
     conn_close(conn);
     *dialled = true;
     return dial(pool, deadline_ms, out, err);
