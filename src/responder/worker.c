@@ -5,7 +5,9 @@
  * pool share: the kernel wakes one thread for one connection, where an epoll
  * set per process would wake several and cost a call more. To stop them they
  * are sent a signal whose handler does nothing, again and again until they have
- * noticed, because a signal that arrives just before accept() is lost.
+ * noticed, because a signal that arrives just before accept() is lost. It must
+ * not arrive anywhere else: libfcgi takes an interrupted read for the end of the
+ * connection, and a request would be lost.
  *
  * A connection that the web server keeps open (nginx, mod_proxy_fcgi with
  * enablereuse) is put into an epoll set between requests, each armed for one
@@ -41,6 +43,7 @@
 
 struct acceptor {
     pthread_t thread;
+    atomic_bool accepting; /* in accept(), or about to be: may be kicked */
     atomic_bool done;
 };
 
@@ -61,10 +64,38 @@ kicked(int signal_number)
     (void)signal_number;
 }
 
-static bool
-accept_one(void)
+static void
+let_kicks(int how)
 {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, KICK);
+    pthread_sigmask(how, &set, NULL);
+}
+
+/*
+ * Kicks come only after the order to stop, and only to who says that it accepts.
+ * Whoever kicks gives the order first and looks then; we take back our word
+ * first and look then: so either no kick is sent, or we see the order and shut
+ * it out before it can interrupt a request.
+ */
+static int
+accept_kickable(struct acceptor *self)
+{
+    atomic_store(&self->accepting, true);
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    int why = errno;
+    atomic_store(&self->accepting, false);
+    if (atomic_load(&server_stopping))
+        let_kicks(SIG_BLOCK);
+    errno = why;
+    return fd;
+}
+
+static bool
+accept_one(struct acceptor *self)
+{
+    int fd = accept_kickable(self);
     if (fd >= 0) {
         struct connection *connection = connection_new(fd, timeout_ms);
         if (connection)
@@ -110,12 +141,15 @@ static void *
 accept_loop(void *arg)
 {
     struct acceptor *self = arg;
+    let_kicks(SIG_UNBLOCK); /* whoever started us may have blocked them */
     while (!atomic_load_explicit(&server_stopping, memory_order_relaxed))
-        accept_one();
+        accept_one(self);
     /* Connections that are already in the queue were promised an answer. If another process is
      * faster the next accept() blocks and the kick ends it. */
-    for (int i = 0; i < LAST_ACCEPTS && is_waiting(); i++)
-        accept_one();
+    for (int i = 0; i < LAST_ACCEPTS && is_waiting(); i++) {
+        let_kicks(SIG_UNBLOCK);
+        accept_one(self);
+    }
     atomic_store(&self->done, true);
     return NULL;
 }
@@ -235,7 +269,8 @@ workers_stop_accepting(void)
     atomic_store(&server_stopping, true);
     for (int i = 0; i < worker_count; i++) {
         while (!atomic_load(&acceptors[i].done)) {
-            pthread_kill(acceptors[i].thread, KICK);
+            if (atomic_load(&acceptors[i].accepting))
+                pthread_kill(acceptors[i].thread, KICK);
             pause_ms(2);
         }
         pthread_join(acceptors[i].thread, NULL);
