@@ -19,6 +19,11 @@ fi
 conf url=http://192.0.2.1:80 store='host = "192.0.2.1";' routes='{ path = "/**"; ttl = "1m"; }'
 "$LARDER_FCGI" -t -f "$DIR/larder.conf" > "$DIR/out" 2>&1 || fail "a good one was refused: $(cat "$DIR/out")"
 
+# The ones that are shipped are good.
+for file in larder.conf larder-streamspace.conf; do
+    "$LARDER_FCGI" -t -f "$SRC/etc/$file" > "$DIR/out" 2>&1 || fail "$file: $(cat "$DIR/out")"
+done
+
 # refused WORDS: the configuration on standard input, with words that say why, and where.
 refused() {
     cat > "$DIR/bad.conf"
