@@ -104,7 +104,7 @@ struct config {
     size_t store_queue_count;      /* 1024 */
     bool compat_ancestor;          /* compat = "ancestor" */
 
-    int workers;               /* 4 */
+    int workers;               /* 2 */
     int max_fetchers;          /* 256 */
     int64_t fetcher_idle_ms;   /* 30000 */
     int64_t drain_timeout_ms;  /* 30000 */

@@ -163,7 +163,7 @@ const struct option options[] = {
      "ancestor: its keys and its JSON for responses",
      IN_CONFIG(compat_ancestor)},
 
-    {"responder", "workers", OPTION_INT, "4", 1, 256, NULL,
+    {"responder", "workers", OPTION_INT, "2", 1, 256, NULL,
      "threads that accept, look up and serve",
      IN_CONFIG(workers)},
     {"responder", "max_fetchers", OPTION_INT, "256", 1, 4096, NULL,

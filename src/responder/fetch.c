@@ -84,12 +84,12 @@ copy_append(struct copy *copy, const char *data, size_t n, size_t limit)
 
 /* Does this answer, or its absence, mean that something may have changed? */
 static bool
-may_have_changed(const struct fetch *fetch, const struct upstream_result *result)
+may_have_changed(const struct fetch *fetch, bool maybe_received)
 {
     if (fetch->status)
         return fetch->status >= 200 && fetch->status < 400;
     /* No answer: the backend may have done it all the same. */
-    return result->maybe_received;
+    return maybe_received;
 }
 
 static void
@@ -195,7 +195,7 @@ on_head(void *arg, int status, struct fields *fields)
     fetch->fields = *fields;
     bool bodiless = has_no_body(exchange, status);
     fetch->content_length = bodiless ? -1 : content_length_of(fields);
-    if (may_have_changed(fetch, NULL))
+    if (may_have_changed(fetch, true))
         invalidate(fetch);
     decide(fetch);
     if (exchange->request.mount == MOUNT_APACHE_FCGID && !bodiless && fetch->content_length < 0) {
@@ -369,7 +369,7 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
 {
     struct exchange *exchange = fetch->exchange;
     const struct request *request = &exchange->request;
-    if (may_have_changed(fetch, result))
+    if (may_have_changed(fetch, result->maybe_received))
         invalidate(fetch);
     int status = 502;
     const char *why = "The backend's answer could not be understood.";

@@ -252,10 +252,22 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
     if (key->user.n && !store_escape_user(user, sizeof user, key->user.p, key->user.n))
         return REASON_KEY_TOO_LONG;
     const char *resource = route->resource ? route->resource : "";
-    key->name = arena_printf(arena, "%s%s%s%s%sresponse:%s", resource, *resource ? ":" : "",
-                             *user ? "user:" : "", user, *user ? ":" : "", hash);
-    if (!key->name)
+    const struct slice parts[] = {
+        slice_of(resource), slice_of(*resource ? ":" : ""), slice_of(*user ? "user:" : ""),
+        slice_of(user),     slice_of(*user ? ":" : ""),     slice_of("response:"),
+        slice_of(hash)};
+    size_t room = 1, count = sizeof parts / sizeof *parts;
+    for (size_t i = 0; i < count; i++)
+        room += parts[i].n;
+    char *name = arena_alloc(arena, room);
+    if (!name)
         return REASON_NO_MEMORY;
+    key->name = name;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(name, parts[i].p, parts[i].n);
+        name += parts[i].n;
+    }
+    *name = '\0';
     if (!store_tags_for(&key->tags, resource, user))
         return REASON_KEY_TOO_LONG;
     return REASON_NONE;

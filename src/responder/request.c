@@ -30,38 +30,46 @@ struct parameters {
     struct slice script_filename, ssl_client_verify, authorization, redirect_authorization;
 };
 
-static bool
-take(struct slice *slot, const char *wanted, struct slice name, const char *value)
-{
-    if (name.n != strlen(wanted) || memcmp(name.p, wanted, name.n) != 0)
-        return false;
-    if (!slot->p)
-        *slot = slice_of(value);
-    return true;
-}
-
 static void
-parameter(struct parameters *p, struct slice name, const char *value)
+parameter(struct parameters *parameters, struct slice name, const char *value)
 {
-    (void)(take(&p->request_method, "REQUEST_METHOD", name, value) ||
-           take(&p->request_uri, "REQUEST_URI", name, value) ||
-           take(&p->script_name, "SCRIPT_NAME", name, value) ||
-           take(&p->path_info, "PATH_INFO", name, value) ||
-           take(&p->query_string, "QUERY_STRING", name, value) ||
-           take(&p->https, "HTTPS", name, value) ||
-           take(&p->request_scheme, "REQUEST_SCHEME", name, value) ||
-           take(&p->server_name, "SERVER_NAME", name, value) ||
-           take(&p->server_port, "SERVER_PORT", name, value) ||
-           take(&p->server_software, "SERVER_SOFTWARE", name, value) ||
-           take(&p->remote_addr, "REMOTE_ADDR", name, value) ||
-           take(&p->remote_user, "REMOTE_USER", name, value) ||
-           take(&p->auth_type, "AUTH_TYPE", name, value) ||
-           take(&p->content_length, "CONTENT_LENGTH", name, value) ||
-           take(&p->content_type, "CONTENT_TYPE", name, value) ||
-           take(&p->script_filename, "SCRIPT_FILENAME", name, value) ||
-           take(&p->ssl_client_verify, "SSL_CLIENT_VERIFY", name, value) ||
-           take(&p->redirect_authorization, "REDIRECT_HTTP_AUTHORIZATION", name, value) ||
-           take(&p->authorization, "Authorization", name, value));
+#define PARAMETER(name, member)                                    \
+    {                                                              \
+        name, sizeof name - 1, offsetof(struct parameters, member) \
+    }
+    static const struct {
+        const char *name;
+        size_t n;
+        size_t offset;
+    } table[] = {
+        PARAMETER("REQUEST_METHOD", request_method),
+        PARAMETER("REQUEST_URI", request_uri),
+        PARAMETER("SCRIPT_NAME", script_name),
+        PARAMETER("PATH_INFO", path_info),
+        PARAMETER("QUERY_STRING", query_string),
+        PARAMETER("HTTPS", https),
+        PARAMETER("REQUEST_SCHEME", request_scheme),
+        PARAMETER("SERVER_NAME", server_name),
+        PARAMETER("SERVER_PORT", server_port),
+        PARAMETER("SERVER_SOFTWARE", server_software),
+        PARAMETER("REMOTE_ADDR", remote_addr),
+        PARAMETER("REMOTE_USER", remote_user),
+        PARAMETER("AUTH_TYPE", auth_type),
+        PARAMETER("CONTENT_LENGTH", content_length),
+        PARAMETER("CONTENT_TYPE", content_type),
+        PARAMETER("SCRIPT_FILENAME", script_filename),
+        PARAMETER("SSL_CLIENT_VERIFY", ssl_client_verify),
+        PARAMETER("REDIRECT_HTTP_AUTHORIZATION", redirect_authorization),
+        PARAMETER("Authorization", authorization),
+    };
+#undef PARAMETER
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (table[i].n == name.n && memcmp(table[i].name, name.p, name.n) == 0) {
+            struct slice *slot = (struct slice *)((char *)parameters + table[i].offset);
+            if (!slot->p)
+                *slot = slice_of(value);
+            return;
+        }
 }
 
 /* FOO_BAR to Foo-Bar, in the arena. */

@@ -980,7 +980,7 @@ defaults_are_those_of_the_library_and_of_the_headers(void **state)
     assert_int_equal(config->store_queue_bytes, 64 << 20);
     assert_int_equal(config->store_queue_count, 1024);
     assert_false(config->compat_ancestor);
-    assert_int_equal(config->workers, 4);
+    assert_int_equal(config->workers, 2);
     assert_int_equal(config->max_fetchers, 256);
     assert_int_equal(config->fetcher_idle_ms, 30000);
     assert_int_equal(config->drain_timeout_ms, 30000);
