@@ -33,9 +33,9 @@ struct parameters {
 static void
 parameter(struct parameters *parameters, struct slice name, const char *value)
 {
-#define PARAMETER(name, member)                                    \
-    {                                                              \
-        name, sizeof name - 1, offsetof(struct parameters, member) \
+#define PARAMETER(text, member)                                       \
+    {                                                                 \
+        (text), sizeof(text) - 1, offsetof(struct parameters, member) \
     }
     static const struct {
         const char *name;
@@ -272,7 +272,9 @@ read_body_length(struct request *request, const struct parameters *p, const char
 static struct slice
 first_member(struct slice list)
 {
-    const char *comma = list.p ? memchr(list.p, ',', list.n) : NULL;
+    if (!list.p)
+        return absent;
+    const char *comma = memchr(list.p, ',', list.n);
     if (comma)
         list.n = (size_t)(comma - list.p);
     while (list.n && (list.p[list.n - 1] == ' ' || list.p[list.n - 1] == '\t'))
