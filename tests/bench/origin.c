@@ -22,6 +22,7 @@
  *   framing=length|chunked|close
  *   type=T          Content-Type, text/plain when absent
  *   h=NAME:VALUE    a response field, %-encoded; may be repeated
+ *   hangup=1        close the connection without a word
  *   early=1         103 Early Hints first
  *   echo=1          the body is the request's head as it arrived
  *   sum=1           the body is the request body's length and SHA-256
@@ -518,6 +519,9 @@ answer(struct peer *peer, const char *head)
 
     len = snprintf(line, sizeof(line), "%s %s\n", peer->method, peer->target);
     if (log_fd >= 0 && write(log_fd, line, (size_t)len) != len) {
+        return false;
+    }
+    if (number(peer, "hangup", 0) != 0) {
         return false;
     }
     len = snprintf(line, sizeof(line), "%s %s #%u\n", peer->method, peer->target,
