@@ -253,6 +253,7 @@ decode_ancestor(struct exchange *exchange, struct entry *entry)
         free(body);
     }
     larder_response_free(response);
+    fields_remove_hop_by_hop(&entry->fields);
     return ok;
 }
 
@@ -265,11 +266,25 @@ decode(struct exchange *exchange, struct entry *entry)
                         exchange->arena);
 }
 
+/*
+ * The ancestor stored whatever came. What we would not have stored is not
+ * served either: another visitor's Set-Cookie, a private page, an error.
+ */
+static bool
+may_be_served(const struct exchange *exchange, const struct entry *entry, int64_t wall_ms)
+{
+    struct request_facts facts = exchange->facts;
+    facts.method = slice_of("GET"); /* whose entry answers HEAD as well */
+    struct store_decision decision =
+        decide_store(&exchange->policy, &facts, entry->status, &entry->fields, wall_ms / 1000);
+    return decision.reason == REASON_NONE;
+}
+
 static bool
 is_usable(const struct exchange *exchange, const struct entry *entry, int64_t wall_ms)
 {
     if (exchange->site->config->compat_ancestor)
-        return true;
+        return may_be_served(exchange, entry, wall_ms);
     return slice_equal(entry->material, exchange->key.material) &&
            entry->stored_ms + entry->ttl_ms > wall_ms &&
            entry_generations_match(entry, &exchange->value.current);

@@ -39,9 +39,28 @@ for value in '' '{' '[]' '{"status_code":200}' '{"status_code":"x","headers":{},
     await is_hit /nonsense
 done
 
+# What we would not have stored is not served: somebody's cookie, somebody's page, an error.
+for value in '{"status_code":200,"headers":{"Set-Cookie":"session=theirs"},"body":"theirs"}' \
+    '{"status_code":200,"headers":{"Cache-Control":"private"},"body":"theirs"}' \
+    '{"status_code":200,"headers":{"Vary":"Cookie"},"body":"theirs"}' \
+    '{"status_code":500,"headers":{},"body":"theirs"}' \
+    '{"status_code":101,"headers":{},"body":"theirs"}'; do
+    redis cli set "$(key_of /personal)" "$value" > /dev/null
+    get /personal
+    is "X-Cache with $value" "$(field X-Cache)" MISS
+    await is_hit /personal
+done
+
+# What is about another connection goes no further.
+redis cli set "$(key_of /hop)" \
+    '{"status_code":200,"headers":{"Transfer-Encoding":"chunked","Connection":"X-B","X-B":"b"},"body":"whole"}' \
+    > /dev/null
+gets /hop HIT whole
+is "X-B" "$(field X-B)" ''
+
 # Bytes that are not UTF-8.
 get '/bytes?size=256'
-redis stored 4
+redis stored 6
 curl -sS -o "$DIR/straight" "$(backend url)/bytes?size=256"
 get '/bytes?size=256'
 is "X-Cache" "$(field X-Cache)" HIT
