@@ -26,6 +26,8 @@ static struct fetcher_job *first, **last = &first;
 static int queued, threads, idle, max_threads;
 static int64_t idle_ms;
 static bool stopping;
+static pthread_t last_gone; /* the thread that ended last, not joined yet */
+static bool has_last_gone;
 
 static bool
 wait_for_work(void)
@@ -77,9 +79,18 @@ fetcher(void *unused)
         job->run(job);
         pthread_mutex_lock(&lock);
     }
+    /* Each waits for the one that ended before it, so that the last one to be joined has no other
+     * beside it: whoever ends the process must not meet a thread that is still giving back what
+     * OpenSSL keeps for it. */
+    pthread_t before = last_gone;
+    bool has_before = has_last_gone;
+    last_gone = pthread_self();
+    has_last_gone = true;
     threads--;
     pthread_cond_signal(&gone);
     pthread_mutex_unlock(&lock);
+    if (has_before)
+        pthread_join(before, NULL);
     return NULL;
 }
 
@@ -90,7 +101,6 @@ start_thread(void)
     pthread_attr_t attributes;
     pthread_t thread;
     pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     bool started = pthread_create(&thread, &attributes, fetcher, NULL) == 0;
     pthread_attr_destroy(&attributes);
@@ -143,6 +153,9 @@ fetchers_stop(void)
     while (threads > 0)
         pthread_cond_wait(&gone, &lock);
     pthread_mutex_unlock(&lock);
+    if (has_last_gone)
+        pthread_join(last_gone, NULL);
+    has_last_gone = false;
 }
 
 void
