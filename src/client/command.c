@@ -158,8 +158,10 @@ try_once(struct larder *cache, struct command_call *call, bool fresh, struct out
         outcome->again = rule->repeatable || !conn->sent;
         outcome->unknown = !outcome->again;
         outcome->was_stale = conn->kept && !conn->answered && status == LARDER_UNAVAILABLE;
-        /* It died while it was idle: that says nothing about the server of now. */
-        if (!outcome->was_stale)
+        /* It died while it was idle: that says nothing about the server of now. Nor is a server dead
+         * that was in the middle of a large answer when the time was up. */
+        bool was_answering = status == LARDER_TIMEOUT && conn->answered;
+        if (!outcome->was_stale && !was_answering)
             note_failure(cache, err->message);
     } else if (status != LARDER_NOMEM) {
         breaker_success(&cache->breaker);

@@ -226,8 +226,13 @@ link_dial(struct link_peer *peer, int64_t timeout_ms, struct larder_error *err)
     if (code == CURLE_OK)
         code = curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
     if (code != CURLE_OK || fd == CURL_SOCKET_BAD) {
-        error_set(err, code == CURLE_OUT_OF_MEMORY ? LARDER_NOMEM : LARDER_UNAVAILABLE, "%s",
-                  words[0] ? words : curl_easy_strerror(code));
+        /* libcurl says that it could not connect, the system says why not. */
+        long number = 0;
+        if (code == CURLE_COULDNT_CONNECT)
+            curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &number);
+        const char *why = number ? strerrordesc_np((int)number) : NULL;
+        error_set(err, code == CURLE_OUT_OF_MEMORY ? LARDER_NOMEM : LARDER_UNAVAILABLE, "%s%s%s",
+                  words[0] ? words : curl_easy_strerror(code), why ? ": " : "", why ? why : "");
         link_free(link);
         return NULL;
     }

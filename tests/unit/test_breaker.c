@@ -278,6 +278,44 @@ speak_garbage(struct raw_conn *conn)
             return;
 }
 
+/* The beginning of a large answer, and then nothing for a long time. */
+static void
+answer_slowly(struct raw_conn *conn)
+{
+    char command[512];
+
+    while (recv(conn->fd, command, sizeof command, 0) > 0)
+        if (!raw_say(conn->fd, "$1000000\r\nxxxxxxxx"))
+            return;
+}
+
+static void
+an_answer_too_large_for_the_time_does_not_open_it(void **state)
+{
+    struct larder_options options = breaking_options(1);
+    struct raw_server *server = raw_server_start(NULL, answer_slowly, NULL);
+
+    (void)state;
+    options.unix_path = NULL;
+    options.port = raw_server_port(server);
+    options.lazy = true;
+    options.pool_min_idle = 0;
+    struct larder *cache = open_with(&options);
+    struct store_tags tags = {.count = 0};
+    struct store_value value;
+    for (int i = 0; i < 3; i++) {
+        struct larder_error err;
+        enum larder_status status =
+            store_lookup(cache, "k", &tags, 2000000, clock_now_ms() + 30, &value, &err);
+        if (status != LARDER_TIMEOUT)
+            fail_msg("%s: %s", larder_status_name(status), err.message);
+    }
+    assert_true(is_available(cache));
+    assert_int_equal(logged(), 0);
+    larder_close(cache);
+    raw_server_stop(server);
+}
+
 static void
 garbage_opens_it_and_does_not_close_it(void **state)
 {
@@ -344,6 +382,7 @@ main(void)
         cmocka_unit_test(error_replies_do_not_open_it),
         cmocka_unit_test(no_time_left_does_not_open_it),
         cmocka_unit_test(idle_connections_that_died_do_not_open_it),
+        cmocka_unit_test(an_answer_too_large_for_the_time_does_not_open_it),
         cmocka_unit_test(garbage_opens_it_and_does_not_close_it),
         cmocka_unit_test(a_redis_that_was_never_there_is_found_without_a_caller),
         cmocka_unit_test(closing_while_it_is_open_waits_for_nobody),
