@@ -84,11 +84,29 @@ starts_nocase(struct slice s, const char *with, size_t n)
 static bool
 is_withheld(struct slice name)
 {
-    char c = name.p[0];
-    if (c == 'S' || c == 's')
+    switch (name.p[0] | 0x20) {
+    case 's':
         return slice_equal_nocase(name, "Status");
-    if (c != 'X' && c != 'x')
+    case 'x':
+        break;
+    /* A backend's have been removed, but anybody may have written an entry: a Transfer-Encoding
+     * would make the web server look for chunks in the body. */
+    case 'c':
+        return slice_equal_nocase(name, "Connection");
+    case 'k':
+        return slice_equal_nocase(name, "Keep-Alive");
+    case 'p':
+        return slice_equal_nocase(name, "Proxy-Connection") ||
+               slice_equal_nocase(name, "Proxy-Authenticate") ||
+               slice_equal_nocase(name, "Proxy-Authentication-Info");
+    case 't':
+        return slice_equal_nocase(name, "Transfer-Encoding") || slice_equal_nocase(name, "TE") ||
+               slice_equal_nocase(name, "Trailer");
+    case 'u':
+        return slice_equal_nocase(name, "Upgrade");
+    default:
         return false;
+    }
     return starts_nocase(name, "X-Sendfile", 10) || starts_nocase(name, "X-Accel-", 8) ||
            slice_equal_nocase(name, "X-LIGHTTPD-send-file") ||
            slice_equal_nocase(name, "X-LIGHTTPD-send-tempfile") ||
