@@ -7,6 +7,7 @@
  * process with 1 at once: spawn-fcgi looks for 100 ms only.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <fcgiapp.h>
 #include <getopt.h>
 #include <malloc.h>
@@ -390,9 +391,22 @@ serve(struct config *config, int listen_fd)
     return EXIT_SUCCESS;
 }
 
+/* Whoever started us may have closed them: then the first thing opened, a visitor's connection
+ * perhaps, would be what messages to stderr are written to. */
+static bool
+fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    return true;
+}
+
 int
 main(int argc, char **argv)
 {
+    if (!fill_standard_descriptors())
+        return EXIT_FAILURE;
     int status = parse_options(&self.options, argc, argv);
     if (status >= 0)
         return status;
