@@ -40,6 +40,8 @@
 #define KICK SIGRTMIN
 /* What one process takes from the listen queue when it stops; others share the socket. */
 #define LAST_ACCEPTS 256
+/* A process without descriptors fails fifty times a second; one line in so long is enough. */
+#define ACCEPT_LOG_MS 10000
 
 struct acceptor {
     pthread_t thread;
@@ -62,6 +64,16 @@ static void
 kicked(int signal_number)
 {
     (void)signal_number;
+}
+
+static void
+log_accept_failure(int why)
+{
+    static atomic_llong next_ms;
+    long long now_ms = clock_now_ms(), due_ms = atomic_load(&next_ms);
+    if (now_ms >= due_ms &&
+        atomic_compare_exchange_strong(&next_ms, &due_ms, now_ms + ACCEPT_LOG_MS))
+        log_write(LARDER_LOG_ERROR, "accept: %s", strerror(why));
 }
 
 static void
@@ -117,13 +129,13 @@ accept_one(struct acceptor *self)
     case ENFILE:
     case ENOBUFS:
     case ENOMEM: {
-        log_write(LARDER_LOG_ERROR, "accept: %s", strerror(errno));
+        log_accept_failure(errno);
         struct timespec pause = {0, 20 * 1000000};
         nanosleep(&pause, NULL);
         break;
     }
     default:
-        log_write(LARDER_LOG_ERROR, "accept: %s", strerror(errno));
+        log_accept_failure(errno);
         struct timespec pause = {1, 0};
         nanosleep(&pause, NULL);
     }
