@@ -363,20 +363,24 @@ serve(struct config *config, int listen_fd)
     site_install(site);
     struct control *control = open_runtime(config->runtime_dir);
     fetchers_start(config->max_fetchers, config->fetcher_idle_ms);
-    if (!storer_start() || workers_start(listen_fd, config->workers, config->max_kept,
-                                         config->client_timeout_ms, &err) != LARDER_OK) {
-        /* Threads that have started are of no use alone; the process ends with them. */
-        log_write(LARDER_LOG_ERROR, "cannot start: out of threads or memory");
+    if (!storer_start()) {
+        log_write(LARDER_LOG_ERROR, "cannot start: no thread for stores");
         control_close(control);
         counters_close();
         return result;
     }
-    log_write(LARDER_LOG_INFO, "larder-fcgi %s started, backend %s", larder_version(),
-              upstream_name(site->upstream));
-
-    wait_for_stop(signal_fd, control);
-
-    log_write(LARDER_LOG_INFO, "stopping: finishing what is in hand");
+    if (workers_start(listen_fd, config->workers, config->max_kept, config->client_timeout_ms,
+                      &err) == LARDER_OK) {
+        log_write(LARDER_LOG_INFO, "larder-fcgi %s started, backend %s", larder_version(),
+                  upstream_name(site->upstream));
+        wait_for_stop(signal_fd, control);
+        log_write(LARDER_LOG_INFO, "stopping: finishing what is in hand");
+        result = EXIT_SUCCESS;
+    } else {
+        /* Workers that did start may have a request in hand already: the same way out. */
+        log_write(LARDER_LOG_ERROR, "cannot start: %s", err.message);
+        drain_ms = 0;
+    }
     workers_stop_accepting();
     workers_stop(clock_now_ms() + drain_ms);
     fetchers_stop();
@@ -388,7 +392,7 @@ serve(struct config *config, int listen_fd)
     exchange_cleanup();
     key_cleanup();
     close(signal_fd);
-    return EXIT_SUCCESS;
+    return result;
 }
 
 /* Whoever started us may have closed them: then the first thing opened, a visitor's connection
