@@ -169,6 +169,17 @@ refusal_job(struct fetcher_job *job)
     exchange_done(exchange);
 }
 
+/* There is no thread for it. Said at once, by the worker, which cannot wait for what is left of the
+ * request body: so the connection is closed over it. */
+static void
+refuse_overload(struct exchange *exchange)
+{
+    exchange->connection->keep = false;
+    exchange->connection->body_ended = true;
+    exchange_refuse(exchange, 503, "Too many requests are waiting.", NULL);
+    exchange_done(exchange);
+}
+
 /* By a fetcher, because what is left of the request body is read past before the connection is
  * closed, and that may take its time. */
 static void
@@ -433,5 +444,5 @@ exchange_serve(struct connection *connection)
                  1);
     exchange->job.run = fetch_job;
     if (!fetchers_submit(&exchange->job))
-        finish(exchange, false);
+        refuse_overload(exchange);
 }
