@@ -7,7 +7,7 @@
  * may be made from any thread. Keys are without the namespace.
  *
  * Tags and generations. A stored response carries the generations of its tags
- * (doc/design: Invalidation). A generation is 16 random hex digits under the
+ * (doc/design, Invalidation). A generation is 16 random hex digits under the
  * key `gen:<tag>`. A fill gets them by store_generations() *before* it asks the
  * backend and stores them with the entry; an entry counts only while all of
  * them still match; missing means mismatch. To invalidate is to delete the
