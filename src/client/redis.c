@@ -13,6 +13,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,7 +183,9 @@ static void *(*_Atomic create_array)(const redisReadTask *, int);
 static void *
 create_bounded_array(const redisReadTask *task, int elements)
 {
-    return elements > REPLY_ELEMENTS_MAX ? NULL : create_array(task, elements);
+    /* gcc reads an atomic that is called without the load it is due. */
+    void *(*create)(const redisReadTask *, int) = atomic_load(&create_array);
+    return elements > REPLY_ELEMENTS_MAX ? NULL : create(task, elements);
 }
 #endif
 
