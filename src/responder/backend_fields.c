@@ -71,8 +71,13 @@ backend_fields(struct fields *out, const struct exchange *exchange)
     const struct request *request = &exchange->request;
     struct arena *arena = exchange->arena;
     bool cacheable = exchange->reason == REASON_NONE;
-    struct slice host = request->host;
-    struct slice outer = request->forwarded_host.p ? request->forwarded_host : host;
+    /* In the spelling that is in the key: a backend to which WWW.EXAMPLE is another host would
+     * otherwise answer for www.example. */
+    bool keyed = cacheable && exchange->key.host.p;
+    struct slice host = keyed ? exchange->key.host : request->host;
+    struct slice outer = keyed ? exchange->key.forwarded_host : request->forwarded_host;
+    if (!outer.p)
+        outer = host;
     struct slice peers = forwarded_for(request, arena);
 
     if (!peers.p || !fields_add(out, arena, slice_of("Host"), host))
@@ -84,13 +89,13 @@ backend_fields(struct fields *out, const struct exchange *exchange)
         if (cacheable) {
             if (is_listed(f->name, cacheable_only, sizeof cacheable_only / sizeof *cacheable_only))
                 continue;
-            if (exchange->key.cookies_dropped && slice_equal_nocase(f->name, "Cookie"))
+            if (slice_equal_nocase(f->name, "Cookie"))
                 continue;
         }
         if (!fields_add(out, arena, f->name, f->value))
             return false;
     }
-    if (cacheable && exchange->key.cookies_dropped && exchange->key.cookies.n &&
+    if (cacheable && exchange->key.cookies.n &&
         !fields_add(out, arena, slice_of("Cookie"), exchange->key.cookies))
         return false;
     return (peers.n == 0 || fields_add(out, arena, slice_of("X-Forwarded-For"), peers)) &&

@@ -31,6 +31,17 @@ cookie_mode(const struct route *route, struct slice name)
     return COOKIE_BYPASS;
 }
 
+/* A name that is given twice names nobody: which of them the backend believes is not ours to know. */
+static struct slice
+only_value(const struct fields *fields, const char *name)
+{
+    size_t cursor = 0;
+    const struct field *first = fields_next(fields, name, &cursor);
+    if (!first || fields_next(fields, name, &cursor))
+        return (struct slice){NULL, 0};
+    return first->value;
+}
+
 static struct slice
 user_of(const struct route *route, const struct request *request)
 {
@@ -38,7 +49,7 @@ user_of(const struct route *route, const struct request *request)
     case USER_REMOTE_USER:
         return request->remote_user;
     case USER_FIELD:
-        return fields_get(&request->fields, route->user_name);
+        return only_value(&request->fields, route->user_name);
     case USER_COOKIE:
         return request_cookie(request, route->user_name);
     case USER_NONE:
@@ -68,6 +79,7 @@ key_examine(struct cache_key *key, struct request_facts *facts, const struct req
     if (!kept)
         return false;
     size_t n = 0;
+    bool dropped = false;
     struct cookie_walk walk = {0};
     struct slice name, value;
     while (request_next_cookie(request, &walk, &name, &value)) {
@@ -75,7 +87,7 @@ key_examine(struct cache_key *key, struct request_facts *facts, const struct req
         if (mode == COOKIE_BYPASS)
             facts->cookie_bypass = true;
         if (mode == COOKIE_IGNORE) {
-            key->cookies_dropped = true;
+            dropped = true;
             continue;
         }
         if (n) {
@@ -90,7 +102,9 @@ key_examine(struct cache_key *key, struct request_facts *facts, const struct req
         memcpy(kept + n, value.p, value.n);
         n += value.n;
     }
-    key->cookies = (struct slice){kept, n};
+    /* Taken apart and put together again a value with a comma may become two, which is what it is to
+     * some backends only. So where nothing is left out, the key has the bytes that are sent. */
+    key->cookies = dropped ? (struct slice){kept, n} : all;
     return true;
 }
 
@@ -245,6 +259,8 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
         part(&m, 'c', slice_of(hash));
     }
     key->material = (struct slice){m.p, m.n};
+    key->host = host;
+    key->forwarded_host = outer;
     if (!sha256_hex(key->material, hash))
         return REASON_NO_MEMORY;
 

@@ -20,9 +20,10 @@ struct cache_key {
     struct slice material;
     struct slice user; /* as the request names it; .n 0: none */
     struct store_tags tags;
-    struct slice cookies; /* what of Cookie goes to the backend on a cacheable miss; .p NULL: the
-                                whole field */
-    bool cookies_dropped; /* some cookie is ignored: `cookies` replaces the field */
+    /* What the key says is what the backend is told on a cacheable miss. */
+    struct slice cookies;        /* .n 0: none */
+    struct slice host;           /* .p NULL: not in the key (compat = "ancestor") */
+    struct slice forwarded_host; /* .p NULL: nobody rewrote the host */
 };
 
 /*

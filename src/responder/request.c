@@ -268,6 +268,23 @@ read_body_length(struct request *request, const struct parameters *p, const char
     return 0;
 }
 
+/*
+ * Foo_Bar and Foo-Bar are one name in CGI, so behind lighttpd a client's X_User
+ * stands beside the X-User that the web server has set, and may come first.
+ */
+static bool
+is_forged(const struct request *request, const struct config *config)
+{
+    for (size_t i = 0; i < config->trusted_fields.count; i++) {
+        size_t cursor = 0;
+        const char *name = config->trusted_fields.list[i];
+        if (fields_next(&request->fields, name, &cursor) &&
+            fields_next(&request->fields, name, &cursor))
+            return true;
+    }
+    return false;
+}
+
 /* The first member of a comma-separated list. */
 static struct slice
 first_member(struct slice list)
@@ -358,6 +375,10 @@ request_parse(struct request *request, char **envp, const struct config *config,
     status = read_body_length(request, &p, why);
     if (status)
         return status;
+    if (is_forged(request, config)) {
+        *why = "a field that the web server vouches for came twice";
+        return 400;
+    }
     fields_remove_hop_by_hop(&request->fields);
     if (is_set(p.content_type) &&
         !fields_add(&request->fields, arena, slice_of("Content-Type"), p.content_type)) {

@@ -16,7 +16,8 @@ static struct config *config;
 static char config_file[] = "/tmp/larder-test-XXXXXX";
 
 static const char config_text[] =
-    "upstream = { url = \"http://127.0.0.1:1\"; trusted_proxies = [\"10.0.0.0/8\"]; };\n"
+    "upstream = { url = \"http://127.0.0.1:1\"; trusted_proxies = [\"10.0.0.0/8\"];\n"
+    "  trusted_fields = [\"X-Vouched\"]; };\n"
     "routes = (\n"
     "  { path = \"/plain\"; ttl = \"30s\"; resource = \"r\";\n"
     "    cookies = { ignore = [\"_ga*\"]; key = [\"lang\"]; }; },\n"
@@ -227,6 +228,15 @@ no_cookie_hides_behind_a_comma(void **state)
     assert_slice(request_cookie(&r, "session"), "3");
 }
 
+static void
+a_vouched_field_that_comes_twice_is_refused(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, "HTTP_X_VOUCHED=anna"), 0);
+    assert_int_equal(PARSE(&r, "HTTP_X_VOUCHED=anna", "HTTP_X_VOUCHED=bert"), 400);
+}
+
 /* ------------------------------------------------------------------- keys */
 
 static struct exchange *
@@ -268,6 +278,9 @@ whatever_can_change_the_answer_is_in_the_key(void **state)
         (char *const[]){"REQUEST_URI=/%70lain", NULL},
         (char *const[]){"HTTP_COOKIE=lang=de", NULL},
         (char *const[]){"HTTP_COOKIE=lang=en", NULL},
+        (char *const[]){"HTTP_COOKIE=lang=en; lang=de", NULL},
+        (char *const[]){"HTTP_COOKIE=lang=en,lang=de", NULL},
+        (char *const[]){"HTTP_COOKIE=lang=en;lang=de", NULL},
         (char *const[]){"REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_HOST=shop", NULL},
         (char *const[]){"REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_PROTO=https",
                         "HTTP_X_FORWARDED_HOST=shop", NULL},
@@ -319,6 +332,8 @@ an_unopened_cookie_passes_and_a_missing_user_is_seen(void **state)
     assert_false(EXAMINED("HTTP_COOKIE=_ga=1; lang=de")->facts.cookie_bypass);
     assert_true(EXAMINED("REQUEST_URI=/claimed")->facts.user_missing);
     assert_false(EXAMINED("REQUEST_URI=/claimed", "HTTP_X_USER=1")->facts.user_missing);
+    assert_true(
+        EXAMINED("REQUEST_URI=/claimed", "HTTP_X_USER=1", "HTTP_X_USER=2")->facts.user_missing);
     assert_true(EXAMINED("REQUEST_URI=/vouched", "HTTP_REMOTE_USER=x")->facts.user_missing);
 }
 
@@ -334,10 +349,10 @@ a_cacheable_miss_takes_no_unkeyed_input_along(void **state)
         "HTTP_X_HTTP_METHOD_OVERRIDE=DELETE", "HTTP_EXPECT=100-continue", "HTTP_X_MINE=stays");
     struct fields out = {0};
     assert_true(backend_fields(&out, x));
-    assert_slice(fields_get(&out, "Host"), "Example.org");
+    assert_slice(fields_get(&out, "Host"), "example.org");
     assert_slice(fields_get(&out, "Cookie"), "lang=de");
     assert_slice(fields_get(&out, "X-Forwarded-For"), "192.0.2.1");
-    assert_slice(fields_get(&out, "X-Forwarded-Host"), "Example.org");
+    assert_slice(fields_get(&out, "X-Forwarded-Host"), "example.org");
     assert_slice(fields_get(&out, "X-Forwarded-Proto"), "http");
     assert_slice(fields_get(&out, "X-Mine"), "stays");
     assert_slice(fields_get(&out, "Via"), "1.1 larder");
@@ -357,6 +372,7 @@ a_pass_goes_as_it_came(void **state)
     x->reason = REASON_COOKIE;
     struct fields out = {0};
     assert_true(backend_fields(&out, x));
+    assert_slice(fields_get(&out, "Host"), "Example.org");
     assert_slice(fields_get(&out, "Cookie"), "_ga=1; sid=2");
     assert_slice(fields_get(&out, "If-None-Match"), "\"x\"");
     assert_slice(fields_get(&out, "Accept-Encoding"), "gzip");
@@ -377,6 +393,7 @@ main(void)
         cmocka_unit_test(body_length_is_known_unknown_or_none),
         cmocka_unit_test(only_a_trusted_peer_may_say_who_asked),
         cmocka_unit_test(no_cookie_hides_behind_a_comma),
+        cmocka_unit_test(a_vouched_field_that_comes_twice_is_refused),
         cmocka_unit_test(whatever_can_change_the_answer_is_in_the_key),
         cmocka_unit_test(a_claimed_user_has_credentials_in_the_key),
         cmocka_unit_test(users_are_apart_and_escaped),

@@ -43,3 +43,10 @@ gets /trusted MISS 'GET /trusted #3' -H 'X-Authenticated-User: a:response:b'
 redis stored 12
 gets /trusted HIT 'GET /trusted #2' -H 'X-Authenticated-User: *'
 gets /trusted HIT 'GET /trusted #1' -H 'X-Authenticated-User: anna'
+
+# Behind lighttpd X_User is X-User: whoever is named twice is nobody, and a client does not put a name
+# in front of the one that the web server has set.
+gets /field BYPASS 'GET /field #4' -H 'X_User: anna' -H 'X-User: bert'
+get /trusted -H 'X_Authenticated_User: anna' -H 'X-Authenticated-User: bert'
+is "a name beside the web server's: status" "$(status)" 400
+backend only GET /trusted 3
