@@ -61,10 +61,20 @@ directive(struct cache_control *cc, struct slice name, struct slice argument)
         seconds(&cc->s_maxage_s, argument);
 }
 
+/* A semicolon and a quote around the whole are common mistakes of those who mean "no-store". */
 static bool
-ends_token(char c)
+is_separator(char c)
 {
-    return c == ',' || c == '=' || c == ' ' || c == '\t';
+    return c == ',' || c == ' ' || c == '\t' || c == ';' || c == '"';
+}
+
+/* Where the quoted text that starts at p ends; NULL: nowhere. */
+static const char *
+closing_quote(const char *p, const char *end)
+{
+    while (p < end && *p != '"')
+        p += *p == '\\' && p + 1 < end ? 2 : 1;
+    return p < end ? p : NULL;
 }
 
 static void
@@ -72,12 +82,12 @@ parse_line(struct cache_control *cc, struct slice line)
 {
     const char *p = line.p, *end = line.p + line.n;
     while (p < end) {
-        if (*p == ',' || *p == ' ' || *p == '\t') {
+        if (is_separator(*p)) {
             p++;
             continue;
         }
         const char *start = p;
-        while (p < end && !ends_token(*p))
+        while (p < end && *p != '=' && !is_separator(*p))
             p++;
         struct slice name = {start, (size_t)(p - start)};
         struct slice argument = {NULL, 0};
@@ -87,18 +97,15 @@ parse_line(struct cache_control *cc, struct slice line)
             p++;
             while (p < end && (*p == ' ' || *p == '\t'))
                 p++;
-            if (p < end && *p == '"') {
-                start = ++p;
-                while (p < end && *p != '"')
-                    p += *p == '\\' && p + 1 < end ? 2 : 1;
-                argument = (struct slice){start, (size_t)(p - start)};
-                p += p < end;
-            } else {
-                start = p;
-                while (p < end && *p != ',' && *p != ' ' && *p != '\t')
+            const char *quote = p < end && *p == '"' ? closing_quote(p + 1, end) : NULL;
+            start = quote ? p + 1 : p;
+            if (quote)
+                p = quote;
+            else /* a quote that nobody closes hides nothing */
+                while (p < end && !is_separator(*p))
                     p++;
-                argument = (struct slice){start, (size_t)(p - start)};
-            }
+            argument = (struct slice){start, (size_t)(p - start)};
+            p += quote != NULL;
         }
         directive(cc, name, argument);
     }

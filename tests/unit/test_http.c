@@ -144,7 +144,14 @@ directives_are_found_in_any_dress(void **state)
     assert_false(parsed("private=\"set-cookie, no-store\"").no_store);
     assert_false(parsed("x=\"no-store\"").no_store);
     assert_true(parsed("x=\"a\\\"b\", no-store").no_store);
-    assert_true(parsed("x=\"unterminated, no-store").present);
+    assert_true(parsed("x=\"unterminated, no-store").no_store);
+    assert_true(parsed("private;max-age=60").is_private);
+    assert_true(parsed("no-cache; no-store").no_cache);
+    assert_true(parsed("no-cache; no-store").no_store);
+    assert_true(parsed("max-age=60;private").is_private);
+    assert_int_equal(parsed("max-age=60;private").max_age_s, 60);
+    assert_true(parsed("\"no-store\"").no_store);
+    assert_true(parsed("\"max-age=60, private\"").is_private);
     assert_false(parsed("no-storex").no_store);
     assert_int_equal(parsed("max-age=60").max_age_s, 60);
     assert_int_equal(parsed("max-age=\"60\"").max_age_s, 60);
