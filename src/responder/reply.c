@@ -10,6 +10,7 @@
 #include "responder/reply.h"
 
 #include "base/number.h"
+#include "http/cache_control.h"
 
 const char *
 reply_reason(int status)
@@ -146,9 +147,9 @@ put_number(struct writer *w, const char *before, uint64_t value)
 static bool
 says_private(const struct fields *fields)
 {
-    return fields_list_has(fields, "Cache-Control", slice_of("private")) ||
-           fields_list_has(fields, "Cache-Control", slice_of("no-store")) ||
-           fields_get(fields, "Set-Cookie").p;
+    struct cache_control cc;
+    cache_control_parse(&cc, fields);
+    return cc.is_private || cc.no_store || fields_get(fields, "Set-Cookie").p;
 }
 
 /* What the browser is told, if the route says so; "" : what the backend says. */
