@@ -197,6 +197,25 @@ fields_list_has(const struct fields *fields, const char *name, struct slice memb
     return false;
 }
 
+/*
+ * "A sender MUST NOT send a connection option corresponding to a field that is
+ * intended for all recipients of the content" (RFC 9110 §7.6.1). Who does it
+ * all the same would make a public page of a private one.
+ */
+static bool
+is_for_everybody(const struct field *f)
+{
+    static const char *const names[] = {
+        "Cache-Control", "Set-Cookie",    "Vary",           "Expires",          "Age",
+        "Date",          "Content-Range", "Content-Length", "Content-Encoding", "Content-Type",
+        "Cookie",        "Authorization",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (slice_equal_nocase(f->name, names[i]))
+            return true;
+    return false;
+}
+
 static bool
 is_hop_by_hop(const struct field *f, const void *arg)
 {
@@ -217,7 +236,8 @@ is_hop_by_hop(const struct field *f, const void *arg)
             return true;
     /* What Connection lists is for this hop alone (RFC 9110 §7.6.1). */
     const struct fields *connection = arg;
-    return connection->count && fields_list_has(connection, "Connection", f->name);
+    return connection->count && fields_list_has(connection, "Connection", f->name) &&
+           !is_for_everybody(f);
 }
 
 void

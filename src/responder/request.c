@@ -270,7 +270,8 @@ read_body_length(struct request *request, const struct parameters *p, const char
 
 /*
  * Foo_Bar and Foo-Bar are one name in CGI, so behind lighttpd a client's X_User
- * stands beside the X-User that the web server has set, and may come first.
+ * stands beside the X-User that the web server has set, and may come first. Nor
+ * may a client take X-User away by calling it a matter of the connection.
  */
 static bool
 is_forged(const struct request *request, const struct config *config)
@@ -280,6 +281,8 @@ is_forged(const struct request *request, const struct config *config)
         const char *name = config->trusted_fields.list[i];
         if (fields_next(&request->fields, name, &cursor) &&
             fields_next(&request->fields, name, &cursor))
+            return true;
+        if (fields_list_has(&request->fields, "Connection", slice_of(name)))
             return true;
     }
     return false;
@@ -376,7 +379,7 @@ request_parse(struct request *request, char **envp, const struct config *config,
     if (status)
         return status;
     if (is_forged(request, config)) {
-        *why = "a field that the web server vouches for came twice";
+        *why = "a field that the web server vouches for came twice, or is listed in Connection";
         return 400;
     }
     fields_remove_hop_by_hop(&request->fields);

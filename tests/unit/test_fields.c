@@ -148,6 +148,21 @@ what_connection_lists_goes_with_the_hop(void **state)
 }
 
 static void
+what_speaks_to_everybody_is_no_matter_of_the_hop(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"Cache-Control", "Set-Cookie",    "Vary",
+                                        "Cookie",        "Authorization", "Content-Encoding"};
+    struct fields fields = {0};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        add(&fields, "Connection", names[i]);
+        add(&fields, names[i], "1");
+    }
+    fields_remove_hop_by_hop(&fields);
+    assert_int_equal(fields.count, sizeof names / sizeof *names);
+}
+
+static void
 setting_replaces_every_line(void **state)
 {
     (void)state;
@@ -172,6 +187,8 @@ main(void)
         cmocka_unit_test_setup_teardown(repeats_and_order_survive, setup, teardown),
         cmocka_unit_test_setup_teardown(the_list_is_bounded_in_count_and_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(what_connection_lists_goes_with_the_hop, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_speaks_to_everybody_is_no_matter_of_the_hop, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(setting_replaces_every_line, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
