@@ -27,11 +27,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "responder/server.h"
 
 /* The largest content that is a multiple of eight: no padding needed in between. */
 #define RECORD_MAX ((size_t)65528)
 /* Pieces in one sendmsg; Linux takes 1,024. */
 #define IOV_BATCH 512
+/* A web server has the parameters at hand when it connects; who stalls here holds a worker. */
+#define PARAMETERS_MS 5000
 /* Read of an unread request body before we close over it: no more than this, no longer. */
 #define DRAIN_BYTES ((size_t)64 * 1024 * 1024)
 #define DRAIN_MS 10000
@@ -39,6 +42,14 @@
  * begin its own. */
 #define BREAK_OFF_MS 2000
 #define BREAK_OFF_PAUSE_MS 50
+
+/* Bounds every read that libfcgi does. */
+static void
+set_patience(struct connection *connection, int64_t ms)
+{
+    struct timeval timeout = {ms / 1000, ms % 1000 * 1000};
+    setsockopt(connection->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+}
 
 struct connection *
 connection_new(int fd, int64_t client_timeout_ms)
@@ -52,9 +63,7 @@ connection_new(int fd, int64_t client_timeout_ms)
     connection->fd = fd;
     connection->fcgi.ipcFd = fd;
     connection->client_timeout_ms = client_timeout_ms;
-    /* Bounds every read that libfcgi does. */
-    struct timeval timeout = {client_timeout_ms / 1000, client_timeout_ms % 1000 * 1000};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    set_patience(connection, client_timeout_ms < PARAMETERS_MS ? client_timeout_ms : PARAMETERS_MS);
     return connection;
 }
 
@@ -118,6 +127,15 @@ connection_receive(struct connection *connection)
     return false;
 }
 
+void
+connection_expect_body(struct connection *connection)
+{
+    if (connection->client_timeout_ms > PARAMETERS_MS && !connection->patient) {
+        set_patience(connection, connection->client_timeout_ms);
+        connection->patient = true;
+    }
+}
+
 ssize_t
 connection_read(struct connection *connection, char *buf, size_t room)
 {
@@ -148,14 +166,16 @@ wait_writable(struct connection *connection)
 {
     struct pollfd poll_fd = {connection->fd, POLLOUT, 0};
     int64_t deadline = clock_now_ms() + connection->client_timeout_ms;
-    for (;;) {
+    while (!atomic_load_explicit(&server_giving_up, memory_order_relaxed)) {
         int64_t left = deadline - clock_now_ms();
-        int n = poll(&poll_fd, 1, left > 0 ? (int)left : 0);
+        /* In slices, so that the order to give up is seen. */
+        int n = poll(&poll_fd, 1, left > 1000 ? 1000 : left > 0 ? (int)left : 0);
         if (n > 0)
             return true;
-        if (n == 0 || errno != EINTR)
+        if (n < 0 ? errno != EINTR : left <= 0)
             return false;
     }
+    return false;
 }
 
 enum connection_status

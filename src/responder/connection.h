@@ -25,6 +25,7 @@ struct connection {
     int fd;
     bool keep;       /* the web server wants the connection back (FCGI_KEEP_CONN) */
     bool body_ended; /* STDIN is read to its end */
+    bool patient;    /* connection_expect_body() was called */
     bool broken;     /* nothing can be written any more */
     int64_t client_timeout_ms;
     struct connection *kept_prev, *kept_next; /* worker.c: waiting for its next request */
@@ -43,6 +44,10 @@ void connection_free(struct connection *connection);
 /* Read a request's parameters: connection->fcgi.envp. false: end, garbage, timeout, or a role that
  * is not ours (then answered); the connection is to be freed. */
 bool connection_receive(struct connection *connection);
+
+/* The body of the request in hand may take client_timeout_ms between two pieces; until this is
+ * called a read waits for a few seconds only. */
+void connection_expect_body(struct connection *connection);
 
 /* Read of the request body. 0: its end. -1: the web server broke off or stalled. */
 ssize_t connection_read(struct connection *connection, char *buf, size_t room);

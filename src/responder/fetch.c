@@ -25,6 +25,9 @@
 #include "responder/storer.h"
 #include "runtime/counters.h"
 
+/* The first read of a body that nobody announced. */
+#define EARLY_MAX ((size_t)8192)
+
 /* A body that is kept while it streams by. */
 struct copy {
     bool active;
@@ -46,6 +49,9 @@ struct fetch {
     bool ended;             /* END_REQUEST is out */
     int64_t content_length; /* as the backend says; -1: unknown */
     struct copy copy;
+    int64_t head_wall_ms; /* when the head came: from then on the answer ages */
+    char *early;          /* the beginning of a body that nobody announced */
+    size_t early_n;
 };
 
 /* ------------------------------------------------------------------- copy */
@@ -78,6 +84,17 @@ copy_append(struct copy *copy, const char *data, size_t n, size_t limit)
     memcpy(copy->p + copy->n, data, n);
     copy->n += n;
     return true;
+}
+
+/* It may wait in a queue that counts what is used, not what is held. */
+static void
+copy_fit(struct copy *copy)
+{
+    char *p = copy->n ? realloc(copy->p, copy->n) : NULL;
+    if (p) {
+        copy->p = p;
+        copy->room = copy->n;
+    }
 }
 
 /* --------------------------------------------------------------- mutations */
@@ -174,7 +191,7 @@ decide(struct fetch *fetch)
     if (exchange->reason != REASON_NONE)
         return;
     fetch->store = decide_store(&exchange->policy, &exchange->facts, fetch->status, &fetch->fields,
-                                clock_wall_ms() / 1000);
+                                fetch->head_wall_ms / 1000);
     if (fetch->store.reason == REASON_NONE && !exchange->generations_complete)
         fetch->store.reason = REASON_NO_GENERATIONS;
     if (fetch->store.reason == REASON_NONE && fetch->content_length > (int64_t)most) {
@@ -193,6 +210,7 @@ on_head(void *arg, int status, struct fields *fields)
     struct exchange *exchange = fetch->exchange;
     fetch->status = status;
     fetch->fields = *fields;
+    fetch->head_wall_ms = clock_wall_ms();
     bool bodiless = has_no_body(exchange, status);
     fetch->content_length = bodiless ? -1 : content_length_of(fields);
     if (may_have_changed(fetch, true))
@@ -230,6 +248,8 @@ on_body(void *arg, const char *data, size_t n)
 {
     struct fetch *fetch = arg;
     struct exchange *exchange = fetch->exchange;
+    if (atomic_load_explicit(&server_giving_up, memory_order_relaxed))
+        return false;
     if (fetch->copy.active &&
         !copy_append(&fetch->copy, data, n, exchange->site->config->max_object)) {
         if (fetch->collecting && !give_up_collecting(fetch))
@@ -304,13 +324,19 @@ static void
 store(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
-    int64_t wall_ms = clock_wall_ms(), ttl_ms = fetch->store.ttl_ms;
+    int64_t ttl_ms = fetch->store.ttl_ms;
     if (ttl_ms > STORE_TTL_MAX_S * 1000)
         ttl_ms = STORE_TTL_MAX_S * 1000;
+    /* What of its time a long body has taken is over. */
+    int64_t left_ms = ttl_ms - (clock_wall_ms() - fetch->head_wall_ms);
+    if (left_ms <= 0)
+        return;
+    if (left_ms > ttl_ms)
+        left_ms = ttl_ms; /* the clock was set back meanwhile */
     struct entry entry = {
         .material = exchange->key.material,
         .status = fetch->status,
-        .stored_ms = wall_ms,
+        .stored_ms = fetch->head_wall_ms,
         .ttl_ms = ttl_ms,
         .age_s = fetch->store.age_s,
         .generations = exchange->generations,
@@ -318,7 +344,7 @@ store(struct fetch *fetch)
     };
     size_t len = 0;
     char *head = NULL;
-    if (stored_fields(&entry.fields, fetch, wall_ms))
+    if (stored_fields(&entry.fields, fetch, fetch->head_wall_ms))
         head = exchange->site->config->compat_ancestor
                    ? encode_ancestor(fetch, &entry.fields, &len)
                    : entry_encode(&entry, &exchange->key.tags, &len);
@@ -329,7 +355,9 @@ store(struct fetch *fetch)
     /* The ancestor's JSON has the body in it. */
     if (exchange->site->config->compat_ancestor)
         copy_drop(&fetch->copy);
-    storer_put(exchange->site, exchange->key.name, head, len, fetch->copy.p, fetch->copy.n, ttl_ms);
+    copy_fit(&fetch->copy);
+    storer_put(exchange->site, exchange->key.name, head, len, fetch->copy.p, fetch->copy.n,
+               left_ms);
     fetch->copy = (struct copy){0};
 }
 
@@ -339,7 +367,35 @@ static ssize_t
 read_body(void *arg, char *buf, size_t room)
 {
     struct fetch *fetch = arg;
-    return connection_read(fetch->exchange->connection, buf, room);
+    if (fetch->early_n == 0)
+        return connection_read(fetch->exchange->connection, buf, room);
+    size_t n = fetch->early_n < room ? fetch->early_n : room;
+    memcpy(buf, fetch->early, n);
+    fetch->early += n;
+    fetch->early_n -= n;
+    return (ssize_t)n;
+}
+
+/*
+ * A body may come without a word of it in the parameters (HTTP/2 without
+ * content-length behind some web servers). The first read tells; what it brings
+ * is sent on as a body of unknown length. false: the client broke off.
+ */
+static bool
+find_body(struct fetch *fetch)
+{
+    struct exchange *exchange = fetch->exchange;
+    struct request *request = &exchange->request;
+    if (request->body_told || method_is_safe(request->method))
+        return true;
+    fetch->early = arena_alloc(exchange->arena, EARLY_MAX);
+    ssize_t n = fetch->early ? connection_read(exchange->connection, fetch->early, EARLY_MAX) : -1;
+    if (n > 0) {
+        fetch->early_n = (size_t)n;
+        request->has_body = true;
+        request->content_length = -1;
+    }
+    return n >= 0;
 }
 
 /* A whole answer: send what is still to be sent, let the client go, then store. */
@@ -437,6 +493,12 @@ exchange_fetch(struct exchange *exchange)
     free(exchange->value.data); /* an entry that did not count */
     exchange->value.data = NULL;
 
+    connection_expect_body(exchange->connection);
+    if (!find_body(&fetch)) {
+        counters_add(COUNTER_client_gone, 1);
+        exchange_done(exchange);
+        return;
+    }
     struct fields fields = {0};
     struct upstream_request request;
     if (!make_request(&fetch, &fields, &request) ||

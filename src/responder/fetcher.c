@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "responder/server.h"
 
 /* libcurl and OpenSSL are content with less; this leaves room for the TLS handshake. */
 #define STACK_SIZE ((size_t)512 * 1024)
@@ -21,7 +22,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static pthread_cond_t work;
-static pthread_cond_t gone = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t gone;
 static struct fetcher_job *first, **last = &first;
 static int queued, threads, idle, max_threads;
 static int64_t idle_ms;
@@ -115,6 +116,7 @@ fetchers_start(int max, int64_t idle_time_ms)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&work, &attributes);
+    pthread_cond_init(&gone, &attributes);
     pthread_condattr_destroy(&attributes);
     max_threads = max;
     idle_ms = idle_time_ms;
@@ -145,11 +147,19 @@ fetchers_submit(struct fetcher_job *job)
 }
 
 void
-fetchers_stop(void)
+fetchers_stop(int64_t deadline_ms)
 {
+    struct timespec until = {(time_t)(deadline_ms / 1000), (long)(deadline_ms % 1000) * 1000000};
     pthread_mutex_lock(&lock);
     stopping = true;
     pthread_cond_broadcast(&work);
+    int timed_out = 0;
+    while (threads > 0 && !timed_out)
+        timed_out = pthread_cond_timedwait(&gone, &lock, &until);
+    if (threads > 0) {
+        log_write(LARDER_LOG_WARNING, "drain_timeout is over: breaking off %d answers", threads);
+        atomic_store(&server_giving_up, true);
+    }
     while (threads > 0)
         pthread_cond_wait(&gone, &lock);
     pthread_mutex_unlock(&lock);

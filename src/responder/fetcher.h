@@ -22,8 +22,13 @@ void fetchers_start(int max_threads, int64_t idle_ms);
 /* false: the queue is full, or no thread could be made to run it. */
 bool fetchers_submit(struct fetcher_job *job);
 
-/* Wait until all jobs are done, then end the threads. Nobody submits any more. */
-void fetchers_stop(void);
+/*
+ * Wait until all jobs are done, then end the threads. Nobody submits any more.
+ * At the deadline (monotonic, ms) server_giving_up is set: answers under way are
+ * broken off at their next piece, and what the backend's timeouts bound is
+ * waited for.
+ */
+void fetchers_stop(int64_t deadline_ms);
 
 struct fetcher_numbers {
     int threads;

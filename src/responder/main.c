@@ -382,8 +382,9 @@ serve(struct config *config, int listen_fd)
         drain_ms = 0;
     }
     workers_stop_accepting();
-    workers_stop(clock_now_ms() + drain_ms);
-    fetchers_stop();
+    int64_t deadline_ms = clock_now_ms() + drain_ms;
+    workers_stop(deadline_ms);
+    fetchers_stop(deadline_ms);
     storer_stop(LAST_STORES_MS);
     log_write(LARDER_LOG_INFO, "stopped");
     control_close(control);

@@ -249,6 +249,7 @@ static int
 read_body_length(struct request *request, const struct parameters *p, const char **why)
 {
     struct slice coding = fields_get(&request->fields, "Transfer-Encoding");
+    request->body_told = is_set(p->content_length) || coding.p;
     if (is_set(p->content_length)) {
         int64_t n = 0;
         for (size_t i = 0; i < p->content_length.n; i++) {

@@ -37,6 +37,7 @@ struct request {
     bool client_certificate;
     struct fields fields; /* hop-by-hop fields gone, Host not among them */
     bool has_body;
+    bool body_told;         /* the parameters say whether there is one */
     int64_t content_length; /* -1: unknown (mod_fcgid with a chunked body) */
 
     /* What a trusted proxy in front says, else of this hop (see config trusted_proxies). */

@@ -13,6 +13,7 @@
 #include "base/log.h"
 
 atomic_bool server_stopping;
+atomic_bool server_giving_up;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards current */
 static struct site *current;

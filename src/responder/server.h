@@ -31,4 +31,7 @@ void site_install(struct site *site);
 /* Set once, by the main thread: accept no more. */
 extern atomic_bool server_stopping;
 
+/* Set after drain_timeout: break off what is still under way. */
+extern atomic_bool server_giving_up;
+
 #endif
