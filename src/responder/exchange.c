@@ -332,7 +332,12 @@ lookup(struct exchange *exchange, struct entry *entry, int64_t wall_ms)
     exchange->generations_complete = exchange_has_generations(exchange);
     if (status == LARDER_MISS)
         return false;
-    if (status == LARDER_CORRUPT || !decode(exchange, entry)) {
+    if (status == LARDER_CORRUPT) {
+        /* Stored while max_object was larger. */
+        log_write(LARDER_LOG_DEBUG, "lookup of %s: %s", exchange->key.name, err.message);
+        return false;
+    }
+    if (!decode(exchange, entry)) {
         counters_add(COUNTER_corrupt, 1);
         log_write(LARDER_LOG_WARNING, "entry %s is not one of ours or damaged: taken as a miss",
                   exchange->key.name);

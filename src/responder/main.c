@@ -10,12 +10,14 @@
 #include <fcntl.h>
 #include <fcgiapp.h>
 #include <getopt.h>
+#include <limits.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -38,6 +40,9 @@
 
 /* Stores that are still queued at the end get this long. */
 #define LAST_STORES_MS 5000
+
+/* File descriptors that are asked for, where the hard limit allows. */
+#define DESCRIPTORS 16384
 
 static const char usage[] =
     "Usage: larder-fcgi [-f FILE] [-s ADDRESS] [options]\n"
@@ -339,6 +344,32 @@ tune_allocator(void)
 #endif
 }
 
+/*
+ * A request that waits for the backend takes four descriptors (the web server's,
+ * the backend's, and a pair that libcurl keeps with each connection): 256
+ * fetchers do not fit into the usual 1,024. Nothing here uses select(2).
+ */
+static void
+raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    setrlimit(RLIMIT_NOFILE, &limit); /* what is there has to do, if not */
+}
+
+/* Idle connections that are kept must leave descriptors for the requests. */
+static int
+kept_limit(int configured)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 2 > INT_MAX)
+        return configured;
+    int half = (int)(limit.rlim_cur / 2);
+    return configured < half ? configured : half;
+}
+
 static int
 serve(struct config *config, int listen_fd)
 {
@@ -369,8 +400,8 @@ serve(struct config *config, int listen_fd)
         counters_close();
         return result;
     }
-    if (workers_start(listen_fd, config->workers, config->max_kept, config->client_timeout_ms,
-                      &err) == LARDER_OK) {
+    if (workers_start(listen_fd, config->workers, kept_limit(config->max_kept),
+                      config->client_timeout_ms, &err) == LARDER_OK) {
         log_write(LARDER_LOG_INFO, "larder-fcgi %s started, backend %s", larder_version(),
                   upstream_name(site->upstream));
         wait_for_stop(signal_fd, control);
@@ -417,6 +448,7 @@ main(int argc, char **argv)
         return status;
     self.started_wall_ms = clock_wall_ms();
     tune_allocator();
+    raise_descriptor_limit();
 
     struct larder_error err;
     struct config *config = config_load(self.options.config_file, &err);

@@ -203,6 +203,8 @@ host_valid(struct slice host)
     return host.n > 0 && host.n <= 255 + 6;
 }
 
+static const char too_large[] = "the request fields are too many or too large";
+
 static int
 read_fields(struct request *request, struct parameters *p, char **envp, struct arena *arena,
             const char **why)
@@ -223,12 +225,17 @@ read_fields(struct request *request, struct parameters *p, char **envp, struct a
             continue;
         name = field_name(arena, name);
         if (!name.p || !fields_add(&request->fields, arena, name, slice_of(equals + 1))) {
-            *why = "a request field is malformed, or there are too many";
-            return request->fields.count >= FIELDS_MAX ||
-                           request->fields.bytes > FIELDS_BYTES_MAX / 2
-                       ? 431
-                       : 400;
+            bool well_formed = name.p && field_name_valid(name) &&
+                               field_value_valid(slice_of(equals + 1));
+            *why = well_formed ? too_large : "a request field is malformed";
+            return well_formed ? 431 : 400;
         }
+    }
+    /* What a proxy adds must fit as well. */
+    if (request->fields.count > REQUEST_FIELDS_MAX ||
+        request->fields.bytes > REQUEST_FIELDS_BYTES_MAX) {
+        *why = too_large;
+        return 431;
     }
     return 0;
 }

@@ -24,6 +24,10 @@ enum mount {
 /* Longest request target that is taken; 414 beyond. */
 #define REQUEST_TARGET_MAX ((size_t)16 * 1024)
 
+/* Fields of a request that are taken; 431 beyond. Some less than a list can hold: we add some. */
+#define REQUEST_FIELDS_MAX (FIELDS_MAX - 16)
+#define REQUEST_FIELDS_BYTES_MAX (FIELDS_BYTES_MAX - (size_t)4096)
+
 struct request {
     enum mount mount;
     struct slice method;

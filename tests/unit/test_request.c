@@ -166,6 +166,15 @@ too_many_fields_are_431(void **state)
     struct request r;
     const char *why;
     assert_int_equal(request_parse(&r, envp, config, arena, &why), 431);
+    /* One that is too large by itself, and one that leaves no room for what a proxy adds. */
+    static char big[FIELDS_BYTES_MAX + 64];
+    memset(big, 'x', sizeof big - 1);
+    memcpy(big, "HTTP_X_BIG=", 11);
+    assert_int_equal(PARSE(&r, big), 431);
+    big[FIELDS_BYTES_MAX - 100] = '\0';
+    assert_int_equal(PARSE(&r, big), 431);
+    big[FIELDS_BYTES_MAX / 2] = '\0';
+    assert_int_equal(PARSE(&r, big), 0);
 }
 
 static void
