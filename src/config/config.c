@@ -373,6 +373,7 @@ read_routes(struct config *config, struct reader *reader, const config_setting_t
             return status;
         config->routes_have_hosts |= route->hosts.count > 0;
         config->routes_have_never |= route->client_cache == CLIENT_CACHE_NEVER;
+        config->routes_have_users |= route->user != USER_NONE;
     }
     config->route_count = (size_t)n;
     return LARDER_OK;

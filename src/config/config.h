@@ -116,6 +116,7 @@ struct config {
     size_t route_count;
     bool routes_have_hosts; /* some route looks at the host */
     bool routes_have_never; /* some route says client_cache = "never" */
+    bool routes_have_users; /* some route is per user */
 
     enum log_destination log_to;
     const char *log_file;

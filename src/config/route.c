@@ -436,6 +436,50 @@ search(const struct lookup *lookup, struct slice path, struct route_match *out)
     return best;
 }
 
+/* Does the key of the one have the other's user in it? */
+static bool
+has_user_of(const struct route *route, const struct route *other)
+{
+    return route->user == other->user &&
+           (!other->user_name || strcmp(route->user_name, other->user_name) == 0);
+}
+
+/* What may not be shared when the path is read like this. */
+static void
+look_at_reading(const struct lookup *lookup, struct slice path, struct route_match *out,
+                const struct route **said)
+{
+    struct route_match other = {.route = NULL};
+    const struct route *says = search(lookup, path, &other);
+    if (says && says->client_cache == CLIENT_CACHE_NEVER)
+        *said = says;
+    if (out->route && other.route && other.route->user != USER_NONE &&
+        !has_user_of(out->route, other.route))
+        out->never = true;
+}
+
+/*
+ * A path that some backend may take for one that is never cached, or for one
+ * user's own, is not cached either.
+ */
+static bool
+look_at_other_readings(const struct lookup *lookup, struct arena *arena, struct slice path,
+                       unsigned look, struct route_match *out, const struct route **said)
+{
+    if (look & PATH_NOT_NORMAL)
+        look_at_reading(lookup, path, out, said);
+    if (!(look & PATH_LENIENT))
+        return true;
+    /* The second time for a backend that decodes twice. */
+    struct slice loose = path;
+    for (int i = 0; i < 2 && (i == 0 || memchr(loose.p, '%', loose.n)); i++) {
+        if (!path_loosen(arena, loose, &loose))
+            return false;
+        look_at_reading(lookup, loose, out, said);
+    }
+    return true;
+}
+
 bool
 route_find(const struct config *config, struct arena *arena, struct slice method, struct slice host,
            struct slice path, struct route_match *out)
@@ -453,24 +497,15 @@ route_find(const struct config *config, struct arena *arena, struct slice method
     if ((look & PATH_NOT_NORMAL) && !path_normalise(arena, path, &normal))
         return false;
     const struct route *said = search(&lookup, normal, out);
-
-    /* A path that some backend may take for one that is never cached is not cached either. */
-    if (config->routes_have_never && !(said && said->client_cache == CLIENT_CACHE_NEVER)) {
-        const struct route *other = NULL;
-        struct slice loose;
-        if (look & PATH_NOT_NORMAL)
-            other = search(&lookup, path, NULL);
-        if ((look & PATH_LENIENT) && !(other && other->client_cache == CLIENT_CACHE_NEVER)) {
-            if (!path_loosen(arena, path, &loose))
-                return false;
-            other = search(&lookup, loose, NULL);
-        }
-        if (other && other->client_cache == CLIENT_CACHE_NEVER)
-            said = other;
-    }
+    if (look && (config->routes_have_never || config->routes_have_users) &&
+        !look_at_other_readings(&lookup, arena, path, look, out, &said))
+        return false;
+    if (said && said->client_cache == CLIENT_CACHE_NEVER)
+        out->never = true;
+    else if (out->never)
+        said = NULL; /* nor are browsers told to share it */
     if (said && said->client_cache != CLIENT_CACHE_BACKEND)
         out->client_cache = said;
-    out->never = said && said->client_cache == CLIENT_CACHE_NEVER;
     return true;
 }
 

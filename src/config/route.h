@@ -27,7 +27,8 @@ struct route_match {
      * and set client_cache, whatever order they stand in; NULL: the backend's own. */
     const struct route *client_cache;
     /* client_cache says never, for any method: Larder does not look up or store either. A path that
-     * some backend may read as such a one (path_loosen) counts as well. */
+     * some backend may read as such a one (path_loosen) counts as well, and so does one that some
+     * backend may read as a user's own while this route's key does not have that user in it. */
     bool never;
 };
 

@@ -524,6 +524,7 @@ never_holds_for_every_reading_of_a_path(void **state)
         "/api/x/%2e%2e/auth/x", "/api;v=1/auth/x",      "/api/auth;jsessionid=1/x",
         "/api/%2561uth/x",      "/api/x%2f..%2fauth/x", "/api/./auth/x",
         "/api/%5cauth/x",       "/api/auth/%2e%2e%2fx", "/api/auth//x",
+        "/api/x/..%252fauth/x", "/api%255cauth/x",
     };
     static const char *const others[] = {"/api/authx", "/api/x",       "/api/x/auth/y", "/auth/x",
                                          "/api/a%20b", "/api/;auth/x", "/api/../auth/x"};
@@ -539,6 +540,36 @@ never_holds_for_every_reading_of_a_path(void **state)
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (get(table, others[i]).never)
             fail_msg("%s may not be cached", others[i]);
+}
+
+static void
+a_users_page_is_no_other_routes_in_any_reading(void **state)
+{
+    static const char *const paths[] = {"//me/x",  "/me%2fx",   "/x/..%2fme/x",  "/;/me/x",
+                                        "/\\me/x", "/%256de/x", "/x/..%252fme/x"};
+    struct table *table = *state;
+    struct route *own = add(table, "/me/**");
+    own->user = USER_FIELD;
+    own->user_name = "X-User";
+    table->config.routes_have_users = true;
+    struct route *all = add(table, "/**");
+    say(table, all, CLIENT_CACHE_PUBLIC);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        struct route_match match = get(table, paths[i]);
+        if (!match.never || match.client_cache)
+            fail_msg("%s may be shared", paths[i]);
+    }
+    assert_false(get(table, "/me/x").never);
+    assert_false(get(table, "/me/x%2fy").never);
+    assert_false(get(table, "//x/me").never);
+    assert_ptr_equal(get(table, "//x/me").client_cache, all);
+
+    /* Where the key has the same user in it nothing is shared. */
+    all->user = USER_FIELD;
+    all->user_name = "X-User";
+    assert_false(get(table, "//me/x").never);
+    all->user_name = "X-Other";
+    assert_true(get(table, "//me/x").never);
 }
 
 /* ------------------------------------------------------------------- expand */
@@ -649,6 +680,7 @@ main(void)
         TEST(never_wins_between_equals_in_either_order),
         TEST(never_counts_for_every_method_and_public_for_its_own),
         TEST(never_holds_for_every_reading_of_a_path),
+        TEST(a_users_page_is_no_other_routes_in_any_reading),
         TEST(placeholders_stand_for_nothing_but_their_value),
         TEST(expansions_match_the_value_and_no_other),
         TEST(expansions_are_never_longer_than_a_key),
