@@ -4,7 +4,7 @@
  * A pass goes through as it came, but for what a proxy must say for itself
  * (Via, X-Forwarded-*). A miss that may be stored is everybody's request, not
  * this visitor's: what could change the answer without being in the key is
- * left out (the table), cookies that the route ignores are not sent, and
+ * left out (the tables), cookies that the route ignores are not sent, and
  * conditions are not either, because a 304 cannot be stored.
  */
 #include "responder/backend_fields.h"
@@ -17,30 +17,18 @@ static const char *const always[] = {
 /*
  * Known to change what frameworks answer while no cache has them in its key
  * (the "unkeyed input" of cache poisoning), or to make the answer one that is
- * of use to this visitor alone.
+ * of use to this visitor alone. Accept-Encoding until representations are kept
+ * apart: one that all can read.
  */
 static const char *const cacheable_only[] = {
-    "Accept-Encoding", /* until representations are kept apart: one that all can read */
-    "If-None-Match",
-    "If-Modified-Since",
-    "If-Range",
-    "Forwarded",
-    "X-Forwarded-Server",
-    "X-Forwarded-Port",
-    "X-Forwarded-Prefix",
-    "X-Forwarded-Path",
-    "X-Forwarded-Scheme",
-    "X-Forwarded-Ssl",
-    "X-Forwarded-Protocol",
-    "X-Url-Scheme",
-    "Front-End-Https",
-    "X-Host",
-    "X-Original-Host",
-    "X-Original-Url",
-    "X-Rewrite-Url",
-    "X-Http-Method",
-    "X-Http-Method-Override",
-    "X-Method-Override",
+    "Accept-Encoding", "If-None-Match", "If-Modified-Since",
+    "If-Range",        "Forwarded",     "X-Url-Scheme",
+    "Front-End-Https", "X-Host",        "X-Method-Override",
+};
+
+/* The same, by how their names begin: new ones appear, and mean another host, path or method. */
+static const char *const cacheable_only_families[] = {
+    "X-Forwarded-", "X-Original-", "X-Rewrite-", "X-Http-", "X-Envoy-",
 };
 
 static bool
@@ -50,6 +38,20 @@ is_listed(struct slice name, const char *const *list, size_t count)
         if (slice_equal_nocase(name, list[i]))
             return true;
     return false;
+}
+
+/* Would it change the answer without being in the key? The name of the route's user is in it. */
+static bool
+is_unkeyed(struct slice name, const struct route *route)
+{
+    if (route->user == USER_FIELD && slice_equal_nocase(name, route->user_name))
+        return false;
+    for (size_t i = 0; i < sizeof cacheable_only_families / sizeof *cacheable_only_families; i++) {
+        size_t n = strlen(cacheable_only_families[i]);
+        if (name.n > n && strncasecmp(name.p, cacheable_only_families[i], n) == 0)
+            return true;
+    }
+    return is_listed(name, cacheable_only, sizeof cacheable_only / sizeof *cacheable_only);
 }
 
 /* The peer's address behind what a trusted proxy in front has said; alone otherwise. */
@@ -87,7 +89,7 @@ backend_fields(struct fields *out, const struct exchange *exchange)
         if (is_listed(f->name, always, sizeof always / sizeof *always))
             continue;
         if (cacheable) {
-            if (is_listed(f->name, cacheable_only, sizeof cacheable_only / sizeof *cacheable_only))
+            if (is_unkeyed(f->name, exchange->match.route))
                 continue;
             if (slice_equal_nocase(f->name, "Cookie"))
                 continue;

@@ -23,6 +23,7 @@ static const char config_text[] =
     "    cookies = { ignore = [\"_ga*\"]; key = [\"lang\"]; }; },\n"
     "  { path = \"/claimed\"; ttl = \"30s\"; user = \"field:X-User\";\n"
     "    cookies = { ignore = [\"_ga*\"]; }; },\n"
+    "  { path = \"/outer\"; ttl = \"30s\"; user = \"field:X-Forwarded-User\"; },\n"
     "  { path = \"/vouched\"; ttl = \"30s\"; user = \"REMOTE_USER\"; }\n"
     ");\n";
 
@@ -350,6 +351,23 @@ an_unopened_cookie_passes_and_a_missing_user_is_seen(void **state)
 /* --------------------------------------------------------- backend fields */
 
 static void
+whole_families_of_fields_stay_behind_but_for_the_user(void **state)
+{
+    (void)state;
+    static const char *const gone[] = {"X-Forwarded-Uri", "X-Forwarded-Anything", "X-Original-Uri",
+                                       "X-Http-Host-Override", "X-Envoy-Original-Path"};
+    struct exchange *x = EXAMINED("REQUEST_URI=/outer", "HTTP_X_FORWARDED_URI=/x",
+                                  "HTTP_X_FORWARDED_ANYTHING=1", "HTTP_X_ORIGINAL_URI=/x",
+                                  "HTTP_X_HTTP_HOST_OVERRIDE=evil", "HTTP_X_ENVOY_ORIGINAL_PATH=/x",
+                                  "HTTP_X_FORWARDED_USER=anna");
+    struct fields out = {0};
+    assert_true(backend_fields(&out, x));
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        assert_null(fields_get(&out, gone[i]).p);
+    assert_slice(fields_get(&out, "X-Forwarded-User"), "anna");
+}
+
+static void
 a_cacheable_miss_takes_no_unkeyed_input_along(void **state)
 {
     (void)state;
@@ -409,6 +427,7 @@ main(void)
         cmocka_unit_test(users_are_apart_and_escaped),
         cmocka_unit_test(an_unopened_cookie_passes_and_a_missing_user_is_seen),
         cmocka_unit_test(a_cacheable_miss_takes_no_unkeyed_input_along),
+        cmocka_unit_test(whole_families_of_fields_stay_behind_but_for_the_user),
         cmocka_unit_test(a_pass_goes_as_it_came),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
