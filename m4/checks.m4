@@ -31,7 +31,10 @@ AS_VAR_POPDEF([cache])dnl
 
 # LARDER_PACKAGE(VARIABLE, MODULES, WHAT IT IS, DEBIAN PACKAGE)
 # A library that Larder cannot do without. When it is missing configure stops with one line that a
-# person can act on, where pkg-config's own message takes fifteen.
+# person can act on, where pkg-config's own message takes fifteen. Its headers count as the system's
+# wherever they lie: our warnings are for our own code (hiredis 1.x converts signs in its sds.h).
 AC_DEFUN([LARDER_PACKAGE],
 [PKG_CHECK_MODULES([$1], [$2], [],
-  [AC_MSG_ERROR([$3 is missing (pkg-config: $2). On Debian: apt-get install $4])])])
+  [AC_MSG_ERROR([$3 is missing (pkg-config: $2). On Debian: apt-get install $4])])
+$1[]_CFLAGS=`AS_ECHO(["$][$1][_CFLAGS"]) | sed 's/-I/-isystem /g'`
+])
