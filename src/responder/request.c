@@ -296,6 +296,16 @@ is_forged(const struct request *request, const struct config *config)
     return false;
 }
 
+/* Does a field that the web server sets name somebody? That is a user as REMOTE_USER is one. */
+static bool
+is_vouched_for(const struct request *request, const struct config *config)
+{
+    for (size_t i = 0; i < config->trusted_fields.count; i++)
+        if (is_set(fields_get(&request->fields, config->trusted_fields.list[i])))
+            return true;
+    return false;
+}
+
 /* The first member of a comma-separated list. */
 static struct slice
 first_member(struct slice list)
@@ -379,7 +389,8 @@ request_parse(struct request *request, char **envp, const struct config *config,
     request->remote_addr = is_set(p.remote_addr) ? p.remote_addr : slice_of("");
     if (is_set(p.remote_user))
         request->remote_user = p.remote_user;
-    request->authenticated = is_set(p.remote_user) || is_set(p.auth_type);
+    request->authenticated = is_set(p.remote_user) || is_set(p.auth_type) ||
+                             is_vouched_for(request, config);
     request->client_certificate = is_set(p.ssl_client_verify) &&
                                   !slice_equal(p.ssl_client_verify, slice_of("NONE"));
     restore_authorization(request, &p, arena);

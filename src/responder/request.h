@@ -37,7 +37,7 @@ struct request {
     struct slice host;   /* as asked for: Host, or the server's name and port */
     struct slice remote_addr;
     struct slice remote_user; /* .p NULL: none */
-    bool authenticated;       /* REMOTE_USER or AUTH_TYPE is set */
+    bool authenticated;       /* REMOTE_USER, AUTH_TYPE or one of trusted_fields is set */
     bool client_certificate;
     struct fields fields; /* hop-by-hop fields gone, Host not among them */
     bool has_body;

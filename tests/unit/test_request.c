@@ -243,7 +243,10 @@ a_vouched_field_is_not_to_be_meddled_with(void **state)
 {
     (void)state;
     struct request r;
+    assert_int_equal(PARSE(&r, "HTTP_X_VOUCHED="), 0);
+    assert_false(r.authenticated);
     assert_int_equal(PARSE(&r, "HTTP_X_VOUCHED=anna"), 0);
+    assert_true(r.authenticated);
     assert_int_equal(PARSE(&r, "HTTP_X_VOUCHED=anna", "HTTP_X_VOUCHED=bert"), 400);
     assert_int_equal(PARSE(&r, "HTTP_X_VOUCHED=anna", "HTTP_CONNECTION=close, x-vouched"), 400);
 }

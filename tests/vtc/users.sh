@@ -5,7 +5,8 @@
 site upstream='trusted_fields = ["X-Authenticated-User"];' routes='
     { path = "/cookie"; ttl = "1m"; user = "cookie:uid"; resource = "mine"; },
     { path = "/field"; ttl = "1m"; user = "field:X-User"; },
-    { path = "/trusted"; ttl = "1m"; user = "field:X-Authenticated-User"; }'
+    { path = "/trusted"; ttl = "1m"; user = "field:X-Authenticated-User"; },
+    { path = "/shared"; ttl = "1m"; }'
 
 # Two users, each with their own.
 gets /cookie MISS 'GET /cookie #1' -b 'uid=anna; sid=secret-of-anna'
@@ -50,3 +51,7 @@ gets /field BYPASS 'GET /field #4' -H 'X_User: anna' -H 'X-User: bert'
 get /trusted -H 'X_Authenticated_User: anna' -H 'X-Authenticated-User: bert'
 is "a name beside the web server's: status" "$(status)" 400
 backend only GET /trusted 3
+
+# Whom the web server vouches for has credentials: on a route for everybody they pass.
+gets /shared BYPASS 'GET /shared #1' -H 'X-Authenticated-User: anna'
+gets /shared MISS 'GET /shared #2'
