@@ -285,12 +285,11 @@ static bool
 is_forged(const struct request *request, const struct config *config)
 {
     for (size_t i = 0; i < config->trusted_fields.count; i++) {
-        size_t cursor = 0;
+        size_t cursor = 0, times = 0;
         const char *name = config->trusted_fields.list[i];
-        if (fields_next(&request->fields, name, &cursor) &&
-            fields_next(&request->fields, name, &cursor))
-            return true;
-        if (fields_list_has(&request->fields, "Connection", slice_of(name)))
+        while (fields_next(&request->fields, name, &cursor))
+            times++;
+        if (times > 1 || fields_list_has(&request->fields, "Connection", slice_of(name)))
             return true;
     }
     return false;
