@@ -36,6 +36,13 @@ breaker_is_open(const struct breaker *breaker)
     return atomic_load_explicit(&breaker->open, memory_order_acquire);
 }
 
+/* It has failed lately, and not answered since. */
+static inline bool
+breaker_is_suspicious(const struct breaker *breaker)
+{
+    return breaker->limit > 0 && atomic_load_explicit(&breaker->failures, memory_order_relaxed) > 0;
+}
+
 /* Redis answered. While open this changes nothing: an answer that was on its way for long proves
  * little, the probe decides. */
 void breaker_success(struct breaker *breaker);

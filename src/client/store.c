@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "client/client.h"
 #include "client/command.h"
@@ -52,6 +53,9 @@ check_tags(const struct store_tags *tags, struct larder_error *err)
 }
 
 /* ------------------------------------------------- reading RESP2, our own way */
+
+/* What a lookup gets after one that was not answered in its time. */
+#define SUSPICIOUS_MS 10
 
 /* What has come and has not been used yet: buf[at..end). */
 struct reader {
@@ -320,6 +324,12 @@ store_lookup(struct larder *cache, const char *key, const struct store_tags *tag
     if (status != LARDER_OK)
         return status;
     value->current.count = tags->count;
+    /* Who comes after one that waited in vain may have waited for him already: he finds out in a
+     * moment whether it was a moment's weakness. */
+    if (breaker_is_suspicious(&cache->breaker)) {
+        int64_t soon_ms = clock_now_ms() + SUSPICIOUS_MS;
+        call.deadline_ms = soon_ms < deadline_ms ? soon_ms : deadline_ms;
+    }
 
     wire_init(&wire);
     if (tags->count > 0) {
