@@ -1,12 +1,11 @@
 /*
  * The configuration of larder-fcgi: what etc/larder.conf says, checked, with
- * defaults filled in. Immutable once loaded; a reload makes a new one and the
- * old one lives until the last request that uses it is over (counted by `users`).
+ * defaults filled in. Immutable once loaded; a reload makes a new one, and
+ * the old one lives as long as the site that owns it (responder/server.h).
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -84,7 +83,6 @@ struct route {
 enum log_destination { LOG_TO_SYSLOG, LOG_TO_FILE, LOG_TO_STDERR };
 
 struct config {
-    atomic_int users;
     struct arena *arena; /* owns everything below */
     const char *file;
 
