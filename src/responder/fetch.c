@@ -431,7 +431,10 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
     const char *why = "The backend's answer could not be understood.";
     switch (result->outcome) {
     case UPSTREAM_CLIENT_GONE:
+        /* Or we gave up at the end of drain_timeout, and the client is still there. */
         counters_add(COUNTER_client_gone, 1);
+        if (fetch->head_sent && !fetch->ended)
+            connection_break_off(exchange->connection);
         exchange_let_go(exchange, false);
         return;
     case UPSTREAM_UNREACHABLE:
