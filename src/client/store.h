@@ -23,7 +23,7 @@
 
 #include "larder.h"
 
-#define STORE_TAGS_MAX 4
+#define STORE_TAGS_MAX 5
 #define STORE_TAG_SIZE 512
 #define STORE_GENERATION_LEN 16
 /* A generation outlives every entry that names it: no entry may live longer than STORE_TTL_MAX_S,
@@ -43,13 +43,21 @@ struct store_generations {
 };
 
 /*
- * The tags of a response: the namespace ("all"), its resource
- * ("resource:<r>"), its user ("user:<u>"), resource and user together
+ * The tags of a response: the namespace ("all"), its URL (store_url_tag), its
+ * resource ("resource:<r>"), its user ("user:<u>"), resource and user together
  * ("resource:<r>:user:<u>"). resource and user are "" or NULL when there are none.
  * false: a tag does not fit STORE_TAG_SIZE; the response must not be stored.
  * user is as it stands in the key (already escaped by the caller).
  */
-bool store_tags_for(struct store_tags *tags, const char *resource, const char *user);
+bool store_tags_for(struct store_tags *tags, const char *resource, const char *user,
+                    uint64_t url_hash);
+
+/*
+ * "url:<4 hex>": URLs share 65,536 generations, so that they cost megabytes and
+ * not a key each; two that share one are invalidated together. url_hash is any
+ * good hash of scheme, host and target, whose low 16 bits count.
+ */
+void store_url_tag(char tag[STORE_TAG_SIZE], uint64_t url_hash);
 
 /*
  * The narrowest tag that covers every stored response whose key the Redis glob
@@ -109,6 +117,70 @@ enum larder_status store_put(struct larder *cache, const char *key, const struct
 enum larder_status store_invalidate(struct larder *cache, const char *const *patterns, size_t n,
                                     int64_t deadline_ms, int64_t *deleted, bool *invalidated,
                                     struct larder_error *err);
+
+/*
+ * Invalidate by tags alone: delete their generations, in one round trip, without
+ * a sweep. Tried again like any command that may be repeated, until deadline_ms.
+ * n at most STORE_INVALIDATE_TAGS_MAX.
+ */
+#define STORE_INVALIDATE_TAGS_MAX 16
+enum larder_status store_invalidate_tags(struct larder *cache, const char (*tags)[STORE_TAG_SIZE],
+                                         size_t n, int64_t deadline_ms, struct larder_error *err);
+
+/*
+ * Invalidate one tag and begin its next generation in one step, if nobody else
+ * has invalidated it meanwhile: *claimed and `next` if the generation was still
+ * `seen`; otherwise the tag is just deleted. For an answer to an unsafe request
+ * that may itself be stored: what it stores is dead if any other invalidation
+ * came between. Never repeated when its fate is unknown: then the tag is
+ * deleted (which may be repeated) and *claimed is false.
+ */
+enum larder_status store_renew_generation(struct larder *cache, const char *tag, const char *seen,
+                                          int64_t deadline_ms, char next[STORE_GENERATION_LEN + 1],
+                                          bool *claimed, struct larder_error *err);
+
+/*
+ * One of all processes may do a thing (refresh an entry) for life_ms at most.
+ * name is without the namespace and gets the prefix "lease:". LARDER_OK: it is
+ * ours, token (STORE_GENERATION_LEN hex digits) gives it back; LARDER_MISS:
+ * somebody else has it. Not repeated.
+ */
+enum larder_status store_lease_take(struct larder *cache, const char *name, int64_t life_ms,
+                                    int64_t deadline_ms, char token[STORE_GENERATION_LEN + 1],
+                                    struct larder_error *err);
+/* Give it back if it is still ours. */
+enum larder_status store_lease_drop(struct larder *cache, const char *name, const char *token,
+                                    int64_t deadline_ms, struct larder_error *err);
+
+/*
+ * Variants of a URL (Vary). Under the primary key stands a marker, which the
+ * responder makes; beside it, under "<primary>:variants", a sorted set of the
+ * variants' keys by the time of their last use.
+ *
+ * store_variant_put: SET the variant's value as store_put does, count it as used
+ * now, and if there are more than max_variants unlink the least recently used
+ * ones. The set lives as long as its longest-lived variant at least. Several
+ * round trips; the variant is in the set before its value is stored, so that no
+ * crash leaves one that is not counted.
+ * store_variant_touch: it has been used (only if it is in the set).
+ */
+enum larder_status store_variant_put(struct larder *cache, const char *primary, const char *key,
+                                     const struct iovec *iov, int iovcnt, int64_t ttl_ms,
+                                     int64_t now_wall_ms, size_t max_variants, int64_t deadline_ms,
+                                     struct larder_error *err);
+enum larder_status store_variant_touch(struct larder *cache, const char *primary, const char *key,
+                                       int64_t now_wall_ms, int64_t deadline_ms,
+                                       struct larder_error *err);
+
+/* How long a key will live, and its value, in one round trip; *ttl_ms -1: for ever. For the marker.
+ * LARDER_MISS: no such key. On LARDER_OK free(value->data). */
+enum larder_status store_peek(struct larder *cache, const char *key, size_t max_len,
+                              int64_t deadline_ms, struct store_value *value, int64_t *ttl_ms,
+                              struct larder_error *err);
+
+/* Unlink one key; for an entry that is known to be of no use. */
+enum larder_status store_drop(struct larder *cache, const char *key, int64_t deadline_ms,
+                              struct larder_error *err);
 
 /* Does the glob match? Redis' own rules: * ? [..] [^..] and backslash. Linear in memory, bounded
  * in time by backtracking over the last star only. */

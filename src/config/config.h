@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/slice.h"
+#include "http/policy.h"
 #include "larder.h"
 #include "upstream/upstream.h"
 
@@ -61,9 +62,19 @@ struct route {
     struct string_list methods; /* empty: all */
     struct string_list hosts;   /* globs on the lower-cased host without port; empty: all */
     const char *resource;       /* NULL: none; a token without ':' and glob characters */
-    int64_t ttl_ms;             /* 0: not cached */
-    bool authorization_rfc;     /* false: "pass", a request with credentials is passed; true:
-                                      "rfc": stored when the response allows it (RFC 9111 §3.5) */
+    /* What the rules of HTTP need: cache, ttl, ttl_override, ttl_by_status, min_ttl, max_ttl,
+     * heuristic_min, heuristic_max, negative_max, error_statuses, set_cookie,
+     * stale_while_revalidate, stale_if_error, keep, client_control, authorization. The members
+     * enabled, has_route, never and those about the user are filled in for each request. */
+    struct policy policy;
+    size_t range_fetch;           /* a range that misses has a whole of at most so many bytes
+                                     fetched; 0: ranges are passed on */
+    int variants;                 /* 64; most variants of one URL */
+    struct string_list languages; /* Accept-Language is reduced to one of these; empty: it is not */
+    /* query = { ignore, allow, sort }. */
+    struct string_list query_ignore;
+    struct string_list query_allow;
+    bool query_sort;
     /* In the order of cookies.bypass, cookies.key, cookies.ignore: what one list passes, no other
      * opens. */
     struct cookie_rule *cookies;
@@ -79,6 +90,9 @@ struct route {
     struct route_segment *compiled;
     size_t literal_prefix; /* length of the pattern before its first special character */
 };
+
+/* What an answer's Cache-Status has: everything; no key and no detail; no such field. */
+enum cache_status_mode { CACHE_STATUS_FULL, CACHE_STATUS_SHORT, CACHE_STATUS_OFF };
 
 enum log_destination { LOG_TO_SYSLOG, LOG_TO_FILE, LOG_TO_STDERR };
 
@@ -101,6 +115,9 @@ struct config {
     size_t store_queue_bytes;      /* 64M waiting to be stored, a process */
     size_t store_queue_count;      /* 1024 */
     bool compat_ancestor;          /* compat = "ancestor" */
+    struct string_list encodings;  /* codings that Accept-Encoding is reduced to; never empty:
+                                      zstd, br, gzip where nothing is set */
+    enum cache_status_mode cache_status;
 
     int workers;               /* 2 */
     int max_fetchers;          /* 256 */

@@ -1,67 +1,19 @@
 /*
- * What a shared cache may do: pure functions of request, policy, response and
- * time. No I/O, no clock, no allocation. Each answers with a reason, so that
- * every "no" has a name that the operator can be told.
+ * What a shared cache may do: pure functions of request, policy, stored
+ * response and time. No I/O, no clock, no allocation. Each answers with a
+ * reason, so that every "no" has a name that the operator can be told.
+ *
+ *   decide_request   may the cache have anything to do with this request?
+ *   decide_reuse     there is a stored response: is it the answer?
+ *   decide_on_error  the backend failed: may the stale one stand in?
+ *   decide_store     may this response be stored, and for how long?
  */
 #ifndef HTTP_DECIDE_H
 #define HTTP_DECIDE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "base/fields.h"
-
-enum reason {
-    REASON_NONE, /* it may */
-    /* of the request */
-    REASON_DISABLED,
-    REASON_NO_ROUTE,
-    REASON_ROUTE_NEVER,
-    REASON_ROUTE_NO_TTL,
-    REASON_METHOD,
-    REASON_BODY,
-    REASON_RANGE,
-    REASON_PRECONDITION,
-    REASON_COOKIE,
-    REASON_AUTHORIZATION,
-    REASON_REMOTE_USER,
-    REASON_CLIENT_CERTIFICATE,
-    REASON_NO_USER,
-    REASON_KEY_TOO_LONG,
-    REASON_REQUEST_NO_STORE,
-    /* of the response */
-    REASON_STATUS,
-    REASON_NO_STORE,
-    REASON_PRIVATE,
-    REASON_NO_CACHE,
-    REASON_SET_COOKIE,
-    REASON_VARY,
-    REASON_AUTHORIZED_RESPONSE,
-    REASON_EXPIRED,
-    REASON_CONTENT_RANGE,
-    /* of the way it went */
-    REASON_TOO_LARGE,
-    REASON_INCOMPLETE,
-    REASON_HEAD,
-    REASON_NO_GENERATIONS,
-    REASON_NO_MEMORY,
-    REASON_COUNT
-};
-
-/* The word for Cache-Status and the log: "set-cookie", "route-never" ... Static. */
-const char *reason_name(enum reason reason);
-
-/* The route's say, as far as the rules of HTTP depend on it. */
-struct policy {
-    bool enabled;
-    bool has_route;
-    bool never;
-    int64_t ttl_ms;          /* applies where the origin is silent; 0: not cached */
-    bool authorization_rfc;  /* Authorization follows RFC 9111 §3.5 */
-    bool per_user;           /* the key has the user in it ... */
-    bool credentials_in_key; /* ... and a hash of every credential besides */
-    bool web_server_vouches; /* ... or the web server itself names the user */
-};
+#include "http/cache_control.h"
+#include "http/policy.h"
 
 /* What is known of a request when the decision is made. */
 struct request_facts {
@@ -74,26 +26,146 @@ struct request_facts {
     bool user_missing;  /* the route is per user and nobody says who it is */
 };
 
-/* May this request be answered from the cache, and its answer be stored? */
+/*
+ * May this request be answered from the cache, and its answer be stored? A
+ * Range, a condition that a cache evaluates, and a directive of the client are
+ * no reason against it. If-Match and If-Unmodified-Since are: REASON_PRECONDITION.
+ * no-store (unless policy.client_control ignores it) is: REASON_REQUEST_NO_STORE.
+ */
 enum reason decide_request(const struct policy *policy, const struct request_facts *request);
 
 /* Is the method safe (RFC 9110 §9.2.1)? Unknown ones are not. */
 bool method_is_safe(struct slice method);
 
+/* ---------------------------------------------------------------------------- storing */
+
+enum stored_flags {
+    STORED_NO_CACHE = 1,        /* never used without validation (§5.2.2.4) */
+    STORED_MUST_REVALIDATE = 2, /* never used stale, whatever else is said (§4.2.4) */
+    STORED_HEURISTIC = 4,       /* its freshness is our own guess */
+    STORED_STALE_WHILE_OK = 8,  /* stale_while_s is the origin's explicit word */
+    STORED_STALE_IF_OK = 16,    /* stale_if_s likewise */
+    STORED_PARTIAL = 32,        /* the body is a part: see range_first, total */
+    STORED_VERBATIM = 64        /* a part whose length contradicts its Content-Range: only ever
+                                  repeated for the very same Range */
+};
+
+/* What is known of a stored response. */
+struct stored {
+    int status;
+    const struct fields *fields;
+    int64_t stored_ms; /* wall clock: when its head, or that of its last validation, came */
+    int64_t ttl_ms;    /* fresh until stored_ms + ttl_ms; 0: stale on arrival */
+    int64_t age_s;     /* corrected initial age at stored_ms (§4.2.3); -1: not known */
+    int64_t stale_while_s;
+    int64_t stale_if_s;
+    unsigned flags;
+};
+
 struct store_decision {
-    enum reason reason; /* REASON_NONE: store it */
-    int64_t ttl_ms;     /* fresh for so long from now, > 0 */
-    int64_t age_s;      /* how old it is already */
+    enum reason reason;    /* REASON_NONE: store it */
+    int64_t ttl_ms;        /* fresh for so long from now on; 0: only after validation, or stale */
+    int64_t age_s;         /* corrected initial age */
+    int64_t stale_while_s; /* usable for so long after that while it is being fetched anew */
+    int64_t stale_if_s;    /* ... while the backend fails */
+    int64_t keep_ms;       /* of use in the store for so long altogether; > 0, >= ttl_ms */
+    unsigned flags;
+};
+
+/* When things happened; wall clock. */
+struct response_times {
+    int64_t request_ms;  /* the request went out */
+    int64_t response_ms; /* the head came; now */
 };
 
 /*
- * May this response be stored, and for how long? RFC 9111 §3 and §4.2.1: the
- * origin's s-maxage, max-age or Expires; the route's ttl where it says nothing.
+ * May this response be stored, and for how long? RFC 9111 §3, §4.2, §5.2.2;
+ * the order of what decides about freshness:
+ *
+ *   ttl_override (2xx) > targeted field > s-maxage > max-age > Expires - Date
+ *   > ttl_by_status > ttl (2xx) > heuristic (10 % of Date - Last-Modified; policy.rfc, and a
+ *     heuristically cacheable status or "public") > not stored
+ *
+ * then max_ttl, and min_ttl where there is freshness at all. Prohibitions
+ * (no-store, private, Set-Cookie, Authorization, Vary: *) come first and beat
+ * all of them, ttl_override too. 206 and POST are judged like 200 and GET (the
+ * caller looks at Content-Range and Content-Location itself). no-store beside
+ * must-understand does not count when the status is one that we understand
+ * (§5.2.2.3). What is stale on arrival or "no-cache" is stored only with a
+ * validator, or if stale_if_s lets it stand in for a failed backend.
  */
 struct store_decision decide_store(const struct policy *policy, const struct request_facts *request,
-                                   int status, const struct fields *response, int64_t now_s);
+                                   int status, const struct fields *response,
+                                   const struct response_times *times);
+
+/* Corrected initial age (§4.2.3): apparent age, Age and the delay of this exchange. Seconds. */
+int64_t response_initial_age_s(const struct fields *response, const struct response_times *times);
+
+/* Is this field left out of the stored copy: named by no-cache= or private=, Set-Cookie where the
+ * policy strips it, or one that is said anew with each answer (Age, Content-Length, X-Cache,
+ * X-Cache-Invalidate, Warning with a 1xx code)? */
+bool response_field_is_left_out(const struct policy *policy, const struct cache_control *cc,
+                                const struct field *field);
+
+/* ----------------------------------------------------------------------------- reusing */
+
+enum reuse {
+    REUSE_SERVE,             /* it is the answer */
+    REUSE_SERVE_AND_REFRESH, /* it is, though stale; one refresh in the background */
+    REUSE_VALIDATE,          /* ask the backend; with its validators if it has any */
+    REUSE_UNAVAILABLE        /* only-if-cached: 504 */
+};
+
+struct reuse_decision {
+    enum reuse reuse;
+    enum reason reason;    /* why not REUSE_SERVE, or why it is served stale: REASON_STALE */
+    int64_t age_s;         /* current age; -1: not known */
+    int64_t fresh_left_ms; /* negative: stale for so long */
+};
+
+/*
+ * RFC 9111 §4, §4.2.4, §5.2.1. stored NULL: there is none; then reason says
+ * `missing` and reuse is REUSE_VALIDATE, or REUSE_UNAVAILABLE with only-if-cached.
+ * Client directives by policy.client_control: max-age, min-fresh, no-cache ask
+ * for more, max-stale for less (never past STORED_MUST_REVALIDATE or NO_CACHE).
+ */
+struct reuse_decision decide_reuse(const struct policy *policy, const struct request_facts *request,
+                                   const struct stored *stored, enum reason missing,
+                                   int64_t now_ms);
+
+/*
+ * The backend could not be reached, broke off, was too slow, or answered with
+ * 500, 502, 503 or 504: may the stored response stand in (RFC 9111 §4.2.4,
+ * §4.3.3, RFC 5861 §4)? By the origin's stale-if-error, beside s-maxage as
+ * well, since that is its explicit word; else within policy.stale_if_ms unless
+ * must-revalidate, proxy-revalidate, s-maxage or no-cache forbids it.
+ */
+bool decide_on_error(const struct policy *policy, const struct request_facts *request,
+                     const struct stored *stored, int64_t now_ms);
+
+/* Is this one of the statuses that decide_on_error is asked about? */
+bool status_is_failure(int status);
 
 /* Current age in whole seconds of a stored response (RFC 9111 §4.2.3), never negative. */
 int64_t response_age_s(int64_t initial_age_s, int64_t stored_ms, int64_t now_ms);
+
+/* ---------------------------------------------------------------------------- updating */
+
+/*
+ * The fields of a stored response after a 304, or a 200 to HEAD (RFC 9111 §3.2,
+ * §4.3.4, §4.3.5): those of `update` replace all of the same name, but for
+ * Content-Length, and on a part Content-Range. Set-Cookie of a 304 follows
+ * policy.set_cookie as at the first store. false: no memory.
+ */
+bool response_update_fields(struct fields *out, struct arena *arena, const struct policy *policy,
+                            const struct fields *stored, const struct fields *update);
+
+/*
+ * A HEAD was answered with 200 while a GET's response is stored (§4.3.5): true
+ * if it may freshen it (validators and Content-Length agree), false: what is
+ * stored is out of date.
+ */
+bool response_head_agrees(const struct fields *stored, int64_t stored_length,
+                          const struct fields *head);
 
 #endif
