@@ -1,65 +1,168 @@
 /*
- * Cache-Control (RFC 9111 §5.2), read the careful way: whatever is doubtful is
- * read as the more restrictive of its meanings, since the price of a wrong
- * guess is one more fetch on one side and somebody else's page on the other.
+ * Cache-Control (RFC 9111 §5.2), read the careful way: a doubtful prohibition is
+ * read as one, a doubtful permission is not, since the price of a wrong guess is
+ * one more fetch on one side and somebody else's page on the other.
+ *
+ * The targeted fields (RFC 9213) are structured and parsed strictly; one that
+ * does not parse, or has a known directive of another type than it must have,
+ * says nothing at all.
  */
 #include "http/cache_control.h"
 
-bool
-http_seconds_parse(struct slice text, int64_t *out_s)
+#include "http/structured.h"
+
+/* "max-age=1800, max-age=1": the first counts (§4.2.1). */
+static const struct cache_control nothing = {.max_age_s = -1,
+                                             .s_maxage_s = -1,
+                                             .max_stale_s = -1,
+                                             .min_fresh_s = -1,
+                                             .stale_while_s = -1,
+                                             .stale_if_s = -1};
+
+/* The number that a text begins with; how many digits it has. */
+static size_t
+leading_seconds(struct slice text, int64_t *out_s)
 {
     int64_t value = 0;
-    if (text.n == 0)
-        return false;
-    for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] < '0' || text.p[i] > '9')
-            return false;
+    size_t i = 0;
+    for (; i < text.n && text.p[i] >= '0' && text.p[i] <= '9'; i++) {
         value = value * 10 + (text.p[i] - '0');
         if (value > HTTP_SECONDS_MAX)
             value = HTTP_SECONDS_MAX;
     }
     *out_s = value;
+    return i;
+}
+
+bool
+http_seconds_parse(struct slice text, int64_t *out_s)
+{
+    int64_t value;
+    if (text.n == 0 || leading_seconds(text, &value) != text.n)
+        return false;
+    *out_s = value;
     return true;
 }
 
-static void
-seconds(int64_t *slot, struct slice argument)
+int64_t
+http_age_parse(const struct fields *response)
 {
-    int64_t value;
-    /* A cache is encouraged to consider a response with invalid freshness stale (§4.2.1). */
-    if (!http_seconds_parse(argument, &value))
-        value = 0;
-    if (*slot < 0 || value < *slot)
-        *slot = value;
+    struct slice text = fields_get(response, "Age");
+    int64_t age_s = 0;
+    size_t n = 0;
+    /* The first member of the list; parameters that somebody hung on it do not make it young. */
+    while (n < text.n && text.p[n] != ',' && text.p[n] != ';')
+        n++;
+    while (n && (text.p[n - 1] == ' ' || text.p[n - 1] == '\t'))
+        n--;
+    return http_seconds_parse((struct slice){text.p, n}, &age_s) ? age_s : 0;
 }
 
-static void
-directive(struct cache_control *cc, struct slice name, struct slice argument)
+/* --------------------------------------------------------------------- directives */
+
+enum directive_kind {
+    FLAG,      /* bool */
+    NAMES,     /* bool, unless its argument names fields */
+    FRESHNESS, /* seconds; what is no number is 0: stale */
+    ALLOWANCE, /* seconds; what is no number is nothing */
+    MAX_STALE
+};
+
+static const struct directive {
+    const char *name;
+    enum directive_kind kind;
+    size_t offset;
+} directives[] = {
+    {"no-store", FLAG, offsetof(struct cache_control, no_store)},
+    {"no-cache", NAMES, offsetof(struct cache_control, no_cache)},
+    {"private", NAMES, offsetof(struct cache_control, is_private)},
+    {"public", FLAG, offsetof(struct cache_control, is_public)},
+    {"must-revalidate", FLAG, offsetof(struct cache_control, must_revalidate)},
+    {"proxy-revalidate", FLAG, offsetof(struct cache_control, proxy_revalidate)},
+    {"must-understand", FLAG, offsetof(struct cache_control, must_understand)},
+    {"no-transform", FLAG, offsetof(struct cache_control, no_transform)},
+    {"only-if-cached", FLAG, offsetof(struct cache_control, only_if_cached)},
+    {"immutable", FLAG, offsetof(struct cache_control, immutable)},
+    {"max-age", FRESHNESS, offsetof(struct cache_control, max_age_s)},
+    {"s-maxage", FRESHNESS, offsetof(struct cache_control, s_maxage_s)},
+    {"min-fresh", ALLOWANCE, offsetof(struct cache_control, min_fresh_s)},
+    {"stale-while-revalidate", ALLOWANCE, offsetof(struct cache_control, stale_while_s)},
+    {"stale-if-error", ALLOWANCE, offsetof(struct cache_control, stale_if_s)},
+    {"max-stale", MAX_STALE, offsetof(struct cache_control, max_stale_s)},
+};
+
+static const struct directive *
+find(struct slice name)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-    } flags[] = {
-        {"no-store", offsetof(struct cache_control, no_store)},
-        {"no-cache", offsetof(struct cache_control, no_cache)},
-        {"private", offsetof(struct cache_control, is_private)},
-        {"public", offsetof(struct cache_control, is_public)},
-        {"must-revalidate", offsetof(struct cache_control, must_revalidate)},
-        {"proxy-revalidate", offsetof(struct cache_control, proxy_revalidate)},
-        {"must-understand", offsetof(struct cache_control, must_understand)},
-        {"no-transform", offsetof(struct cache_control, no_transform)},
-        {"only-if-cached", offsetof(struct cache_control, only_if_cached)},
-    };
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        if (slice_equal_nocase(name, flags[i].name)) {
-            *(bool *)((char *)cc + flags[i].offset) = true;
-            return;
-        }
-    if (slice_equal_nocase(name, "max-age"))
-        seconds(&cc->max_age_s, argument);
-    else if (slice_equal_nocase(name, "s-maxage"))
-        seconds(&cc->s_maxage_s, argument);
+    for (size_t i = 0; i < sizeof directives / sizeof *directives; i++)
+        if (slice_equal_nocase(name, directives[i].name))
+            return &directives[i];
+    return NULL;
 }
+
+/* "a, b" into the list of names. false: it does not count, and the directive stands without one. */
+static bool
+add_names(struct cache_control *cc, struct slice list)
+{
+    size_t before = cc->name_count;
+    const char *p = list.p, *end = list.p + list.n;
+    while (p < end) {
+        const char *comma = memchr(p, ',', (size_t)(end - p));
+        const char *stop = comma ? comma : end, *last = stop;
+        while (p < last && (*p == ' ' || *p == '\t'))
+            p++;
+        while (last > p && (last[-1] == ' ' || last[-1] == '\t'))
+            last--;
+        struct slice name = {p, (size_t)(last - p)};
+        if (name.n) {
+            if (!field_name_valid(name) || cc->name_count == CACHE_CONTROL_NAMES_MAX) {
+                cc->name_count = before;
+                return false;
+            }
+            cc->names[cc->name_count++] = name;
+        }
+        p = stop + 1;
+    }
+    return cc->name_count > before;
+}
+
+/* argument .p NULL: there is none. clean: no blank stands around "=". */
+static void
+apply(struct cache_control *cc, struct slice name, struct slice argument, bool clean)
+{
+    const struct directive *directive = find(name);
+    if (!directive)
+        return;
+    bool *flag = (bool *)((char *)cc + directive->offset);
+    int64_t *slot = (int64_t *)((char *)cc + directive->offset), value;
+    switch (directive->kind) {
+    case FLAG:
+        *flag = true;
+        break;
+    case NAMES:
+        if (!argument.p || !clean || !add_names(cc, argument))
+            *flag = true;
+        break;
+    case FRESHNESS:
+        /* §1.2.2 wants digits alone; "60.0" and "60s" are read as every server reads them. A cache
+         * is encouraged to take what is no number at all for stale (§4.2.1). */
+        if (*slot < 0 && clean)
+            *slot = leading_seconds(argument, &value) ? value : 0;
+        break;
+    case ALLOWANCE:
+        if (*slot < 0 && clean && http_seconds_parse(argument, &value))
+            *slot = value;
+        break;
+    case MAX_STALE:
+        if (!argument.p)
+            cc->max_stale_any = true;
+        else if (*slot < 0 && clean && http_seconds_parse(argument, &value))
+            *slot = value;
+        break;
+    }
+}
+
+/* ------------------------------------------------------------------ Cache-Control */
 
 /* A semicolon and a quote around the whole are common mistakes of those who mean "no-store". */
 static bool
@@ -77,6 +180,14 @@ closing_quote(const char *p, const char *end)
     return p < end ? p : NULL;
 }
 
+static const char *
+skip_blanks(const char *p, const char *end)
+{
+    while (p < end && (*p == ' ' || *p == '\t'))
+        p++;
+    return p;
+}
+
 static void
 parse_line(struct cache_control *cc, struct slice line)
 {
@@ -89,14 +200,12 @@ parse_line(struct cache_control *cc, struct slice line)
         const char *start = p;
         while (p < end && *p != '=' && !is_separator(*p))
             p++;
-        struct slice name = {start, (size_t)(p - start)};
-        struct slice argument = {NULL, 0};
-        while (p < end && (*p == ' ' || *p == '\t'))
-            p++;
-        if (p < end && *p == '=') {
-            p++;
-            while (p < end && (*p == ' ' || *p == '\t'))
-                p++;
+        struct slice name = {start, (size_t)(p - start)}, argument = {NULL, 0};
+        const char *equals = skip_blanks(p, end);
+        bool clean = equals == p;
+        if (equals < end && *equals == '=') {
+            p = skip_blanks(equals + 1, end);
+            clean = clean && p == equals + 1;
             const char *quote = p < end && *p == '"' ? closing_quote(p + 1, end) : NULL;
             start = quote ? p + 1 : p;
             if (quote)
@@ -106,19 +215,111 @@ parse_line(struct cache_control *cc, struct slice line)
                     p++;
             argument = (struct slice){start, (size_t)(p - start)};
             p += quote != NULL;
+        } else {
+            clean = true;
         }
-        directive(cc, name, argument);
+        apply(cc, name, argument, clean);
     }
 }
 
 void
 cache_control_parse(struct cache_control *out, const struct fields *fields)
 {
-    *out = (struct cache_control){.max_age_s = -1, .s_maxage_s = -1};
+    *out = nothing;
     size_t cursor = 0;
     const struct field *f;
     while ((f = fields_next(fields, "Cache-Control", &cursor))) {
         out->present = true;
         parse_line(out, f->value);
     }
+}
+
+/* ----------------------------------------------------------------- targeted fields */
+
+/* One member. false: a directive that we know has a value that it cannot have. */
+static bool
+apply_member(struct cache_control *cc, struct slice key, const struct structured_item *item)
+{
+    const struct directive *directive = find(key);
+    if (!directive)
+        return true;
+    bool *flag = (bool *)((char *)cc + directive->offset);
+    int64_t *slot = (int64_t *)((char *)cc + directive->offset);
+    switch (directive->kind) {
+    case NAMES:
+        if (item->type == STRUCTURED_STRING || item->type == STRUCTURED_TOKEN) {
+            *flag = !add_names(cc, item->text);
+            return true;
+        }
+        /* fall through */
+    case FLAG:
+        *flag = item->integer == 1;
+        return item->type == STRUCTURED_BOOLEAN;
+    case FRESHNESS:
+    case ALLOWANCE:
+    case MAX_STALE:
+        *slot = item->integer < HTTP_SECONDS_MAX ? item->integer : HTTP_SECONDS_MAX;
+        return item->type == STRUCTURED_INTEGER && item->integer >= 0;
+    }
+    return true;
+}
+
+/* A targeted field's lines, which are one dictionary; a member does not span lines. */
+static bool
+parse_targeted(struct cache_control *out, const struct fields *response, const char *name)
+{
+    size_t cursor = 0, members = 0;
+    const struct field *f;
+    *out = nothing;
+    while ((f = fields_next(response, name, &cursor))) {
+        struct structured_walk walk = {.rest = f->value};
+        struct slice key;
+        struct structured_item item;
+        while (structured_dictionary_next(&walk, &key, &item)) {
+            members++;
+            if (!apply_member(out, key, &item))
+                return false;
+        }
+        if (walk.failed)
+            return false;
+    }
+    out->present = members > 0;
+    return members > 0;
+}
+
+/*
+ * Surrogate-Control, from before there was RFC 9213: read like Cache-Control,
+ * but for "max-age=60+30", whose second number is for how long it may be used
+ * stale. It counts if it says anything about time or storing.
+ */
+static bool
+parse_surrogate(struct cache_control *out, const struct fields *response)
+{
+    size_t cursor = 0;
+    const struct field *f;
+    *out = nothing;
+    while ((f = fields_next(response, "Surrogate-Control", &cursor))) {
+        int64_t seconds;
+        parse_line(out, f->value);
+        const char *age = f->value.n ? memmem(f->value.p, f->value.n, "max-age=", 8) : NULL;
+        const char *end = f->value.p + f->value.n;
+        const char *plus = age ? age + 8 : end;
+        while (plus < end && *plus >= '0' && *plus <= '9')
+            plus++;
+        if (plus < end && *plus == '+' &&
+            leading_seconds((struct slice){plus + 1, (size_t)(end - plus - 1)}, &seconds))
+            out->stale_while_s = seconds;
+    }
+    out->present = out->max_age_s >= 0 || out->no_store || out->no_cache || out->is_private;
+    return out->present;
+}
+
+void
+cache_control_of_response(struct cache_control *out, const struct fields *response, bool *targeted)
+{
+    *targeted = parse_targeted(out, response, "Larder-Cache-Control") ||
+                parse_targeted(out, response, "CDN-Cache-Control") ||
+                parse_surrogate(out, response);
+    if (!*targeted)
+        cache_control_parse(out, response);
 }

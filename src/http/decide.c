@@ -1,5 +1,6 @@
 /*
- * What a shared cache may do (RFC 9111 §3, §4).
+ * May the cache have to do with a request, and is what it has the answer
+ * (RFC 9111 §4)? Storing is in store_rules.c.
  *
  * The order of the tests is the order in which an operator would want to hear
  * the reasons: first what the configuration says, then the request, then the
@@ -7,46 +8,9 @@
  */
 #include "http/decide.h"
 
-#include "http/cache_control.h"
-#include "http/date.h"
-
-const char *
-reason_name(enum reason reason)
-{
-    static const char *const names[REASON_COUNT] = {
-        [REASON_NONE] = "none",
-        [REASON_DISABLED] = "disabled",
-        [REASON_NO_ROUTE] = "no-route",
-        [REASON_ROUTE_NEVER] = "route-never",
-        [REASON_ROUTE_NO_TTL] = "route-no-ttl",
-        [REASON_METHOD] = "method",
-        [REASON_BODY] = "body-in-request",
-        [REASON_RANGE] = "range-in-request",
-        [REASON_PRECONDITION] = "precondition-in-request",
-        [REASON_COOKIE] = "cookie-in-request",
-        [REASON_AUTHORIZATION] = "authorization-in-request",
-        [REASON_REMOTE_USER] = "remote-user",
-        [REASON_CLIENT_CERTIFICATE] = "client-certificate",
-        [REASON_NO_USER] = "no-user",
-        [REASON_KEY_TOO_LONG] = "key-too-long",
-        [REASON_REQUEST_NO_STORE] = "no-store-in-request",
-        [REASON_STATUS] = "status",
-        [REASON_NO_STORE] = "no-store",
-        [REASON_PRIVATE] = "private",
-        [REASON_NO_CACHE] = "no-cache",
-        [REASON_SET_COOKIE] = "set-cookie",
-        [REASON_VARY] = "vary",
-        [REASON_AUTHORIZED_RESPONSE] = "authorized-response",
-        [REASON_EXPIRED] = "expired",
-        [REASON_CONTENT_RANGE] = "content-range",
-        [REASON_TOO_LARGE] = "too-large",
-        [REASON_INCOMPLETE] = "incomplete",
-        [REASON_HEAD] = "head",
-        [REASON_NO_GENERATIONS] = "no-generations",
-        [REASON_NO_MEMORY] = "no-memory",
-    };
-    return reason < REASON_COUNT && names[reason] ? names[reason] : "unknown";
-}
+/* With CLIENT_CONTROL_LIMITED: what came or was validated within this time is new enough for a
+ * client that asks for something new. */
+#define RELOAD_MS 1000
 
 bool
 method_is_safe(struct slice method)
@@ -83,9 +47,26 @@ credentials(const struct policy *policy, const struct request_facts *request)
     return REASON_NONE;
 }
 
+static bool
+caches(const struct policy *policy)
+{
+    return policy->rfc || policy->ttl_ms > 0 || policy->ttl_override_ms > 0 ||
+           policy->by_status_count > 0;
+}
+
+/* What the client's Cache-Control says, where it counts at all. */
+static void
+asked(struct cache_control *out, const struct policy *policy, const struct request_facts *request)
+{
+    static const struct fields none = {NULL, 0, 0, 0};
+    bool ignored = policy->client_control == CLIENT_CONTROL_IGNORE;
+    cache_control_parse(out, ignored ? &none : request->fields);
+}
+
 enum reason
 decide_request(const struct policy *policy, const struct request_facts *request)
 {
+    struct cache_control cc;
     if (!policy->enabled)
         return REASON_DISABLED;
     if (policy->never)
@@ -95,100 +76,23 @@ decide_request(const struct policy *policy, const struct request_facts *request)
     if (!slice_equal(request->method, slice_of("GET")) &&
         !slice_equal(request->method, slice_of("HEAD")))
         return REASON_METHOD;
-    if (policy->ttl_ms <= 0)
+    if (!caches(policy))
         return REASON_ROUTE_NO_TTL;
     /* Content in a GET has no meaning that a cache could know (RFC 9110 §9.3.1). */
     if (request->has_body)
         return REASON_BODY;
-    if (has(request->fields, "Range"))
-        return REASON_RANGE;
     /* Evaluated by the origin (RFC 9111 §4.3.2). */
     if (has(request->fields, "If-Match") || has(request->fields, "If-Unmodified-Since"))
         return REASON_PRECONDITION;
-    return credentials(policy, request);
+    enum reason reason = credentials(policy, request);
+    if (reason != REASON_NONE)
+        return reason;
+    asked(&cc, policy, request);
+    /* §5.2.1.5: it must not be stored; and who says so hardly wants a stored one. */
+    return cc.no_store ? REASON_REQUEST_NO_STORE : REASON_NONE;
 }
 
-/* Seconds of freshness by the origin's word; -1: it is silent. */
-static int64_t
-explicit_freshness(const struct cache_control *cc, const struct fields *response, int64_t now_s)
-{
-    if (cc->s_maxage_s >= 0)
-        return cc->s_maxage_s;
-    if (cc->max_age_s >= 0)
-        return cc->max_age_s;
-    size_t cursor = 0;
-    const struct field *expires = fields_next(response, "Expires", &cursor);
-    if (!expires)
-        return -1;
-    int64_t expires_s, date_s;
-    /* Invalid, "0" above all, means the past (§5.3); so do two of them. */
-    if (!http_date_parse(expires->value, now_s, &expires_s) ||
-        fields_next(response, "Expires", &cursor))
-        return 0;
-    if (!http_date_parse(fields_get(response, "Date"), now_s, &date_s))
-        date_s = now_s;
-    return expires_s > date_s ? expires_s - date_s : 0;
-}
-
-/* Age on arrival (§4.2.3): the larger of what Age says and what Date lets one see. */
-static int64_t
-initial_age(const struct fields *response, int64_t now_s)
-{
-    int64_t age_s = 0, date_s, apparent_s = 0;
-    struct slice age = fields_get(response, "Age");
-    if (age.p && !http_seconds_parse(age, &age_s))
-        age_s = 0;
-    if (http_date_parse(fields_get(response, "Date"), now_s, &date_s) && date_s < now_s)
-        apparent_s = now_s - date_s;
-    int64_t larger = age_s > apparent_s ? age_s : apparent_s;
-    return larger < HTTP_SECONDS_MAX ? larger : HTTP_SECONDS_MAX;
-}
-
-struct store_decision
-decide_store(const struct policy *policy, const struct request_facts *request, int status,
-             const struct fields *response, int64_t now_s)
-{
-    struct store_decision no = {REASON_NONE, 0, 0};
-    struct cache_control asked, cc;
-    cache_control_parse(&asked, request->fields);
-    cache_control_parse(&cc, response);
-
-#define REFUSE_IF(condition, why) \
-    do {                          \
-        if (condition) {          \
-            no.reason = (why);    \
-            return no;            \
-        }                         \
-    } while (0)
-
-    REFUSE_IF(slice_equal(request->method, slice_of("HEAD")), REASON_HEAD);
-    REFUSE_IF(asked.no_store, REASON_REQUEST_NO_STORE);
-    REFUSE_IF(status < 200 || status > 299 || status == 206, REASON_STATUS);
-    REFUSE_IF(has(response, "Content-Range"), REASON_CONTENT_RANGE);
-    REFUSE_IF(cc.no_store, REASON_NO_STORE);
-    REFUSE_IF(cc.is_private, REASON_PRIVATE);
-    /* Reuse would need validation first (§5.2.2.4); Pragma in a response means nothing (§5.4). */
-    REFUSE_IF(cc.no_cache, REASON_NO_CACHE);
-    REFUSE_IF(has(response, "Set-Cookie"), REASON_SET_COOKIE);
-    REFUSE_IF(has(response, "Vary"), REASON_VARY);
-    /* §3.5; where the key has the credentials in it, the response is the user's own. */
-    bool covered = policy->credentials_in_key || policy->web_server_vouches;
-    REFUSE_IF(has(request->fields, "Authorization") && !covered && !cc.is_public &&
-                  !cc.must_revalidate && cc.s_maxage_s < 0,
-              REASON_AUTHORIZED_RESPONSE);
-#undef REFUSE_IF
-
-    struct store_decision yes = {REASON_NONE, policy->ttl_ms, initial_age(response, now_s)};
-    int64_t origin_s = explicit_freshness(&cc, response, now_s);
-    if (origin_s >= 0) {
-        yes.ttl_ms = (origin_s - yes.age_s) * 1000;
-        if (yes.ttl_ms <= 0) {
-            no.reason = REASON_EXPIRED;
-            return no;
-        }
-    }
-    return yes;
-}
+/* ------------------------------------------------------------------------- reuse */
 
 int64_t
 response_age_s(int64_t initial_age_s, int64_t stored_ms, int64_t now_ms)
@@ -197,4 +101,101 @@ response_age_s(int64_t initial_age_s, int64_t stored_ms, int64_t now_ms)
     int64_t resident_s = now_ms > stored_ms ? (now_ms - stored_ms) / 1000 : 0;
     int64_t age_s = initial_age_s + resident_s;
     return age_s < HTTP_SECONDS_MAX ? age_s : HTTP_SECONDS_MAX;
+}
+
+/* Time of freshness that is left; negative: stale for so long. */
+static int64_t
+fresh_left_ms(const struct stored *stored, int64_t now_ms)
+{
+    int64_t resident_ms = now_ms > stored->stored_ms ? now_ms - stored->stored_ms : 0;
+    return stored->ttl_ms - resident_ms;
+}
+
+/* Does the client want something newer than this fresh response (§5.2.1)? */
+static bool
+wants_newer(const struct cache_control *cc, int64_t age_s, int64_t left_ms)
+{
+    return cc->no_cache || (cc->max_age_s >= 0 && age_s > cc->max_age_s) ||
+           (cc->min_fresh_s >= 0 && left_ms < cc->min_fresh_s * 1000);
+}
+
+/* Has the client said that a response stale for so long will do (§5.2.1.2)? */
+static bool
+takes_stale(const struct cache_control *cc, int64_t stale_ms)
+{
+    return cc->max_stale_any || (cc->max_stale_s >= 0 && stale_ms <= cc->max_stale_s * 1000);
+}
+
+static struct reuse_decision
+ask_backend(struct reuse_decision decision, const struct cache_control *cc, enum reason reason)
+{
+    decision.reuse = cc->only_if_cached ? REUSE_UNAVAILABLE : REUSE_VALIDATE;
+    decision.reason = cc->only_if_cached ? REASON_REQUEST_ONLY_IF_CACHED : reason;
+    return decision;
+}
+
+struct reuse_decision
+decide_reuse(const struct policy *policy, const struct request_facts *request,
+             const struct stored *stored, enum reason missing, int64_t now_ms)
+{
+    struct reuse_decision decision = {.reuse = REUSE_SERVE, .reason = REASON_NONE, .age_s = -1};
+    struct cache_control cc;
+    asked(&cc, policy, request);
+    if (!stored)
+        return ask_backend(decision, &cc, missing);
+    decision.fresh_left_ms = fresh_left_ms(stored, now_ms);
+    if (stored->age_s < 0) /* the ancestor's: as long as Redis has it */
+        return decision;
+    decision.age_s = response_age_s(stored->age_s, stored->stored_ms, now_ms);
+    if (stored->flags & STORED_NO_CACHE)
+        return ask_backend(decision, &cc, REASON_MUST_VALIDATE);
+    if (decision.fresh_left_ms > 0) {
+        if (!wants_newer(&cc, decision.age_s, decision.fresh_left_ms))
+            return decision;
+        bool just_came = now_ms >= stored->stored_ms && now_ms - stored->stored_ms < RELOAD_MS;
+        if (policy->client_control == CLIENT_CONTROL_LIMITED && just_came)
+            return decision;
+        return ask_backend(decision, &cc, REASON_REQUEST_NO_CACHE);
+    }
+    int64_t stale_ms = -decision.fresh_left_ms;
+    decision.reason = REASON_STALE;
+    bool must_ask = stored->flags & STORED_MUST_REVALIDATE;
+    bool newer =
+        cc.no_cache || cc.min_fresh_s >= 0 ||
+        (cc.max_age_s >= 0 && decision.age_s > cc.max_age_s && !takes_stale(&cc, stale_ms));
+    if (newer)
+        return ask_backend(decision, &cc, REASON_STALE);
+    if (!must_ask && takes_stale(&cc, stale_ms))
+        return decision;
+    if ((!must_ask || (stored->flags & STORED_STALE_WHILE_OK)) &&
+        stale_ms < stored->stale_while_s * 1000) {
+        decision.reuse = REUSE_SERVE_AND_REFRESH;
+        return decision;
+    }
+    return ask_backend(decision, &cc, REASON_STALE);
+}
+
+bool
+status_is_failure(int status)
+{
+    return status == 500 || (status >= 502 && status <= 504);
+}
+
+bool
+decide_on_error(const struct policy *policy, const struct request_facts *request,
+                const struct stored *stored, int64_t now_ms)
+{
+    struct cache_control cc;
+    asked(&cc, policy, request);
+    /* An old error is no better than a new one. */
+    if (status_is_failure(stored->status) || (stored->flags & STORED_NO_CACHE))
+        return false;
+    int64_t left_ms = fresh_left_ms(stored, now_ms);
+    if (left_ms > 0)
+        return true;
+    bool must_ask = stored->flags & STORED_MUST_REVALIDATE;
+    if (cc.stale_if_s >= 0 && !must_ask && -left_ms < cc.stale_if_s * 1000)
+        return true;
+    return (!must_ask || (stored->flags & STORED_STALE_IF_OK)) &&
+           -left_ms < stored->stale_if_s * 1000;
 }

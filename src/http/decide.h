@@ -15,6 +15,9 @@
 #include "http/cache_control.h"
 #include "http/policy.h"
 
+/* Nothing is fresh, or kept, for longer; the store's own limit. */
+#define DECIDE_TTL_MAX_MS (INT64_C(30) * 86400 * 1000)
+
 /* What is known of a request when the decision is made. */
 struct request_facts {
     struct slice method;
@@ -55,7 +58,7 @@ struct stored {
     int status;
     const struct fields *fields;
     int64_t stored_ms; /* wall clock: when its head, or that of its last validation, came */
-    int64_t ttl_ms;    /* fresh until stored_ms + ttl_ms; 0: stale on arrival */
+    int64_t ttl_ms;    /* fresh until stored_ms + ttl_ms; negative: stale on arrival */
     int64_t age_s;     /* corrected initial age at stored_ms (§4.2.3); -1: not known */
     int64_t stale_while_s;
     int64_t stale_if_s;
@@ -64,7 +67,7 @@ struct stored {
 
 struct store_decision {
     enum reason reason;    /* REASON_NONE: store it */
-    int64_t ttl_ms;        /* fresh for so long from now on; 0: only after validation, or stale */
+    int64_t ttl_ms;        /* fresh for so long from now on; negative: stale for so long already */
     int64_t age_s;         /* corrected initial age */
     int64_t stale_while_s; /* usable for so long after that while it is being fetched anew */
     int64_t stale_if_s;    /* ... while the backend fails */

@@ -4,10 +4,13 @@
  * A pass goes through as it came, but for what a proxy must say for itself
  * (Via, X-Forwarded-*). A miss that may be stored is everybody's request, not
  * this visitor's: what could change the answer without being in the key is
- * left out (the tables), cookies that the route ignores are not sent, and
- * conditions are not either, because a 304 cannot be stored.
+ * left out (the tables), cookies that the route ignores are not sent, and what
+ * is negotiated goes out in the form in which Vary will compare it. Conditions
+ * and ranges depend on what is stored: fetch.c adds them.
  */
 #include "responder/backend_fields.h"
+
+#include "http/negotiate.h"
 
 /* Answered by us or for us, never passed on. */
 static const char *const always[] = {
@@ -17,13 +20,12 @@ static const char *const always[] = {
 /*
  * Known to change what frameworks answer while no cache has them in its key
  * (the "unkeyed input" of cache poisoning), or to make the answer one that is
- * of use to this visitor alone. Accept-Encoding until representations are kept
- * apart: one that all can read.
+ * of use to this visitor alone.
  */
 static const char *const cacheable_only[] = {
-    "Accept-Encoding", "If-None-Match", "If-Modified-Since",
-    "If-Range",        "Forwarded",     "X-Url-Scheme",
-    "Front-End-Https", "X-Host",        "X-Method-Override",
+    "If-None-Match",     "If-Modified-Since", "If-Range",        "Range",
+    "Forwarded",         "X-Url-Scheme",      "Front-End-Https", "X-Host",
+    "X-Method-Override",
 };
 
 /* The same, by how their names begin: new ones appear, and mean another host, path or method. */
@@ -52,6 +54,29 @@ is_unkeyed(struct slice name, const struct route *route)
             return true;
     }
     return is_listed(name, cacheable_only, sizeof cacheable_only / sizeof *cacheable_only);
+}
+
+/* Reduced to what makes a difference, so that a thousand browsers share one variant. */
+static bool
+add_negotiated(struct fields *out, const struct exchange *exchange)
+{
+    struct arena *arena = exchange->arena;
+    const struct config *config = exchange->site->config;
+    const struct route *route = exchange->match.route;
+    bool failed = false;
+    struct slice encoding = fields_join(&exchange->request.fields, arena, "Accept-Encoding");
+    if (encoding.p)
+        encoding = negotiate_encoding(encoding, config->encodings.list, config->encodings.count,
+                                      arena, &failed);
+    if (failed || (encoding.p && !fields_add(out, arena, slice_of("Accept-Encoding"), encoding)))
+        return false;
+    struct slice language = fields_join(&exchange->request.fields, arena, "Accept-Language");
+    if (!language.p)
+        return true;
+    if (route->languages.count)
+        language =
+            slice_of(negotiate_language(language, route->languages.list, route->languages.count));
+    return !language.p || fields_add(out, arena, slice_of("Accept-Language"), language);
 }
 
 /* The peer's address behind what a trusted proxy in front has said; alone otherwise. */
@@ -91,12 +116,16 @@ backend_fields(struct fields *out, const struct exchange *exchange)
         if (cacheable) {
             if (is_unkeyed(f->name, exchange->match.route))
                 continue;
-            if (slice_equal_nocase(f->name, "Cookie"))
+            if (slice_equal_nocase(f->name, "Cookie") ||
+                slice_equal_nocase(f->name, "Accept-Encoding") ||
+                slice_equal_nocase(f->name, "Accept-Language"))
                 continue;
         }
         if (!fields_add(out, arena, f->name, f->value))
             return false;
     }
+    if (cacheable && !add_negotiated(out, exchange))
+        return false;
     if (cacheable && exchange->key.cookies.n &&
         !fields_add(out, arena, slice_of("Cookie"), exchange->key.cookies))
         return false;

@@ -4,7 +4,11 @@
 
 #include "responder/exchange.h"
 
-/* false: no memory, or too many fields. */
+/*
+ * Conditions and Range are in it only when the request is passed. On a
+ * cacheable request this is also what Vary selects by. false: no memory, or too
+ * many fields.
+ */
 bool backend_fields(struct fields *out, const struct exchange *exchange);
 
 #endif

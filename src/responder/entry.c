@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#define CHECKSUM_AT 56
+#define CHECKSUM_AT 80
 
-static const char magic[8] = "LARDER1\n";
+static const char magic[8] = "LARDER2\n";
 
 static void
 put_be(char *p, uint64_t value, int bytes)
@@ -56,7 +56,7 @@ entry_encode(const struct entry *entry, const struct store_tags *tags, size_t *l
     size_t tags_len = 0, fields_len = entry->fields.bytes + 4 * entry->fields.count;
     for (size_t i = 0; i < tags->count; i++)
         tags_len += strlen(tags->name[i]) + 1 + strlen(entry->generations.value[i]) + 1;
-    size_t meta_len = entry->material.n + tags_len + fields_len;
+    size_t meta_len = entry->material.n + tags_len + fields_len + entry->range.n;
     if (meta_len > ENTRY_META_MAX)
         return NULL;
     char *data = calloc(1, ENTRY_HEAD_SIZE + meta_len);
@@ -75,15 +75,23 @@ entry_encode(const struct entry *entry, const struct store_tags *tags, size_t *l
         p = append(p, entry->fields.list[i].value.p, entry->fields.list[i].value.n);
         p = append(p, "\r\n", 2);
     }
+    append(p, entry->range.p, entry->range.n);
+    const struct stored *stored = &entry->stored;
     memcpy(data, magic, sizeof magic);
     put_be(data + 8, entry->material.n, 4);
     put_be(data + 12, tags_len, 4);
     put_be(data + 16, fields_len, 4);
-    put_be(data + 20, (uint64_t)entry->status, 2);
-    put_be(data + 24, (uint64_t)entry->age_s, 4);
-    put_be(data + 32, (uint64_t)entry->stored_ms, 8);
-    put_be(data + 40, (uint64_t)entry->ttl_ms, 8);
+    put_be(data + 20, (uint64_t)stored->status, 2);
+    put_be(data + 22, stored->flags, 2);
+    put_be(data + 24, (uint64_t)stored->age_s, 4);
+    put_be(data + 28, (uint64_t)stored->stale_while_s, 4);
+    put_be(data + 32, (uint64_t)stored->stored_ms, 8);
+    put_be(data + 40, (uint64_t)stored->ttl_ms, 8);
     put_be(data + 48, entry->body.n, 8);
+    put_be(data + 56, (uint64_t)stored->stale_if_s, 4);
+    put_be(data + 60, entry->range.n, 4);
+    put_be(data + 64, (uint64_t)entry->range_first, 8);
+    put_be(data + 72, (uint64_t)entry->total, 8);
     put_be(data + CHECKSUM_AT, checksum(data, meta_len, entry->body), 8);
     *len = ENTRY_HEAD_SIZE + meta_len;
     return data;
@@ -119,32 +127,61 @@ take_fields(struct entry *entry, const char *p, const char *end, struct arena *a
     return true;
 }
 
+/* A part must be one of a whole that has room for it. */
+static bool
+part_is_sound(const struct entry *entry)
+{
+    if (!(entry->stored.flags & STORED_PARTIAL))
+        return entry->range.n == 0;
+    if (entry->stored.flags & STORED_VERBATIM)
+        return entry->range.n > 0;
+    return entry->range_first >= 0 && entry->total >= -1 && entry->body.n > 0 &&
+           entry->range_first <= INT64_MAX / 2 &&
+           (entry->total < 0 || entry->range_first <= entry->total - (int64_t)entry->body.n);
+}
+
+static bool
+times_are_sound(const struct stored *stored)
+{
+    return stored->stored_ms >= 0 && stored->stored_ms <= INT64_MAX / 2 &&
+           stored->ttl_ms >= -DECIDE_TTL_MAX_MS && stored->ttl_ms <= DECIDE_TTL_MAX_MS;
+}
+
 bool
 entry_decode(struct entry *entry, const char *data, size_t len, const struct store_tags *tags,
              struct arena *arena)
 {
-    *entry = (struct entry){.status = 0};
+    *entry = (struct entry){.total = -1};
     if (len < ENTRY_HEAD_SIZE || memcmp(data, magic, sizeof magic) != 0)
         return false;
     size_t key_len = get_be(data + 8, 4), tags_len = get_be(data + 12, 4);
-    size_t fields_len = get_be(data + 16, 4);
-    size_t meta_len = key_len + tags_len + fields_len, rest = len - ENTRY_HEAD_SIZE;
+    size_t fields_len = get_be(data + 16, 4), range_len = get_be(data + 60, 4);
+    size_t meta_len = key_len + tags_len + fields_len + range_len, rest = len - ENTRY_HEAD_SIZE;
     if (meta_len > ENTRY_META_MAX || meta_len > rest || get_be(data + 48, 8) != rest - meta_len)
         return false;
     const char *key = data + ENTRY_HEAD_SIZE, *tag_lines = key + key_len;
-    const char *field_lines = tag_lines + tags_len, *body = field_lines + fields_len;
-    entry->body = (struct slice){body, rest - meta_len};
+    const char *field_lines = tag_lines + tags_len, *range = field_lines + fields_len;
+    entry->range = (struct slice){range, range_len};
+    entry->body = (struct slice){range + range_len, rest - meta_len};
     if (get_be(data + CHECKSUM_AT, 8) != checksum(data, meta_len, entry->body))
         return false;
     entry->material = (struct slice){key, key_len};
-    entry->status = (int)get_be(data + 20, 2);
-    entry->age_s = (int64_t)get_be(data + 24, 4);
-    entry->stored_ms = (int64_t)get_be(data + 32, 8);
-    entry->ttl_ms = (int64_t)get_be(data + 40, 8);
-    return entry->status >= 200 && entry->status <= 599 && entry->stored_ms >= 0 &&
-           entry->stored_ms <= INT64_MAX / 2 && entry->ttl_ms >= 0 &&
-           entry->ttl_ms <= INT64_MAX / 2 && take_tags(entry, tag_lines, field_lines, tags) &&
-           take_fields(entry, field_lines, body, arena);
+    entry->range_first = (int64_t)get_be(data + 64, 8);
+    entry->total = (int64_t)get_be(data + 72, 8);
+    entry->stored = (struct stored){
+        .status = (int)get_be(data + 20, 2),
+        .fields = &entry->fields,
+        .stored_ms = (int64_t)get_be(data + 32, 8),
+        .ttl_ms = (int64_t)get_be(data + 40, 8),
+        .age_s = (int64_t)get_be(data + 24, 4),
+        .stale_while_s = (int64_t)get_be(data + 28, 4),
+        .stale_if_s = (int64_t)get_be(data + 56, 4),
+        .flags = (unsigned)get_be(data + 22, 2),
+    };
+    return entry->stored.status >= 200 && entry->stored.status <= 599 &&
+           times_are_sound(&entry->stored) && part_is_sound(entry) &&
+           take_tags(entry, tag_lines, field_lines, tags) &&
+           take_fields(entry, field_lines, range, arena);
 }
 
 bool

@@ -1,24 +1,29 @@
 /*
  * A stored response as bytes. Numbers are big-endian.
  *
- *   0  8  "LARDER1\n"
+ *   0  8  "LARDER2\n"
  *   8  4  length of the key material
  *  12  4  length of the tag lines
  *  16  4  length of the field lines
  *  20  2  status code
- *  22  2  zero
- *  24  4  age in seconds when it was stored
- *  28  4  zero
- *  32  8  time when it was stored, ms since 1970
+ *  22  2  flags (enum stored_flags)
+ *  24  4  corrected initial age in seconds
+ *  28  4  usable for so many seconds beyond its time while it is fetched anew
+ *  32  8  time when its head came, ms since 1970
  *  40  8  how long it is fresh from then, ms
  *  48  8  length of the body
- *  56  8  XXH3 of the 56 bytes before, and seeded with that of all that follows
- *  64     key material
+ *  56  4  usable for so many seconds beyond its time while the backend fails
+ *  60  4  length of the Range that a verbatim part answers
+ *  64  8  a part: where in the whole its first byte stands
+ *  72  8  a part: length of the whole; all bits set: not known
+ *  80  8  XXH3 of the 80 bytes before, and seeded with that of all that follows
+ *  88     key material
  *         tag lines: "<tag> <generation>\n"
  *         field lines: "<name>: <value>\r\n", in order, with repeats
+ *         Range
  *         body
  *
- * `redis-cli --raw getrange KEY 64 2000` shows it as text. Nothing in it is
+ * `redis-cli --raw getrange KEY 88 2000` shows it as text. Nothing in it is
  * copied or converted on the way out, which is why this is not JSON: a hit
  * spent a third of its time in the parser (9 of 28 µs).
  */
@@ -27,19 +32,20 @@
 
 #include "base/fields.h"
 #include "client/store.h"
+#include "http/decide.h"
 
-#define ENTRY_HEAD_SIZE 64
+#define ENTRY_HEAD_SIZE 88
 /* Key material, tags and fields together. */
 #define ENTRY_META_MAX ((size_t)1024 * 1024)
 
 struct entry {
     struct slice material;
-    int status;
+    struct stored stored; /* its fields point to `fields` below */
     struct fields fields;
-    int64_t stored_ms; /* wall clock */
-    int64_t ttl_ms;
-    int64_t age_s;                        /* when it was stored; -1: not known */
     struct store_generations generations; /* in the order of the key's tags */
+    int64_t range_first;                  /* STORED_PARTIAL */
+    int64_t total;                        /* STORED_PARTIAL: of the whole; -1: not known */
+    struct slice range;                   /* STORED_VERBATIM: the Range that it answers */
     struct slice body;
 };
 

@@ -1,7 +1,8 @@
 /*
  * One request from its first byte to its last.
  *
- *   receive ─ parse ─ route ─ examine ─ decide ─ key ─ lookup ─┬─ hit: send
+ *   receive ─ parse ─ route ─ examine ─ key ─ lookup ─ decide ─┬─ hit: send
+ *                                                              ├─ stale: send, then refresh
  *                                                              └─ else: a fetcher (fetch.c)
  *
  * A worker goes through all of this without waiting for anybody but Redis, and
@@ -15,13 +16,19 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "responder/entry.h"
+#include "responder/answer.h"
+#include "responder/lookup.h"
+#include "responder/refresh.h"
 #include "responder/reply.h"
+#include "responder/storer.h"
 #include "responder/worker.h"
 #include "runtime/counters.h"
 
 /* Exchanges kept for reuse, each with its arena's first chunk. */
 #define FREE_MAX 64
+
+/* One hit in so many on a variant is noted as its use: enough to tell the used from the unused. */
+#define TOUCH_EVERY 16
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards free_list and free_count */
 static struct exchange *free_list;
@@ -94,7 +101,8 @@ log_request(const struct exchange *exchange)
               request->method.p ? request->method.p : "", (int)request->host.n,
               request->host.p ? request->host.p : "", (int)request->target.n,
               request->target.p ? request->target.p : "", exchange->status,
-              exchange->x_cache ? exchange->x_cache : "-", reason_name(exchange->reason),
+              exchange->x_cache ? exchange->x_cache : "-",
+              reason_name(exchange->reason != REASON_NONE ? exchange->reason : exchange->forward),
               (long long)(clock_now_ms() - exchange->started_ms));
 }
 
@@ -142,13 +150,19 @@ exchange_refuse(struct exchange *exchange, int status, const char *why, const ch
     if (status == 503)
         fields_add(&fields, arena, slice_of("Retry-After"), slice_of("1"));
     struct slice text = slice_of(body);
-    struct reply reply = {.status = status,
-                          .fields = &fields,
-                          .mount = exchange->request.mount,
-                          .x_cache = exchange->x_cache ? exchange->x_cache : "BYPASS",
-                          .invalidation = invalidation,
-                          .age_s = -1,
-                          .content_length = (int64_t)text.n};
+    enum reason forward = exchange->reason != REASON_NONE ? exchange->reason : exchange->forward;
+    const struct cache_status said = {.forward = forward, .detail = forward};
+    struct reply reply = {
+        .status = status,
+        .fields = &fields,
+        .mount = exchange->request.mount,
+        .x_cache = exchange->x_cache ? exchange->x_cache : "BYPASS",
+        .cache_status =
+            exchange->site ? cache_status_format(&said, exchange->site->config->cache_status, arena)
+                           : (struct slice){NULL, 0},
+        .invalidation = invalidation,
+        .age_s = -1,
+        .content_length = (int64_t)text.n};
     struct slice head = body ? reply_head(&reply, arena) : (struct slice){NULL, 0};
     if (!head.p) {
         exchange_let_go(exchange, false);
@@ -194,6 +208,23 @@ refuse_later(struct exchange *exchange, int status, const char *why)
 
 /* ------------------------------------------------------------ what it means */
 
+struct policy
+route_policy(const struct site *site, const struct route_match *match)
+{
+    const struct route *route = match->route;
+    struct policy policy = {.never = false};
+    if (route) {
+        policy = route->policy;
+        policy.has_route = true;
+        policy.per_user = route->user != USER_NONE;
+        policy.web_server_vouches = policy.per_user && route->user_trusted;
+        policy.credentials_in_key = policy.per_user && !route->user_trusted;
+    }
+    policy.enabled = site->cache && larder_is_enabled(site->cache);
+    policy.never = match->never;
+    return policy;
+}
+
 /* Route, policy, cookies, user, key: everything that can be known without asking anybody. */
 static enum reason
 examine(struct exchange *exchange)
@@ -203,19 +234,7 @@ examine(struct exchange *exchange)
     if (!route_find(config, exchange->arena, request->method, request->host, request->path,
                     &exchange->match))
         return REASON_NO_MEMORY;
-    const struct route *route = exchange->match.route;
-    exchange->policy = (struct policy){
-        .enabled = exchange->site->cache && larder_is_enabled(exchange->site->cache),
-        .has_route = route != NULL,
-        .never = exchange->match.never,
-    };
-    if (route) {
-        exchange->policy.ttl_ms = route->ttl_ms;
-        exchange->policy.authorization_rfc = route->authorization_rfc;
-        exchange->policy.per_user = route->user != USER_NONE;
-        exchange->policy.web_server_vouches = route->user != USER_NONE && route->user_trusted;
-        exchange->policy.credentials_in_key = route->user != USER_NONE && !route->user_trusted;
-    }
+    exchange->policy = route_policy(exchange->site, &exchange->match);
     exchange->facts = (struct request_facts){
         .method = request->method,
         .fields = &request->fields,
@@ -231,74 +250,19 @@ examine(struct exchange *exchange)
     return key_make(&exchange->key, request, &exchange->match, config, exchange->arena);
 }
 
-/* ------------------------------------------------------------------- lookup */
-
-/* The ancestor's value instead of an entry: no generations, no age; Redis' own expiry counts. */
-static bool
-decode_ancestor(struct exchange *exchange, struct entry *entry)
+bool
+exchange_own(struct exchange *exchange)
 {
-    struct larder_response *response;
-    if (larder_response_decode(exchange->value.data, exchange->value.len, &response, NULL) !=
-        LARDER_OK)
-        return false;
     struct arena *arena = exchange->arena;
-    *entry = (struct entry){.status = response->status_code, .age_s = -1};
-    bool ok = true;
-    for (size_t i = 0; ok && i < response->header_count; i++) {
-        struct slice name = slice_of(response->headers[i].name);
-        struct slice value = slice_of(response->headers[i].value);
-        name.p = arena_strndup(arena, name.p, name.n);
-        value.p = arena_strndup(arena, value.p, value.n);
-        ok = name.p && value.p && fields_add(&entry->fields, arena, name, value);
-    }
-    char *body = malloc(response->body_len ? response->body_len : 1);
-    ok = ok && body;
-    if (ok) {
-        if (response->body_len)
-            memcpy(body, response->body, response->body_len);
-        entry->body = (struct slice){body, response->body_len};
-        free(exchange->value.data);
-        exchange->value.data = body;
-        exchange->value.len = response->body_len;
-    } else {
-        free(body);
-    }
-    larder_response_free(response);
-    fields_remove_hop_by_hop(&entry->fields);
-    return ok;
-}
-
-static bool
-decode(struct exchange *exchange, struct entry *entry)
-{
-    if (exchange->site->config->compat_ancestor)
-        return decode_ancestor(exchange, entry);
-    return entry_decode(entry, exchange->value.data, exchange->value.len, &exchange->key.tags,
-                        exchange->arena);
-}
-
-/*
- * The ancestor stored whatever came. What we would not have stored is not
- * served either: another visitor's Set-Cookie, a private page, an error.
- */
-static bool
-may_be_served(const struct exchange *exchange, const struct entry *entry, int64_t wall_ms)
-{
-    struct request_facts facts = exchange->facts;
-    facts.method = slice_of("GET"); /* whose entry answers HEAD as well */
-    struct store_decision decision =
-        decide_store(&exchange->policy, &facts, entry->status, &entry->fields, wall_ms / 1000);
-    return decision.reason == REASON_NONE;
-}
-
-static bool
-is_usable(const struct exchange *exchange, const struct entry *entry, int64_t wall_ms)
-{
-    if (exchange->site->config->compat_ancestor)
-        return may_be_served(exchange, entry, wall_ms);
-    return slice_equal(entry->material, exchange->key.material) &&
-           entry->stored_ms + entry->ttl_ms > wall_ms &&
-           entry_generations_match(entry, &exchange->value.current);
+    struct slice *const slices[] = {&exchange->key.target, &exchange->key.cookies,
+                                    &exchange->key.user};
+    if (!request_own(&exchange->request, arena))
+        return false;
+    exchange->facts.method = exchange->request.method;
+    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
+        if (slices[i]->p && !(slices[i]->p = arena_strndup(arena, slices[i]->p, slices[i]->n)))
+            return false;
+    return true;
 }
 
 bool
@@ -308,42 +272,6 @@ exchange_has_generations(const struct exchange *exchange)
         if (i >= exchange->generations.count || !exchange->generations.value[i][0])
             return false;
     return true;
-}
-
-/* true: *entry is to be served. Otherwise what is known about generations is left for the fetch. */
-static bool
-lookup(struct exchange *exchange, struct entry *entry, int64_t wall_ms)
-{
-    const struct config *config = exchange->site->config;
-    struct larder_error err;
-    size_t most = config->max_object + ENTRY_META_MAX + ENTRY_HEAD_SIZE;
-    if (config->compat_ancestor)
-        most = 2 * config->max_object + ENTRY_META_MAX; /* base64 and JSON escapes */
-    enum larder_status status = store_lookup(exchange->site->cache, exchange->key.name,
-                                             &exchange->key.tags, most, exchange->redis_until_ms,
-                                             &exchange->value, &err);
-    if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT) {
-        counters_add(COUNTER_redis_errors, 1);
-        log_write(LARDER_LOG_DEBUG, "lookup of %s: %s", exchange->key.name, err.message);
-        return false;
-    }
-    exchange->redis_answered = true;
-    exchange->generations = exchange->value.current;
-    exchange->generations_complete = exchange_has_generations(exchange);
-    if (status == LARDER_MISS)
-        return false;
-    if (status == LARDER_CORRUPT) {
-        /* Stored while max_object was larger. */
-        log_write(LARDER_LOG_DEBUG, "lookup of %s: %s", exchange->key.name, err.message);
-        return false;
-    }
-    if (!decode(exchange, entry)) {
-        counters_add(COUNTER_corrupt, 1);
-        log_write(LARDER_LOG_WARNING, "entry %s is not one of ours or damaged: taken as a miss",
-                  exchange->key.name);
-        return false;
-    }
-    return is_usable(exchange, entry, wall_ms);
 }
 
 /* --------------------------------------------------------------------- hit */
@@ -356,51 +284,121 @@ flush_job(struct fetcher_job *job)
 }
 
 static void
-serve_hit(struct exchange *exchange, const struct entry *entry, int64_t wall_ms)
+fetch_job(struct fetcher_job *job)
 {
-    const struct request *request = &exchange->request;
-    bool bodiless = entry->status == 204 || entry->status == 304;
-    struct reply reply = {
-        .status = entry->status,
-        .fields = &entry->fields,
-        .mount = request->mount,
-        .x_cache = "HIT",
-        .age_s = entry->age_s < 0 ? -1 : response_age_s(entry->age_s, entry->stored_ms, wall_ms),
-        .content_length = bodiless ? -1 : (int64_t)entry->body.n,
-        .client_cache = exchange->match.client_cache,
-        .per_user = exchange->policy.per_user,
-        .via = true,
-    };
-    exchange->x_cache = "HIT";
-    exchange->status = entry->status;
-    counters_add(COUNTER_hits, 1);
-    struct slice head = reply_head(&reply, exchange->arena);
-    if (!head.p) {
+    exchange_fetch((struct exchange *)job);
+}
+
+static void
+refresh_job(struct fetcher_job *job)
+{
+    struct exchange *exchange = (struct exchange *)job;
+    exchange_refresh(exchange);
+    exchange_done(exchange);
+}
+
+/* false: a fetcher has it now, or it is over. true: the answer is out; the exchange is left. */
+static bool
+serve(struct exchange *exchange, const struct answer_origin *origin, int64_t wall_ms)
+{
+    struct answer answer;
+    exchange->x_cache = origin->x_cache;
+    if (!answer_make(&answer, exchange, &exchange->entry, origin, wall_ms)) {
         finish(exchange, false);
-        return;
+        return false;
     }
-    bool with_body = !bodiless && !slice_equal(request->method, slice_of("HEAD"));
-    exchange->body_sent = with_body ? entry->body.n : 0;
-    struct iovec pieces[2] = {{(void *)head.p, head.n},
-                              {(void *)entry->body.p, with_body ? entry->body.n : 0}};
-    enum connection_status sent =
-        connection_send(exchange->connection, exchange->arena, pieces, 2, true, false);
+    exchange->status = answer.status;
+    exchange->body_sent = answer.body_len;
+    enum connection_status sent = connection_send(exchange->connection, exchange->arena,
+                                                  answer.pieces, answer.count, true, false);
     if (sent == CONNECTION_AGAIN) {
         exchange->job.run = flush_job;
         if (fetchers_submit(&exchange->job))
-            return;
+            return false;
     }
     if (sent == CONNECTION_GONE)
         counters_add(COUNTER_client_gone, 1);
-    finish(exchange, sent == CONNECTION_DONE);
+    exchange_let_go(exchange, sent == CONNECTION_DONE);
+    return true;
+}
+
+static void
+serve_fresh(struct exchange *exchange, int64_t wall_ms)
+{
+    const struct answer_origin origin = {.x_cache = "HIT", .status = {.hit = true}};
+    counters_add(COUNTER_hits, 1);
+    if (exchange->key.name != exchange->key.primary && wall_ms % TOUCH_EVERY == 0)
+        storer_touch(exchange->site, exchange->key.primary, exchange->key.name);
+    if (serve(exchange, &origin, wall_ms))
+        exchange_done(exchange);
+}
+
+/*
+ * Stale, and allowed to be (RFC 5861 §3): the visitor does not wait. Of the
+ * request what the refresh needs is copied first, because it lies in the
+ * connection, which has the next one soon. When a slow visitor leaves the answer
+ * to a fetcher, somebody else's request will see to the refresh.
+ */
+static void
+serve_and_refresh(struct exchange *exchange, int64_t wall_ms)
+{
+    const struct answer_origin origin = {
+        .x_cache = "STALE", .stale = true, .status = {.hit = true, .detail = REASON_STALE}};
+    counters_add(COUNTER_hits, 1);
+    counters_add(COUNTER_stale, 1);
+    /* Not in the arena: if a fetcher finishes the answer, it may be gone. */
+    char name[LARDER_KEY_MAX + 1];
+    size_t n = strnlen(exchange->key.name, LARDER_KEY_MAX);
+    memcpy(name, exchange->key.name, n);
+    name[n] = '\0';
+    bool refresh = exchange_own(exchange) && refresh_begin(name);
+    if (!serve(exchange, &origin, wall_ms)) {
+        if (refresh)
+            refresh_end(name);
+        return;
+    }
+    if (refresh) {
+        exchange->forward = REASON_STALE;
+        exchange->refresh = exchange->key.name;
+        exchange->job.run = refresh_job;
+        if (fetchers_submit(&exchange->job))
+            return;
+        refresh_end(name);
+    }
+    exchange_done(exchange);
 }
 
 /* ---------------------------------------------------------------- the whole */
 
-static void
-fetch_job(struct fetcher_job *job)
+/* Look up and decide. true: the exchange is taken; false: the backend is to be asked. */
+static bool
+serve_from_cache(struct exchange *exchange)
 {
-    exchange_fetch((struct exchange *)job);
+    int64_t wall_ms = clock_wall_ms();
+    lookup(exchange, wall_ms);
+    exchange->use_entry = exchange->has_entry &&
+                          answer_is_possible(exchange, &exchange->entry, wall_ms);
+    enum reason missing = exchange->has_entry ? REASON_PARTIAL : exchange->missing;
+    struct reuse_decision decision =
+        decide_reuse(&exchange->policy, &exchange->facts,
+                     exchange->use_entry ? &exchange->entry.stored : NULL, missing, wall_ms);
+    exchange->forward = decision.reason;
+    switch (decision.reuse) {
+    case REUSE_SERVE:
+        serve_fresh(exchange, wall_ms);
+        return true;
+    case REUSE_SERVE_AND_REFRESH:
+        serve_and_refresh(exchange, wall_ms);
+        return true;
+    case REUSE_UNAVAILABLE:
+        exchange->x_cache = "MISS";
+        counters_add(COUNTER_misses, 1);
+        refuse_later(exchange, 504, "Not in the cache, and only-if-cached was asked for.");
+        return true;
+    case REUSE_VALIDATE:
+        break;
+    }
+    return false;
 }
 
 void
@@ -432,14 +430,8 @@ exchange_serve(struct connection *connection)
         return;
     }
     exchange->reason = examine(exchange);
-    if (exchange->reason == REASON_NONE) {
-        struct entry entry;
-        int64_t wall_ms = clock_wall_ms();
-        if (lookup(exchange, &entry, wall_ms)) {
-            serve_hit(exchange, &entry, wall_ms);
-            return;
-        }
-    }
+    if (exchange->reason == REASON_NONE && serve_from_cache(exchange))
+        return;
     exchange->x_cache = exchange->reason == REASON_NONE       ? "MISS"
                         : exchange->reason == REASON_DISABLED ? "DISABLED"
                                                               : "BYPASS";

@@ -9,8 +9,10 @@
 #include "config/route.h"
 #include "http/decide.h"
 #include "responder/connection.h"
+#include "responder/entry.h"
 #include "responder/fetcher.h"
 #include "responder/key.h"
+#include "responder/marker.h"
 #include "responder/request.h"
 #include "responder/server.h"
 
@@ -38,7 +40,18 @@ struct exchange {
     bool generations_complete;
     bool redis_answered;
 
-    struct store_value value; /* a hit: the bytes of the entry */
+    /* What the look-up found (lookup.c). */
+    struct store_value value; /* the bytes of the entry */
+    struct entry entry;
+    bool has_entry;      /* it is this request's, and no generation is against it; fresh or not */
+    enum reason missing; /* why there is none */
+    struct marker marker;
+    bool has_marker; /* the URL has variants */
+
+    enum reason forward; /* why the backend is asked, where the cache is in it */
+    bool use_entry;      /* has_entry, and what is asked for can be made of it */
+    bool background;     /* a refresh: there is no client any more */
+    const char *refresh; /* the name by which refresh_begin() was called; in the arena */
 
     int refuse_status; /* a request that a fetcher shall refuse */
     const char *refuse_why;
@@ -59,6 +72,16 @@ void exchange_serve(struct connection *connection);
 void exchange_fetch(struct exchange *exchange);
 
 /*
+ * Fetch anew what is stale, or what the client's own condition kept from us,
+ * unless another process does. Called by a fetcher after refresh_begin() for
+ * exchange->refresh, which it ends.
+ */
+void exchange_refresh(struct exchange *exchange);
+
+/* Copy what lies in the connection, so that the exchange can do without. false: no memory. */
+bool exchange_own(struct exchange *exchange);
+
+/*
  * Answer with an error of ours, when nothing has been sent, and let the
  * connection go. why is for the visitor; invalidation is the value of
  * X-Cache-Invalidate or NULL.
@@ -76,6 +99,9 @@ void exchange_let_go(struct exchange *exchange, bool ended);
 
 /* It is over: everything the exchange holds is given back. */
 void exchange_done(struct exchange *exchange);
+
+/* The route's say, and what the request's match adds to it. */
+struct policy route_policy(const struct site *site, const struct route_match *match);
 
 /* Is there a generation for every tag of the key? */
 bool exchange_has_generations(const struct exchange *exchange);

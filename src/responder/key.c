@@ -14,8 +14,10 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/number.h"
+#include "http/uri.h"
 
 #define USER_MAX 255
 
@@ -129,9 +131,8 @@ part(struct material *m, char tag, struct slice value)
     m->p[m->n++] = ',';
 }
 
-/* Host names are compared without case and without the scheme's own port (RFC 9110 §4.2.3). */
-static struct slice
-normal_host(struct slice host, struct slice scheme, struct arena *arena)
+struct slice
+key_normal_host(struct slice host, struct slice scheme, struct arena *arena)
 {
     char *copy = arena_strndup(arena, host.p, host.n);
     if (!copy)
@@ -204,10 +205,40 @@ ancestor_key(struct cache_key *key, const struct request *request, const struct 
         return REASON_NO_MEMORY;
     if (larder_response_key(name, 128, target, user) != LARDER_OK)
         return REASON_KEY_TOO_LONG;
-    key->name = name;
-    key->material = request->target;
+    key->name = key->primary = name;
+    key->material = key->primary_material = key->target = request->target;
     key->tags.count = 0;
     return REASON_NONE;
+}
+
+/* NUL-terminated, in the arena. NULL: no memory. */
+static char *
+join(const struct slice *parts, size_t count, struct arena *arena)
+{
+    size_t room = 1;
+    for (size_t i = 0; i < count; i++)
+        room += parts[i].n;
+    char *text = arena_alloc(arena, room), *p = text;
+    if (!text)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].n)
+            memcpy(p, parts[i].p, parts[i].n);
+        p += parts[i].n;
+    }
+    *p = '\0';
+    return text;
+}
+
+/* "<prefix>response:<hash of the material>". NULL: no memory. */
+static const char *
+name_of(const struct cache_key *key, struct arena *arena)
+{
+    char hash[65];
+    if (!key->prefix || !sha256_hex(key->material, hash))
+        return NULL;
+    const struct slice parts[] = {slice_of(key->prefix), slice_of("response:"), slice_of(hash)};
+    return join(parts, sizeof parts / sizeof *parts, arena);
 }
 
 enum reason
@@ -220,18 +251,21 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
     if (config->compat_ancestor)
         return ancestor_key(key, request, match, arena);
 
-    struct slice host = normal_host(request->host, request->scheme, arena);
+    struct slice host = key_normal_host(request->host, request->scheme, arena);
     struct slice outer = request->forwarded_host;
     if (outer.p)
-        outer = normal_host(outer, request->scheme, arena);
+        outer = key_normal_host(outer, request->scheme, arena);
     if (!host.p || (request->forwarded_host.p && !outer.p))
         return REASON_NO_MEMORY;
     struct slice authorization = {NULL, 0};
     if (has_credentials_in_key(route))
         authorization = fields_join(&request->fields, arena, "Authorization");
 
+    key->target = key_target(request->target, route, arena);
+    if (!key->target.p)
+        return REASON_NO_MEMORY;
     struct material m = {.n = 0};
-    m.p = arena_alloc(arena, host.n + outer.n + request->target.n + key->cookies.n + key->user.n +
+    m.p = arena_alloc(arena, host.n + outer.n + key->target.n + key->cookies.n + key->user.n +
                                  authorization.n + 80 + PARTS_MAX * PART_MAX);
     if (!m.p)
         return REASON_NO_MEMORY;
@@ -240,7 +274,7 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
     if (outer.p)
         part(&m, 'f', outer);
     part(&m, 'm', slice_of("GET"));
-    part(&m, 't', request->target);
+    part(&m, 't', key->target);
     if (key->user.n)
         part(&m, 'u', key->user);
     /* Credentials are only hashed into the material: an entry must not be a place to find them. */
@@ -258,33 +292,84 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
             return REASON_NO_MEMORY;
         part(&m, 'c', slice_of(hash));
     }
-    key->material = (struct slice){m.p, m.n};
+    key->material = key->primary_material = (struct slice){m.p, m.n};
     key->host = host;
     key->forwarded_host = outer;
-    if (!sha256_hex(key->material, hash))
-        return REASON_NO_MEMORY;
 
     char user[3 * USER_MAX + 1] = "";
     if (key->user.n && !store_escape_user(user, sizeof user, key->user.p, key->user.n))
         return REASON_KEY_TOO_LONG;
     const char *resource = route->resource ? route->resource : "";
-    const struct slice parts[] = {
-        slice_of(resource), slice_of(*resource ? ":" : ""), slice_of(*user ? "user:" : ""),
-        slice_of(user),     slice_of(*user ? ":" : ""),     slice_of("response:"),
-        slice_of(hash)};
-    size_t room = 1, count = sizeof parts / sizeof *parts;
-    for (size_t i = 0; i < count; i++)
-        room += parts[i].n;
-    char *name = arena_alloc(arena, room);
-    if (!name)
+    const struct slice parts[] = {slice_of(resource), slice_of(*resource ? ":" : ""),
+                                  slice_of(*user ? "user:" : ""), slice_of(user),
+                                  slice_of(*user ? ":" : "")};
+    key->prefix = join(parts, sizeof parts / sizeof *parts, arena);
+    key->name = key->primary = name_of(key, arena);
+    if (!key->name)
         return REASON_NO_MEMORY;
-    key->name = name;
-    for (size_t i = 0; i < count; i++) {
-        memcpy(name, parts[i].p, parts[i].n);
-        name += parts[i].n;
-    }
-    *name = '\0';
-    if (!store_tags_for(&key->tags, resource, user))
+    uint64_t url = key_url_hash(request->scheme, outer.p ? outer : host, key->target);
+    if (!store_tags_for(&key->tags, resource, user, url))
         return REASON_KEY_TOO_LONG;
     return REASON_NONE;
+}
+
+bool
+key_select(struct cache_key *key, const struct vary *vary, const struct fields *selecting,
+           struct arena *arena)
+{
+    struct slice values[VARY_NAMES_MAX];
+    size_t room = key->primary_material.n;
+    bool failed = false;
+    for (size_t i = 0; i < vary->count; i++) {
+        values[i] = vary_normal_value(selecting, vary->names[i], arena, &failed);
+        room += vary->names[i].n + values[i].n + 2 * (PART_MAX);
+    }
+    struct material m = {.p = failed ? NULL : arena_alloc(arena, room), .n = 0};
+    if (!m.p)
+        return false;
+    memcpy(m.p, key->primary_material.p, key->primary_material.n);
+    m.n = key->primary_material.n;
+    for (size_t i = 0; i < vary->count; i++) {
+        part(&m, 'n', vary->names[i]);
+        if (values[i].p) /* absent matches only absent: there is no part then */
+            part(&m, 'v', values[i]);
+    }
+    struct slice before = key->material;
+    key->material = (struct slice){m.p, m.n};
+    const char *name = name_of(key, arena);
+    if (name)
+        key->name = name;
+    else
+        key->material = before;
+    return name != NULL;
+}
+
+void
+key_unselect(struct cache_key *key)
+{
+    key->name = key->primary;
+    key->material = key->primary_material;
+}
+
+uint64_t
+key_url_hash(struct slice scheme, struct slice host, struct slice target)
+{
+    uint64_t hash = XXH3_64bits(scheme.n ? scheme.p : "", scheme.n);
+    hash = XXH3_64bits_withSeed(host.n ? host.p : "", host.n, hash);
+    return XXH3_64bits_withSeed(target.n ? target.p : "", target.n, hash);
+}
+
+struct slice
+key_target(struct slice target, const struct route *route, struct arena *arena)
+{
+    if (!route ||
+        (route->query_ignore.count == 0 && route->query_allow.count == 0 && !route->query_sort))
+        return target;
+    const struct uri_query_rules rules = {.ignore = route->query_ignore.list,
+                                          .ignore_count = route->query_ignore.count,
+                                          .allow = route->query_allow.list,
+                                          .allow_count = route->query_allow.count,
+                                          .sort = route->query_sort,
+                                          .match = glob_match};
+    return uri_reduce_query(target, &rules, arena);
 }

@@ -13,14 +13,19 @@
 #include "client/store.h"
 #include "config/route.h"
 #include "http/decide.h"
+#include "http/vary.h"
 #include "responder/request.h"
 
 struct cache_key {
     const char *name; /* NUL-terminated, without the namespace */
     struct slice material;
-    struct slice user; /* as the request names it; .n 0: none */
+    const char *primary; /* the name before a variant was chosen; the same as name without one */
+    struct slice primary_material;
+    const char *prefix; /* what stands before "response:" in the name */
+    struct slice user;  /* as the request names it; .n 0: none */
     struct store_tags tags;
     /* What the key says is what the backend is told on a cacheable miss. */
+    struct slice target;         /* the query reduced as the route says */
     struct slice cookies;        /* .n 0: none */
     struct slice host;           /* .p NULL: not in the key (compat = "ancestor") */
     struct slice forwarded_host; /* .p NULL: nobody rewrote the host */
@@ -37,6 +42,30 @@ bool key_examine(struct cache_key *key, struct request_facts *facts, const struc
 enum reason key_make(struct cache_key *key, const struct request *request,
                      const struct route_match *match, const struct config *config,
                      struct arena *arena);
+
+/*
+ * The key of the variant (RFC 9111 §4.1) that the request selects by these
+ * fields, whose values are those in `selecting`, the request as the backend
+ * gets it: key->name and key->material change, key->primary stays.
+ * false: no memory.
+ */
+bool key_select(struct cache_key *key, const struct vary *vary, const struct fields *selecting,
+                struct arena *arena);
+
+/* Back to the primary key. */
+void key_unselect(struct cache_key *key);
+
+/*
+ * The hash of a URL for its tag: scheme and target as they are, host in normal
+ * form as the visitor sees it.
+ */
+uint64_t key_url_hash(struct slice scheme, struct slice host, struct slice target);
+
+/* Host in lower case and without the scheme's own port (RFC 9110 §4.2.3). .p NULL: no memory. */
+struct slice key_normal_host(struct slice host, struct slice scheme, struct arena *arena);
+
+/* The target with its query reduced as the route says; route NULL: as it is. .p NULL: no memory. */
+struct slice key_target(struct slice target, const struct route *route, struct arena *arena);
 
 /* Give back what is kept between requests; at the end of the process. */
 void key_cleanup(void);

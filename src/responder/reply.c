@@ -11,6 +11,10 @@
 
 #include "base/number.h"
 #include "http/cache_control.h"
+#include "http/condition.h"
+
+/* RFC 9111 §5.5 obsoletes the field, and older clients know no other word for it. */
+#define STALE_WARNING "Warning: 110 larder \"Response is Stale\"\r\n"
 
 const char *
 reply_reason(int status)
@@ -82,12 +86,15 @@ starts_nocase(struct slice s, const char *with, size_t n)
 }
 
 /* What a backend must not be able to tell the web server, and what is ours to say. */
-static bool
-is_withheld(struct slice name)
+bool
+reply_field_is_withheld(struct slice name)
 {
     switch (name.p[0] | 0x20) {
     case 's':
-        return slice_equal_nocase(name, "Status");
+        return slice_equal_nocase(name, "Status") ||
+               slice_equal_nocase(name, "Surrogate-Control"); /* it is for us and for nobody else */
+    case 'l':
+        return slice_equal_nocase(name, "Larder-Cache-Control");
     case 'x':
         break;
     /* A backend's have been removed, but anybody may have written an entry: a Transfer-Encoding
@@ -169,14 +176,42 @@ client_cache_control(const struct reply *reply, struct arena *arena)
                                  (long long)route->client_cache_s));
 }
 
+/* Is there something else in the reply that is sent in place of this field? */
+static bool
+is_replaced(const struct reply *reply, struct slice name, bool with_cache_control)
+{
+    switch (name.p[0] | 0x20) {
+    case 'a':
+        return reply->age_s >= 0 && slice_equal_nocase(name, "Age");
+    case 'c':
+        return (reply->content_length >= 0 && slice_equal_nocase(name, "Content-Length")) ||
+               ((reply->content_range.n || reply->content_type.n) &&
+                slice_equal_nocase(name, "Content-Range")) ||
+               (reply->content_type.n && slice_equal_nocase(name, "Content-Type")) ||
+               (with_cache_control && slice_equal_nocase(name, "Cache-Control"));
+    case 'e':
+        return with_cache_control && slice_equal_nocase(name, "Expires");
+    case 'p':
+        return with_cache_control && slice_equal_nocase(name, "Pragma");
+    case 'l':
+        /* mod_fcgid would take a 200 with Location for an internal redirect. */
+        return reply->mount == MOUNT_APACHE_FCGID && reply->status == 200 &&
+               slice_equal_nocase(name, "Location");
+    default:
+        return false;
+    }
+}
+
 struct slice
 reply_head(const struct reply *reply, struct arena *arena)
 {
     const struct fields *fields = reply->fields;
     struct slice cache_control = client_cache_control(reply, arena);
     struct writer w = {.n = 0};
-    /* Room: each field has four bytes of its own; ours have 400 together. */
-    w.p = arena_alloc(arena, fields->bytes + 4 * fields->count + cache_control.n + 400);
+    /* Room: each field has four bytes of its own; ours have 600 together. */
+    w.p = arena_alloc(arena, fields->bytes + 4 * fields->count + cache_control.n +
+                                 reply->cache_status.n + reply->content_range.n +
+                                 reply->content_type.n + 600);
     if (!w.p || !cache_control.p)
         return (struct slice){NULL, 0};
 
@@ -187,24 +222,17 @@ reply_head(const struct reply *reply, struct arena *arena)
     put(&w, "\r\n", 2);
     for (size_t i = 0; i < fields->count; i++) {
         struct slice name = fields->list[i].name;
-        if (is_withheld(name))
-            continue;
-        if (reply->age_s >= 0 && slice_equal_nocase(name, "Age"))
-            continue;
-        if (reply->content_length >= 0 && slice_equal_nocase(name, "Content-Length"))
-            continue;
-        if (cache_control.n &&
-            (slice_equal_nocase(name, "Cache-Control") || slice_equal_nocase(name, "Expires") ||
-             slice_equal_nocase(name, "Pragma")))
-            continue;
-        /* mod_fcgid would take a 200 with Location for an internal redirect. */
-        if (reply->mount == MOUNT_APACHE_FCGID && reply->status == 200 &&
-            slice_equal_nocase(name, "Location"))
+        if (reply_field_is_withheld(name) || is_replaced(reply, name, cache_control.n > 0) ||
+            (reply->not_modified && !condition_is_sent_with_304(name)))
             continue;
         put_field(&w, name, fields->list[i].value);
     }
     if (cache_control.n)
         put_field(&w, slice_of("Cache-Control"), cache_control);
+    if (reply->content_range.n)
+        put_field(&w, slice_of("Content-Range"), reply->content_range);
+    if (reply->content_type.n)
+        put_field(&w, slice_of("Content-Type"), reply->content_type);
     if (reply->age_s >= 0) {
         put_number(&w, "Age: ", (uint64_t)reply->age_s);
         put(&w, "\r\n", 2);
@@ -213,9 +241,13 @@ reply_head(const struct reply *reply, struct arena *arena)
         put_number(&w, "Content-Length: ", (uint64_t)reply->content_length);
         put(&w, "\r\n", 2);
     }
+    if (reply->stale)
+        put(&w, STALE_WARNING, sizeof STALE_WARNING - 1);
     if (reply->via)
         put(&w, "Via: 1.1 larder\r\n", 17);
     put_field(&w, slice_of("X-Cache"), slice_of(reply->x_cache));
+    if (reply->cache_status.n)
+        put_field(&w, slice_of("Cache-Status"), reply->cache_status);
     if (reply->invalidation)
         put_field(&w, slice_of("X-Cache-Invalidate"), slice_of(reply->invalidation));
     put(&w, "\r\n", 2);

@@ -478,3 +478,25 @@ request_cookie(const struct request *request, const char *wanted)
             return value;
     return absent;
 }
+
+bool
+request_own(struct request *request, struct arena *arena)
+{
+    struct request own = *request;
+    struct slice *const slices[] = {&own.method, &own.target,        &own.path,
+                                    &own.host,   &own.remote_addr,   &own.remote_user,
+                                    &own.scheme, &own.forwarded_host};
+    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
+        if (slices[i]->p && !(slices[i]->p = arena_strndup(arena, slices[i]->p, slices[i]->n)))
+            return false;
+    own.fields = (struct fields){0};
+    for (size_t i = 0; i < request->fields.count; i++) {
+        struct slice name = request->fields.list[i].name, value = request->fields.list[i].value;
+        name.p = arena_strndup(arena, name.p, name.n);
+        value.p = arena_strndup(arena, value.p, value.n);
+        if (!name.p || !value.p || !fields_add(&own.fields, arena, name, value))
+            return false;
+    }
+    *request = own;
+    return true;
+}

@@ -58,6 +58,12 @@ struct request {
 int request_parse(struct request *request, char **envp, const struct config *config,
                   struct arena *arena, const char **why);
 
+/*
+ * Copy what still points into envp, so that the request outlives its connection.
+ * false: no memory; the request is as it was.
+ */
+bool request_own(struct request *request, struct arena *arena);
+
 /* The value of a cookie by name; .p NULL: there is none. The first wins. */
 struct slice request_cookie(const struct request *request, const char *name);
 

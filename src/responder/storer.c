@@ -16,19 +16,28 @@
 #include "base/log.h"
 #include "client/store.h"
 #include "responder/invalidate.h"
+#include "responder/marker.h"
 #include "runtime/counters.h"
 
 #define STORE_TIMEOUT_MS 3000
 
+/* More small work than this is dropped: it is worth less than what waits. */
+#define SMALL_MAX ((size_t)256)
+
+enum job_kind { JOB_PUT, JOB_TOUCH, JOB_DROP, JOB_INVALIDATE };
+
 struct job {
     struct job *next;
+    enum job_kind kind;
     struct site *site;
-    char *key; /* NULL: an invalidation */
+    char *key;
     char *head, *body;
     size_t head_len, body_len;
     int64_t ttl_ms;
-    char **patterns;
-    size_t pattern_count;
+    char *primary; /* NULL: no variant */
+    struct slice names, etag;
+    size_t max_variants;
+    struct invalidation invalidation;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
@@ -44,33 +53,107 @@ job_free(struct job *job)
 {
     if (!job)
         return;
-    for (size_t i = 0; i < job->pattern_count; i++)
-        free(job->patterns[i]);
-    free(job->patterns);
+    for (size_t i = 0; i < job->invalidation.count; i++)
+        free((char *)job->invalidation.patterns[i]);
+    free(job->invalidation.patterns);
     free(job->key);
     free(job->head);
     free(job->body);
+    free(job->primary);
+    free((char *)job->names.p);
+    free((char *)job->etag.p);
     site_give(job->site);
     free(job);
 }
 
-static void
-run(const struct job *job)
+/* The end of a response's key. */
+static struct slice
+hash_of(const char *key)
 {
-    if (!job->key) {
-        invalidate_now(job->site, (const char *const *)job->patterns, job->pattern_count);
-        return;
+    size_t n = strlen(key);
+    return n < 64 ? (struct slice){key, 0} : (struct slice){key + n - 64, 64};
+}
+
+/*
+ * The marker under the primary key: that there are variants, by which fields,
+ * and this one's tag. Mostly it is there already and lives long enough. Two
+ * processes that write at once lose one tag, which costs a 200 where a 304 would
+ * have done.
+ */
+static enum larder_status
+put_marker(const struct job *job, int64_t deadline_ms, struct larder_error *err)
+{
+    struct larder *cache = job->site->cache;
+    struct store_value value = {.data = NULL};
+    struct marker marker;
+    int64_t left_ms = 0;
+    struct arena *arena = arena_new((size_t)64 * 1024);
+    if (!arena)
+        return LARDER_NOMEM;
+    bool there = store_peek(cache, job->primary, MARKER_SIZE_MAX, deadline_ms, &value, &left_ms,
+                            err) == LARDER_OK &&
+                 marker_decode(&marker, value.data, value.len, arena);
+    enum larder_status status = LARDER_OK;
+    struct slice hash = hash_of(job->key);
+    bool lasts = there && (left_ms < 0 || left_ms >= job->ttl_ms);
+    if (!lasts || !marker_says(&marker, job->names, hash, job->etag)) {
+        struct slice text =
+            marker_encode(job->names, hash, job->etag, there ? &marker : NULL, arena);
+        struct iovec piece = {(void *)text.p, text.n};
+        int64_t ttl_ms = there && left_ms > job->ttl_ms ? left_ms : job->ttl_ms;
+        if (ttl_ms > STORE_TTL_MAX_S * 1000)
+            ttl_ms = STORE_TTL_MAX_S * 1000;
+        status = text.p ? store_put(cache, job->primary, &piece, 1, ttl_ms, deadline_ms, err)
+                        : LARDER_NOMEM;
     }
+    free(value.data);
+    arena_free(arena);
+    return status;
+}
+
+static void
+run_put(const struct job *job)
+{
     struct iovec value[2] = {{job->head, job->head_len}, {job->body, job->body_len}};
-    struct larder_error err;
-    enum larder_status status = store_put(job->site->cache, job->key, value, 2, job->ttl_ms,
-                                          clock_now_ms() + STORE_TIMEOUT_MS, &err);
+    struct larder_error err = {0};
+    struct larder *cache = job->site->cache;
+    int64_t deadline_ms = clock_now_ms() + STORE_TIMEOUT_MS;
+    enum larder_status status;
+    if (!job->primary) {
+        status = store_put(cache, job->key, value, 2, job->ttl_ms, deadline_ms, &err);
+    } else {
+        status = store_variant_put(cache, job->primary, job->key, value, 2, job->ttl_ms,
+                                   clock_wall_ms(), job->max_variants, deadline_ms, &err);
+        if (status == LARDER_OK)
+            status = put_marker(job, deadline_ms, &err);
+    }
     if (status == LARDER_OK) {
         counters_add(COUNTER_stored, 1);
         return;
     }
     counters_add(COUNTER_store_failed, 1);
     log_write(LARDER_LOG_DEBUG, "cannot store %s: %s", job->key, err.message);
+}
+
+static void
+run(const struct job *job)
+{
+    int64_t deadline_ms = clock_now_ms() + STORE_TIMEOUT_MS;
+    switch (job->kind) {
+    case JOB_PUT:
+        run_put(job);
+        break;
+    case JOB_TOUCH:
+        store_variant_touch(job->site->cache, job->primary, job->key, clock_wall_ms(), deadline_ms,
+                            NULL);
+        break;
+    case JOB_DROP:
+        store_drop(job->site->cache, job->key, deadline_ms, NULL);
+        break;
+    case JOB_INVALIDATE:
+        invalidate_now(job->site, &job->invalidation);
+        break;
+    }
 }
 
 static void *
@@ -87,7 +170,7 @@ storer(void *unused)
         first = job->next;
         if (!first)
             last = &first;
-        bool too_late = stopping && job->key && clock_now_ms() >= give_up_ms;
+        bool too_late = stopping && job->kind != JOB_INVALIDATE && clock_now_ms() >= give_up_ms;
         pthread_mutex_unlock(&lock);
         if (too_late)
             counters_add(COUNTER_store_skipped_queue, 1);
@@ -121,31 +204,55 @@ append(struct job *job)
     pthread_cond_signal(&work);
 }
 
-void
-storer_put(struct site *site, const char *key, char *head, size_t head_len, char *body,
-           size_t body_len, int64_t ttl_ms)
+static char *
+copy_of(struct slice text)
+{
+    return text.n ? strndup(text.p, text.n) : NULL;
+}
+
+static struct job *
+job_new(struct site *site, enum job_kind kind, const char *key, const char *primary)
 {
     struct job *job = calloc(1, sizeof *job);
-    char *copy = strdup(key);
-    if (!job || !copy) {
-        free(job);
-        free(copy);
-        free(head);
-        free(body);
+    if (!job)
+        return NULL;
+    job->kind = kind;
+    job->site = site_again(site);
+    job->key = key ? strdup(key) : NULL;
+    job->primary = primary ? strdup(primary) : NULL;
+    if ((key && !job->key) || (primary && !job->primary)) {
+        job_free(job);
+        return NULL;
+    }
+    return job;
+}
+
+void
+storer_put(struct site *site, const struct storer_item *item)
+{
+    struct job *job = job_new(site, JOB_PUT, item->key, item->primary);
+    if (job) {
+        job->names = (struct slice){copy_of(item->names), item->names.n};
+        job->etag = (struct slice){copy_of(item->etag), item->etag.n};
+    }
+    if (!job || (item->names.n && !job->names.p) || (item->etag.n && !job->etag.p)) {
+        job_free(job);
+        free(item->head);
+        free(item->body);
         counters_add(COUNTER_store_failed, 1);
         return;
     }
-    *job = (struct job){.site = site_again(site),
-                        .key = copy,
-                        .head = head,
-                        .head_len = head_len,
-                        .body = body,
-                        .body_len = body_len,
-                        .ttl_ms = ttl_ms};
+    job->head = item->head;
+    job->head_len = item->head_len;
+    job->body = item->body;
+    job->body_len = item->body_len;
+    job->ttl_ms = item->ttl_ms;
+    job->max_variants = item->max_variants;
     const struct config *config = site->config;
+    size_t size = item->head_len + item->body_len;
     pthread_mutex_lock(&lock);
     bool fits = count < config->store_queue_count && bytes < config->store_queue_bytes &&
-                head_len + body_len <= config->store_queue_bytes - bytes;
+                size <= config->store_queue_bytes - bytes;
     if (fits)
         append(job);
     pthread_mutex_unlock(&lock);
@@ -155,21 +262,51 @@ storer_put(struct site *site, const char *key, char *head, size_t head_len, char
     }
 }
 
-bool
-storer_invalidate(struct site *site, const char *const *patterns, size_t pattern_count)
+static void
+put_small(struct job *job)
 {
-    struct job *job = calloc(1, sizeof *job);
+    if (!job)
+        return;
+    pthread_mutex_lock(&lock);
+    bool fits = count < SMALL_MAX;
+    if (fits)
+        append(job);
+    pthread_mutex_unlock(&lock);
+    if (!fits)
+        job_free(job);
+}
+
+void
+storer_touch(struct site *site, const char *primary, const char *key)
+{
+    put_small(job_new(site, JOB_TOUCH, key, primary));
+}
+
+void
+storer_drop(struct site *site, const char *key)
+{
+    put_small(job_new(site, JOB_DROP, key, NULL));
+}
+
+bool
+storer_invalidate(struct site *site, const struct invalidation *invalidation)
+{
+    struct job *job = job_new(site, JOB_INVALIDATE, NULL, NULL);
     if (!job)
         return false;
-    job->site = site_again(site);
-    job->patterns = calloc(pattern_count ? pattern_count : 1, sizeof *job->patterns);
-    for (size_t i = 0; job->patterns && i < pattern_count; i++) {
-        job->patterns[i] = strdup(patterns[i]);
-        if (!job->patterns[i])
+    size_t n = invalidation->count;
+    struct invalidation *own = &job->invalidation;
+    memcpy(own->tags, invalidation->tags, sizeof own->tags);
+    own->tag_count = invalidation->tag_count;
+    own->tags_done = invalidation->tags_done;
+    own->patterns = calloc(n ? n : 1, sizeof *own->patterns);
+    for (size_t i = 0; own->patterns && i < n; i++) {
+        own->patterns[i] = strdup(invalidation->patterns[i]);
+        if (!own->patterns[i])
             break;
-        job->pattern_count++;
+        own->count++;
     }
-    if (!job->patterns || job->pattern_count < pattern_count) {
+    if (!own->patterns || own->count < n) {
         job_free(job);
         return false;
     }

@@ -9,21 +9,41 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/slice.h"
+#include "responder/invalidate.h"
 #include "responder/server.h"
 
 /* false: no thread could be made. */
 bool storer_start(void);
 
-/*
- * Store head and body under key. Takes head and body (both malloc'd) in every
- * case; key is copied. A full queue drops it and counts that.
- */
-void storer_put(struct site *site, const char *key, char *head, size_t head_len, char *body,
-                size_t body_len, int64_t ttl_ms);
+/* A response to be stored. */
+struct storer_item {
+    const char *key;
+    char *head, *body; /* malloc'd */
+    size_t head_len, body_len;
+    int64_t ttl_ms;
+    /* A variant: key is its own; NULL: none of this counts. */
+    const char *primary;
+    struct slice names; /* of the selecting fields, as the marker has them */
+    struct slice etag;  /* .n 0: none */
+    size_t max_variants;
+};
 
-/* Invalidate after the answer. The patterns are copied. Never dropped for lack of room in the
+/*
+ * Store it. Takes head and body in every case; everything else is copied. A
+ * full queue drops it and counts that.
+ */
+void storer_put(struct site *site, const struct storer_item *item);
+
+/* A variant has been used: so that it is not the one that goes. Dropped when the queue is busy. */
+void storer_touch(struct site *site, const char *primary, const char *key);
+
+/* An entry is of no use any more: unlink it. Dropped when the queue is busy. */
+void storer_drop(struct site *site, const char *key);
+
+/* Invalidate after the answer. What it names is copied. Never dropped for lack of room in the
  * queue; false: no memory. */
-bool storer_invalidate(struct site *site, const char *const *patterns, size_t count);
+bool storer_invalidate(struct site *site, const struct invalidation *invalidation);
 
 /* Work off the queue, at most timeout_ms, then end the thread. */
 void storer_stop(int64_t timeout_ms);

@@ -21,6 +21,9 @@
 #define COUNTERS(X)                                                        \
     X(requests, "requests received")                                       \
     X(hits, "answered from the cache")                                     \
+    X(stale, "of these, stale ones")                                       \
+    X(revalidated, "answered from the cache after a 304")                  \
+    X(refreshes, "stale entries fetched anew in the background")           \
     X(misses, "fetched from the backend and cacheable")                    \
     X(bypasses, "passed to the backend without the cache")                 \
     X(disabled, "passed because the cache is disabled")                    \

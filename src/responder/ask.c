@@ -1,0 +1,130 @@
+/*
+ * What the backend is asked.
+ *
+ *   passed                     the request as it came
+ *   a stored response          its validators; never the client's, whose turn comes
+ *                              when the answer is known (RFC 9111 §4.3.1, §4.3.2)
+ *   a part that begins at the  the rest of it, if the backend still has that very
+ *   beginning                  representation (If-Range, RFC 9111 §3.4)
+ *   nothing                    the client's own conditions, so that a page that is
+ *                              not changed costs the backend a 304; other variants'
+ *                              tags where the client has none; and its Range, unless
+ *                              the route has the whole fetched
+ */
+#include "responder/ask.h"
+
+#include "http/condition.h"
+#include "responder/backend_fields.h"
+
+static bool
+add(struct ask *ask, struct arena *arena, const char *name, struct slice value)
+{
+    return fields_add(&ask->fields, arena, slice_of(name), value);
+}
+
+static bool
+validators(struct ask *ask, const struct exchange *exchange)
+{
+    const struct fields *stored = &exchange->entry.fields;
+    struct slice etag = fields_get(stored, "ETag");
+    struct slice modified = fields_get(stored, "Last-Modified");
+    ask->validates = etag.n > 0 || modified.n > 0;
+    return (etag.n == 0 || add(ask, exchange->arena, "If-None-Match", etag)) &&
+           (modified.n == 0 || add(ask, exchange->arena, "If-Modified-Since", modified));
+}
+
+static bool
+completion(struct ask *ask, const struct exchange *exchange)
+{
+    char *range = arena_printf(exchange->arena, "bytes=%zu-", exchange->entry.body.n);
+    ask->completes = true;
+    return range && add(ask, exchange->arena, "Range", slice_of(range)) &&
+           add(ask, exchange->arena, "If-Range", fields_get(&exchange->entry.fields, "ETag"));
+}
+
+/* The whole is asked for, and its beginning is here. */
+static bool
+can_be_completed(const struct exchange *exchange)
+{
+    const struct entry *entry = &exchange->entry;
+    return exchange->has_entry && (entry->stored.flags & STORED_PARTIAL) &&
+           !(entry->stored.flags & STORED_VERBATIM) && entry->range_first == 0 &&
+           entry->total > (int64_t)entry->body.n &&
+           slice_equal(exchange->request.method, slice_of("GET")) &&
+           !fields_get(&exchange->request.fields, "Range").p &&
+           etag_is_strong(fields_get(&entry->fields, "ETag"));
+}
+
+static bool
+client_conditions(struct ask *ask, const struct exchange *exchange)
+{
+    const struct fields *client = &exchange->request.fields;
+    struct arena *arena = exchange->arena;
+    struct slice tags = fields_join(client, arena, "If-None-Match");
+    struct slice since = fields_get(client, "If-Modified-Since");
+    ask->conditions = tags.n > 0 || since.n > 0;
+    if (tags.n) {
+        tags = etag_list_quoted(tags, arena);
+        if (!tags.p || !add(ask, arena, "If-None-Match", tags))
+            return false;
+    }
+    return since.n == 0 || add(ask, arena, "If-Modified-Since", since);
+}
+
+/* Another variant may be what the backend would answer with: then a 304 says which (§4.3.1). */
+static bool
+variant_tags(struct ask *ask, const struct exchange *exchange)
+{
+    struct arena *arena = exchange->arena;
+    struct slice list = {NULL, 0};
+    for (size_t i = 0; i < exchange->marker.count; i++) {
+        struct slice etag = exchange->marker.tags[i].etag;
+        list = slice_of(
+            list.p ? arena_printf(arena, "%.*s, %.*s", (int)list.n, list.p, (int)etag.n, etag.p)
+                   : arena_strndup(arena, etag.p, etag.n));
+        if (!list.p)
+            return false;
+    }
+    ask->validates_variants = true;
+    return add(ask, arena, "If-None-Match", list);
+}
+
+static bool
+client_range(struct ask *ask, const struct exchange *exchange)
+{
+    const struct fields *client = &exchange->request.fields;
+    struct slice range = fields_join(client, exchange->arena, "Range");
+    struct slice condition = fields_get(client, "If-Range");
+    ask->range = true;
+    return add(ask, exchange->arena, "Range", range) &&
+           (!condition.p || add(ask, exchange->arena, "If-Range", condition));
+}
+
+bool
+ask_make(struct ask *ask, const struct exchange *exchange, bool plain)
+{
+    *ask = (struct ask){.validates = false};
+    if (!backend_fields(&ask->base, exchange))
+        return false;
+    for (size_t i = 0; i < ask->base.count; i++)
+        if (!fields_add(&ask->fields, exchange->arena, ask->base.list[i].name,
+                        ask->base.list[i].value))
+            return false;
+    if (exchange->reason != REASON_NONE || plain)
+        return true;
+    if (exchange->use_entry)
+        return validators(ask, exchange);
+    if (can_be_completed(exchange))
+        return completion(ask, exchange);
+    if (exchange->background)
+        return true;
+    if (!client_conditions(ask, exchange))
+        return false;
+    if (!ask->conditions && exchange->marker.count && exchange->missing == REASON_VARY_MISS &&
+        slice_equal(exchange->request.method, slice_of("GET")) &&
+        !fields_get(&exchange->request.fields, "Range").p)
+        return variant_tags(ask, exchange);
+    if (fields_get(&exchange->request.fields, "Range").p && exchange->match.route->range_fetch == 0)
+        return client_range(ask, exchange);
+    return true;
+}

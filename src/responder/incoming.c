@@ -1,0 +1,404 @@
+/*
+ * What comes from the backend: what its head means, what the client gets of it,
+ * and what is kept.
+ *
+ * What the client gets of a whole that is being stored (all of it, a range, or a
+ * 304) is decided when the head comes: its view. Where the client's view ends
+ * before the body does, the rest is still read for the copy.
+ */
+#include "responder/fetch.h"
+
+#include "base/clock.h"
+#include "http/condition.h"
+#include "http/range.h"
+#include "responder/cache_status.h"
+#include "responder/interim.h"
+#include "responder/post.h"
+#include "responder/reply.h"
+#include "responder/storer.h"
+#include "runtime/counters.h"
+
+/* The body of an answer whose head said all. */
+#define SKIP_MAX (INT64_C(64) * 1024)
+
+/* ------------------------------------------------------------------ answer */
+
+static bool
+is_head(const struct exchange *exchange)
+{
+    return slice_equal(exchange->request.method, slice_of("HEAD"));
+}
+
+static bool
+has_no_body(const struct exchange *exchange, int status)
+{
+    return status == 204 || status == 304 || is_head(exchange);
+}
+
+bool
+incoming_send(struct fetch *fetch, const struct iovec *pieces, int count, bool last)
+{
+    struct exchange *exchange = fetch->exchange;
+    if (exchange->background || fetch->ended)
+        return true;
+    if (connection_send(exchange->connection, exchange->arena, pieces, count, last, true) !=
+        CONNECTION_DONE)
+        return false;
+    fetch->ended = last;
+    return true;
+}
+
+/* The head of the backend's own answer, or of the client's view of it. */
+static struct reply
+reply_of(const struct fetch *fetch)
+{
+    struct exchange *exchange = fetch->exchange;
+    enum reason reason = exchange->reason;
+    bool in_cache = reason == REASON_NONE;
+    const struct cache_status said = {
+        .forward = in_cache ? exchange->forward : reason,
+        .forward_status = fetch->status,
+        .stored = fetch->cacheable,
+        .has_ttl = fetch->cacheable,
+        .ttl_s = fetch->kept.decision.ttl_ms / 1000,
+        .detail = in_cache ? fetch->kept.decision.reason : reason,
+        .key = exchange->key.name,
+    };
+    int64_t age_s = response_initial_age_s(&fetch->fields, &fetch->times);
+    return (struct reply){
+        .status = fetch->status,
+        .fields = &fetch->fields,
+        .mount = exchange->request.mount,
+        .x_cache = exchange->x_cache,
+        .cache_status =
+            cache_status_format(&said, exchange->site->config->cache_status, exchange->arena),
+        .invalidation = fetch->invalidated,
+        /* §5.1: said when it is known to be old. A pass goes through as it is. */
+        .age_s = in_cache && age_s > 0 ? age_s : -1,
+        .content_length = -1,
+        .client_cache = exchange->match.client_cache,
+        .per_user = exchange->policy.per_user,
+        .via = true,
+    };
+}
+
+struct slice
+incoming_head(struct fetch *fetch, int64_t content_length)
+{
+    struct reply reply = reply_of(fetch);
+    reply.content_length = content_length;
+    fetch->exchange->status = reply.status;
+    return reply_head(&reply, fetch->exchange->arena);
+}
+
+static int64_t
+content_length_of(const struct fields *fields)
+{
+    struct slice text = fields_get(fields, "Content-Length");
+    int64_t n = 0;
+    if (!text.p || text.n == 0 || text.n > 18)
+        return -1;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return -1;
+        n = n * 10 + (text.p[i] - '0');
+    }
+    return n;
+}
+
+/*
+ * The client asked for less than the whole that the backend sends: a range of
+ * it, or nothing if it has it already. true: the head for that is made, and the
+ * view is set.
+ */
+static bool
+make_view(struct fetch *fetch, struct reply *reply)
+{
+    struct exchange *exchange = fetch->exchange;
+    const struct fields *asked = &exchange->request.fields;
+    int64_t now_s = fetch->times.response_ms / 1000;
+    struct ranges ranges;
+    if (exchange->reason != REASON_NONE || exchange->background || fetch->status != 200)
+        return false;
+    *reply = reply_of(fetch);
+    if (condition_evaluate(asked, 200, &fetch->fields, now_s, now_s) == CONDITION_NOT_MODIFIED) {
+        reply->status = 304;
+        reply->not_modified = true;
+        fetch->view_first = fetch->view_end = 0;
+        return true;
+    }
+    if (is_head(exchange) || !fields_get(asked, "Range").p || fetch->content_length < 0 ||
+        !range_if_range_holds(asked, &fetch->fields, now_s))
+        return false;
+    switch (range_parse(asked, fetch->content_length, &ranges)) {
+    case RANGE_PARTIAL:
+        if (ranges.count != 1)
+            return false;
+        reply->status = 206;
+        reply->content_range =
+            range_content_format(ranges.list[0], fetch->content_length, exchange->arena);
+        fetch->view_first = ranges.list[0].first;
+        fetch->view_end = ranges.list[0].last + 1;
+        reply->content_length = fetch->view_end - fetch->view_first;
+        return reply->content_range.p != NULL;
+    case RANGE_UNSATISFIABLE:
+        reply->status = 416;
+        reply->not_modified = true;
+        reply->content_range = slice_of(
+            arena_printf(exchange->arena, "bytes */%lld", (long long)fetch->content_length));
+        reply->content_length = 0;
+        fetch->view_first = fetch->view_end = 0;
+        return reply->content_range.p != NULL;
+    case RANGE_NONE:
+    case RANGE_UNKNOWN:
+        break;
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------- the head */
+
+bool
+incoming_may_stand_in(const struct fetch *fetch)
+{
+    const struct exchange *exchange = fetch->exchange;
+    return exchange->reason == REASON_NONE && exchange->use_entry &&
+           decide_on_error(&exchange->policy, &exchange->facts, &exchange->entry.stored,
+                           clock_wall_ms());
+}
+
+/* Which of the marker's tags does the 304 name? */
+static bool
+names_variant(struct fetch *fetch)
+{
+    const struct marker *marker = &fetch->exchange->marker;
+    struct slice etag = fields_get(&fetch->fields, "ETag");
+    for (fetch->variant = 0; fetch->variant < marker->count; fetch->variant++)
+        if (etag_equal_weak(etag, marker->tags[fetch->variant].etag))
+            return true;
+    return false;
+}
+
+/* The rest of the part that we have, of the very same representation? */
+static bool
+completes(const struct fetch *fetch)
+{
+    const struct entry *part = &fetch->exchange->entry;
+    struct byte_range range;
+    int64_t total;
+    return range_content_parse(fields_get(&fetch->fields, "Content-Range"), &range, &total) &&
+           range.first == (int64_t)part->body.n && range.last == total - 1 &&
+           total == part->total &&
+           range_may_combine(&part->fields, &fetch->fields, fetch->times.response_ms / 1000);
+}
+
+static enum meaning
+meaning_of(struct fetch *fetch)
+{
+    struct exchange *exchange = fetch->exchange;
+    const struct ask *ask = &fetch->ask;
+    if (exchange->reason != REASON_NONE)
+        return MEANS_ANSWER;
+    if (fetch->status == 304 && ask->validates)
+        /* One that names another representation must not freshen this one (§4.3.4). */
+        return condition_selects(&exchange->entry.fields, &fetch->fields) ? MEANS_FRESHENED
+                                                                          : MEANS_AGAIN;
+    if (fetch->status == 304 && ask->validates_variants)
+        return names_variant(fetch) ? MEANS_VARIANT : MEANS_AGAIN;
+    if (status_is_failure(fetch->status) && incoming_may_stand_in(fetch))
+        return MEANS_FAILURE;
+    if (is_head(exchange) && fetch->status == 200 && exchange->use_entry) {
+        if (response_head_agrees(&exchange->entry.fields, (int64_t)exchange->entry.body.n,
+                                 &fetch->fields))
+            return MEANS_HEAD;
+        storer_drop(exchange->site, exchange->key.name);
+    }
+    if (ask->completes && (fetch->status == 416 || (fetch->status == 206 && !completes(fetch))))
+        return MEANS_AGAIN;
+    return MEANS_ANSWER;
+}
+
+/* The part that we have and the rest that comes are one 200. */
+static bool
+begin_completion(struct fetch *fetch)
+{
+    struct exchange *exchange = fetch->exchange;
+    const struct entry *part = &exchange->entry;
+    struct fields merged = {0};
+    if (!response_update_fields(&merged, exchange->arena, &exchange->policy, &part->fields,
+                                &fetch->fields))
+        return false;
+    fields_remove(&merged, "Content-Range");
+    fields_remove(&merged, "Content-Length");
+    const char *length = arena_printf(exchange->arena, "%lld", (long long)part->total);
+    if (!length ||
+        !fields_add(&merged, exchange->arena, slice_of("Content-Length"), slice_of(length)))
+        return false;
+    fetch->fields = merged;
+    fetch->status = 200;
+    fetch->content_length = part->total;
+    return true;
+}
+
+/* May it be stored? And should what the client's own condition kept from us be fetched? */
+static void
+decide(struct fetch *fetch)
+{
+    struct exchange *exchange = fetch->exchange;
+    if (fetch->post)
+        post_decide(&fetch->kept, fetch->post, fetch->status, &fetch->fields, &fetch->times);
+    fetch->cacheable = fetch->post && fetch->kept.decision.reason == REASON_NONE;
+    fetch->copy.active = fetch->cacheable;
+    if (exchange->reason != REASON_NONE)
+        return;
+    keep_decide(&fetch->kept, exchange, &fetch->ask, fetch->status, &fetch->fields, &fetch->times);
+    fetch->cacheable = fetch->kept.decision.reason == REASON_NONE;
+    fetch->copy.active = fetch->cacheable;
+    if (fetch->status == 304 && fetch->ask.conditions && !is_head(exchange) &&
+        !exchange->background && exchange->generations_complete) {
+        const struct store_decision whole =
+            decide_store(&exchange->policy, &exchange->facts, 200, &fetch->fields, &fetch->times);
+        fetch->fill = whole.reason == REASON_NONE;
+    }
+}
+
+static bool on_body(void *arg, const char *data, size_t n);
+
+static bool
+send_head(struct fetch *fetch)
+{
+    struct exchange *exchange = fetch->exchange;
+    bool bodiless = has_no_body(exchange, fetch->status);
+    struct reply view;
+    fetch->viewed = make_view(fetch, &view);
+    if (!fetch->viewed && exchange->request.mount == MOUNT_APACHE_FCGID && !bodiless &&
+        fetch->content_length < 0 && !exchange->background) {
+        /* A body that breaks off would look whole behind mod_fcgid: send it with its length. */
+        fetch->collecting = true;
+        fetch->copy.active = true;
+        return true;
+    }
+    struct slice head = fetch->viewed ? reply_head(&view, exchange->arena)
+                                      : incoming_head(fetch, -1);
+    if (fetch->viewed)
+        exchange->status = view.status;
+    struct iovec piece = {(void *)head.p, head.n};
+    fetch->head_sent = head.p != NULL;
+    /* What has no body ends with its head. */
+    bool last = bodiless || fetch->content_length == 0 ||
+                (fetch->viewed && fetch->view_first == fetch->view_end);
+    return head.p && incoming_send(fetch, &piece, 1, last);
+}
+
+static bool
+on_head(void *arg, int status, struct fields *fields)
+{
+    struct fetch *fetch = arg;
+    struct exchange *exchange = fetch->exchange;
+    fetch->status = status;
+    fetch->fields = *fields;
+    fetch->times.response_ms = clock_wall_ms();
+    fetch->content_length = has_no_body(exchange, status) ? -1 : content_length_of(fields);
+    fetch_invalidate(fetch, true);
+    fetch->meaning = meaning_of(fetch);
+    if (fetch->meaning != MEANS_ANSWER)
+        return true;
+    bool completion = fetch->ask.completes && status == 206;
+    if (completion && !begin_completion(fetch))
+        return false;
+    decide(fetch);
+    if (!send_head(fetch))
+        return false;
+    const struct entry *part = &exchange->entry;
+    return !completion || on_body(fetch, part->body.p, part->body.n);
+}
+
+static void
+on_interim(void *arg, int status, struct fields *fields)
+{
+    struct fetch *fetch = arg;
+    if (!fetch->exchange->background && !fetch->plain)
+        interim_send(fetch->exchange, status, fields);
+}
+
+/* ------------------------------------------------------------------- the body */
+
+/* The head and what was collected, when it grows beyond what is kept. */
+static bool
+give_up_collecting(struct fetch *fetch)
+{
+    struct slice head = incoming_head(fetch, -1);
+    if (!head.p)
+        return false;
+    struct iovec pieces[2] = {{(void *)head.p, head.n}, {fetch->copy.p, fetch->copy.n}};
+    fetch->collecting = false;
+    fetch->head_sent = true;
+    fetch->exchange->body_sent += fetch->copy.n;
+    return incoming_send(fetch, pieces, 2, false);
+}
+
+/* Of these bytes, which come after `seen` others, what the client sees. */
+static bool
+send_view(struct fetch *fetch, const char *data, size_t n)
+{
+    int64_t first = fetch->seen, end = fetch->seen + (int64_t)n;
+    fetch->seen = end;
+    if (first < fetch->view_first)
+        first = fetch->view_first;
+    if (end > fetch->view_end)
+        end = fetch->view_end;
+    if (first >= end || fetch->ended)
+        return true;
+    struct iovec piece = {(void *)(data + (n - (size_t)(fetch->seen - first))),
+                          (size_t)(end - first)};
+    fetch->exchange->body_sent += piece.iov_len;
+    return incoming_send(fetch, &piece, 1, end == fetch->view_end);
+}
+
+static bool
+on_body(void *arg, const char *data, size_t n)
+{
+    struct fetch *fetch = arg;
+    struct exchange *exchange = fetch->exchange;
+    if (atomic_load_explicit(&server_giving_up, memory_order_relaxed))
+        return false;
+    if (fetch->meaning != MEANS_ANSWER) {
+        /* Of no use; read past while that is cheaper than a new connection. */
+        fetch->seen += (int64_t)n;
+        return fetch->seen <= SKIP_MAX;
+    }
+    if (fetch->copy.active &&
+        !copy_append(&fetch->copy, data, n, exchange->site->config->max_object)) {
+        if (fetch->collecting && !give_up_collecting(fetch))
+            return false;
+        copy_drop(&fetch->copy);
+        if (fetch->cacheable) {
+            fetch->cacheable = false;
+            fetch->kept.decision.reason = REASON_TOO_LARGE;
+            counters_add(COUNTER_store_too_large, 1);
+        }
+    }
+    if (fetch->collecting)
+        return true;
+    if (fetch->viewed && !send_view(fetch, data, n))
+        return false;
+    /* Who has all he wanted does not make us fetch the rest, if nobody else is to have it. */
+    fetch->satisfied = !fetch->cacheable && (exchange->background || fetch->ended);
+    if (fetch->satisfied)
+        return false;
+    if (fetch->viewed)
+        return true;
+    exchange->body_sent += n;
+    /* With the last byte the end goes along: one write and one wake-up less at the web server. */
+    bool last = fetch->content_length >= 0 &&
+                exchange->body_sent == (uint64_t)fetch->content_length;
+    struct iovec piece = {(void *)data, n};
+    return incoming_send(fetch, &piece, 1, last);
+}
+
+struct upstream_sink
+incoming_sink(struct fetch *fetch)
+{
+    return (struct upstream_sink){
+        .arg = fetch, .head = on_head, .body = on_body, .interim = on_interim};
+}

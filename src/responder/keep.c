@@ -1,0 +1,346 @@
+/*
+ * What is kept of a response.
+ *
+ * The decision is http/decide.h's; here stand the things that it cannot know:
+ * the generations that were read before the backend was asked, the limit on
+ * bodies, where variants go, and how parts of a whole are put together. A part
+ * whose length contradicts its Content-Range cannot be cut or combined; it is
+ * repeated to the very same Range, as the backend would, and nothing else.
+ */
+#include "responder/keep.h"
+
+#include "base/clock.h"
+#include "http/condition.h"
+#include "http/date.h"
+#include "http/range.h"
+#include "responder/storer.h"
+#include "runtime/counters.h"
+
+/* ------------------------------------------------------------------------ deciding */
+
+/* A coding that nobody says depends on Accept-Encoding does all the same: a visitor who cannot read
+ * it must not get it. */
+static const char *
+implied_name(const struct fields *fields)
+{
+    struct slice coding = fields_get(fields, "Content-Encoding");
+    return coding.n && !slice_equal_nocase(coding, "identity") ? "accept-encoding" : NULL;
+}
+
+/* The key under which a response with this Vary stands. */
+static enum reason
+choose_key(struct kept *kept, struct exchange *exchange, const struct ask *ask)
+{
+    struct vary vary;
+    if (exchange->site->config->compat_ancestor)
+        return fields_get(kept->fields, "Vary").p ? REASON_VARY : REASON_NONE;
+    if (!vary_parse(&vary, kept->fields, implied_name(kept->fields), exchange->arena))
+        return REASON_NO_MEMORY;
+    if (vary.star)
+        return REASON_VARY_STAR;
+    if (vary.invalid)
+        return REASON_VARY;
+    key_unselect(&exchange->key);
+    if (vary.count == 0)
+        return REASON_NONE;
+    kept->names = vary_format(&vary, exchange->arena);
+    return kept->names.p && key_select(&exchange->key, &vary, &ask->base, exchange->arena)
+               ? REASON_NONE
+               : REASON_NO_MEMORY;
+}
+
+/* A 206 is one only if a range was asked for, and says which it is. */
+static enum reason
+part_of(struct kept *kept, const struct ask *ask)
+{
+    struct byte_range range;
+    if (kept->status != 206)
+        return fields_get(kept->fields, "Content-Range").p && kept->status == 200 && ask->range
+                   ? REASON_CONTENT_RANGE
+                   : REASON_NONE;
+    if (!ask->range ||
+        !range_content_parse(fields_get(kept->fields, "Content-Range"), &range, &kept->total))
+        return REASON_CONTENT_RANGE;
+    kept->part = true;
+    kept->range_first = range.first;
+    return REASON_NONE;
+}
+
+static enum reason
+limits(struct exchange *exchange, const struct fields *fields)
+{
+    struct slice length = fields_get(fields, "Content-Length");
+    int64_t n;
+    if (!exchange->generations_complete)
+        return REASON_NO_GENERATIONS;
+    /* It stops counting at 2 GiB, far beyond what max_object may be. */
+    if (http_seconds_parse(length, &n) && n > (int64_t)exchange->site->config->max_object) {
+        counters_add(COUNTER_store_too_large, 1);
+        return REASON_TOO_LARGE;
+    }
+    return REASON_NONE;
+}
+
+void
+keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask, int status,
+            const struct fields *fields, const struct response_times *times)
+{
+    *kept = (struct kept){
+        .status = status, .fields = fields, .head_wall_ms = times->response_ms, .total = -1};
+    kept->decision = decide_store(&exchange->policy, &exchange->facts, status, fields, times);
+    enum reason *reason = &kept->decision.reason;
+    /* Answers to a condition or a range say nothing to those who did not ask so. */
+    if (*reason == REASON_NONE && (status == 304 || status == 412 || status == 416))
+        *reason = REASON_STATUS;
+    if (*reason == REASON_NONE)
+        *reason = part_of(kept, ask);
+    if (*reason == REASON_NONE)
+        *reason = choose_key(kept, exchange, ask);
+    if (*reason == REASON_NONE)
+        *reason = limits(exchange, fields);
+}
+
+/* ------------------------------------------------------------------------- storing */
+
+/* The fields of a response as they are kept: without what is said anew each time. */
+static bool
+stored_fields(struct fields *out, const struct kept *kept, const struct exchange *exchange,
+              bool with_range)
+{
+    struct arena *arena = exchange->arena;
+    struct cache_control cc;
+    bool targeted;
+    cache_control_of_response(&cc, kept->fields, &targeted);
+    for (size_t i = 0; i < kept->fields->count; i++) {
+        const struct field *f = &kept->fields->list[i];
+        if (response_field_is_left_out(&exchange->policy, &cc, f) ||
+            (!with_range && slice_equal_nocase(f->name, "Content-Range")))
+            continue;
+        if (!fields_add(out, arena, f->name, f->value))
+            return false;
+    }
+    if (fields_get(out, "Date").p)
+        return true;
+    /* RFC 9110 §6.6.1: a recipient with a clock records when it came. */
+    char date[HTTP_DATE_SIZE];
+    http_date_format(kept->head_wall_ms / 1000, date);
+    char *copy = arena_strndup(arena, date, sizeof date - 1);
+    return copy && fields_add(out, arena, slice_of("Date"), slice_of(copy));
+}
+
+static char *
+encode_ancestor(const struct kept *kept, const struct fields *fields, struct copy *body,
+                struct arena *arena, size_t *len)
+{
+    struct larder_header *headers = arena_calloc(arena, fields->count + 1, sizeof *headers);
+    if (!headers)
+        return NULL;
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct field *f = &fields->list[i];
+        headers[i].name = arena_strndup(arena, f->name.p, f->name.n);
+        headers[i].value = arena_strndup(arena, f->value.p, f->value.n);
+        if (!headers[i].name || !headers[i].value)
+            return NULL;
+    }
+    struct larder_response response = {.status_code = kept->status,
+                                       .headers = headers,
+                                       .header_count = fields->count,
+                                       .body = body->p,
+                                       .body_len = body->n};
+    char *text = NULL;
+    if (larder_response_encode(&response, &text, len, NULL) != LARDER_OK)
+        return NULL;
+    copy_drop(body); /* it is in the JSON */
+    return text;
+}
+
+/* Hand head and body to the storer. Takes what the copy holds. */
+static void
+put(const struct kept *kept, struct exchange *exchange, struct entry *entry, struct copy *body)
+{
+    const struct config *config = exchange->site->config;
+    struct cache_key *key = &exchange->key;
+    /* What of its time a long body has taken is over. */
+    int64_t passed_ms = clock_wall_ms() - kept->head_wall_ms;
+    int64_t left_ms = kept->decision.keep_ms - (passed_ms > 0 ? passed_ms : 0);
+    if (left_ms <= 0 || (config->compat_ancestor && kept->decision.ttl_ms <= 0)) {
+        copy_drop(body);
+        return;
+    }
+    size_t len = 0;
+    char *head = config->compat_ancestor
+                     ? encode_ancestor(kept, &entry->fields, body, exchange->arena, &len)
+                     : entry_encode(entry, &key->tags, &len);
+    if (!head) {
+        counters_add(COUNTER_store_failed, 1);
+        copy_drop(body);
+        return;
+    }
+    copy_fit(body);
+    struct storer_item item = {.key = key->name,
+                               .head = head,
+                               .head_len = len,
+                               .body = body->p,
+                               .body_len = body->n,
+                               .ttl_ms = left_ms};
+    if (kept->names.n) {
+        item.primary = key->primary;
+        item.names = kept->names;
+        item.etag = fields_get(&entry->fields, "ETag");
+        item.max_variants = (size_t)exchange->match.route->variants;
+    }
+    *body = (struct copy){.active = false};
+    storer_put(exchange->site, &item);
+}
+
+static void
+describe(struct entry *entry, const struct kept *kept, const struct exchange *exchange)
+{
+    const struct store_decision *decision = &kept->decision;
+    entry->material = exchange->key.material;
+    entry->generations = exchange->generations;
+    entry->stored = (struct stored){.status = kept->status,
+                                    .fields = &entry->fields,
+                                    .stored_ms = kept->head_wall_ms,
+                                    .ttl_ms = decision->ttl_ms,
+                                    .age_s = decision->age_s,
+                                    .stale_while_s = decision->stale_while_s,
+                                    .stale_if_s = decision->stale_if_s,
+                                    .flags = decision->flags};
+}
+
+/*
+ * Two parts of one representation that overlap or touch become one (RFC 9111
+ * §3.4); where both have a byte the newer one's counts. false: they do not fit,
+ * or there is no room; nothing has changed.
+ */
+static bool
+combine(struct kept *kept, const struct exchange *exchange, struct copy *body)
+{
+    const struct entry *old = &exchange->entry;
+    if (!exchange->has_entry || !(old->stored.flags & STORED_PARTIAL) ||
+        (old->stored.flags & STORED_VERBATIM) || old->total != kept->total || kept->total < 0 ||
+        !slice_equal(old->material, exchange->key.material) ||
+        !range_may_combine(&old->fields, kept->fields, kept->head_wall_ms / 1000))
+        return false;
+    int64_t old_end = old->range_first + (int64_t)old->body.n;
+    int64_t new_end = kept->range_first + (int64_t)body->n;
+    if (kept->range_first > old_end || old->range_first > new_end)
+        return false;
+    int64_t first = old->range_first < kept->range_first ? old->range_first : kept->range_first;
+    int64_t end = old_end > new_end ? old_end : new_end;
+    size_t size = (size_t)(end - first);
+    if (size > exchange->site->config->max_object)
+        return false;
+    char *p = malloc(size);
+    if (!p)
+        return false;
+    memcpy(p + (old->range_first - first), old->body.p, old->body.n);
+    memcpy(p + (kept->range_first - first), body->p, body->n);
+    copy_drop(body);
+    *body = (struct copy){.active = true, .p = p, .n = size, .room = size};
+    kept->range_first = first;
+    return true;
+}
+
+void
+keep_store(struct kept *kept, struct exchange *exchange, struct copy *body)
+{
+    struct entry entry = {.total = -1};
+    bool verbatim = false;
+    if (kept->part) {
+        struct byte_range said = {0, -1};
+        int64_t total;
+        range_content_parse(fields_get(kept->fields, "Content-Range"), &said, &total);
+        verbatim = said.last - said.first + 1 != (int64_t)body->n;
+        if (!verbatim)
+            combine(kept, exchange, body);
+        if (!verbatim && kept->range_first == 0 && (int64_t)body->n == kept->total) {
+            kept->part = false; /* nothing is missing any more */
+            kept->status = 200;
+        }
+    }
+    if (body->n == 0 && kept->part) {
+        copy_drop(body);
+        return;
+    }
+    if (!stored_fields(&entry.fields, kept, exchange, verbatim)) {
+        counters_add(COUNTER_store_failed, 1);
+        copy_drop(body);
+        return;
+    }
+    if (kept->part) {
+        kept->decision.flags |= STORED_PARTIAL | (verbatim ? STORED_VERBATIM : 0u);
+        entry.range_first = verbatim ? 0 : kept->range_first;
+        entry.total = verbatim ? -1 : kept->total;
+        if (verbatim)
+            entry.range = fields_get(&exchange->request.fields, "Range");
+    }
+    describe(&entry, kept, exchange);
+    entry.body = (struct slice){body->p, body->n};
+    put(kept, exchange, &entry, body);
+}
+
+/* --------------------------------------------------------------------- freshening */
+
+bool
+keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask,
+             const struct fields *update, const struct response_times *times)
+{
+    struct entry *entry = &exchange->entry;
+    struct arena *arena = exchange->arena;
+    struct fields merged = {0}, own = *update;
+    /* Without a Date of its own the old one would make the new answer old (RFC 9110 §6.6.1). */
+    if (!fields_get(update, "Date").p) {
+        char date[HTTP_DATE_SIZE];
+        http_date_format(times->response_ms / 1000, date);
+        own = (struct fields){0};
+        for (size_t i = 0; i < update->count; i++)
+            if (!fields_add(&own, arena, update->list[i].name, update->list[i].value))
+                return false;
+        char *copy = arena_strndup(arena, date, sizeof date - 1);
+        if (!copy || !fields_add(&own, arena, slice_of("Date"), slice_of(copy)))
+            return false;
+    }
+    if (!response_update_fields(&merged, arena, &exchange->policy, &entry->fields, &own))
+        return false;
+    unsigned part = entry->stored.flags & (STORED_PARTIAL | STORED_VERBATIM);
+    struct fields *all = arena_calloc(arena, 1, sizeof *all);
+    if (!all)
+        return false;
+    *all = merged;
+    struct request_facts facts = exchange->facts;
+    facts.method = slice_of("GET"); /* a HEAD freshens GET's entry */
+    *kept = (struct kept){.status = entry->stored.status,
+                          .fields = all,
+                          .head_wall_ms = times->response_ms,
+                          .total = entry->total};
+    kept->decision = decide_store(&exchange->policy, &facts, kept->status, all, times);
+    kept->decision.flags |= part;
+    if (kept->decision.reason == REASON_NONE)
+        kept->decision.reason = choose_key(kept, exchange, ask);
+    if (kept->decision.reason == REASON_NONE && !exchange->generations_complete)
+        kept->decision.reason = REASON_NO_GENERATIONS;
+    entry->fields = (struct fields){0};
+    if (!stored_fields(&entry->fields, kept, exchange, part & STORED_VERBATIM))
+        return false;
+    if (kept->decision.reason == REASON_NONE)
+        describe(entry, kept, exchange);
+    else {
+        entry->stored.age_s = response_initial_age_s(all, times);
+        entry->stored.stored_ms = times->response_ms;
+    }
+    return true;
+}
+
+void
+keep_store_freshened(struct kept *kept, struct exchange *exchange)
+{
+    struct copy body = {.active = true};
+    struct entry *entry = &exchange->entry;
+    if (!copy_append(&body, entry->body.p, entry->body.n, entry->body.n)) {
+        counters_add(COUNTER_store_failed, 1);
+        return;
+    }
+    put(kept, exchange, entry, &body);
+}

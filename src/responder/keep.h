@@ -1,0 +1,45 @@
+/* From a response to what is kept of it: the entry, its variant's key, its part of a whole. */
+#ifndef RESPONDER_KEEP_H
+#define RESPONDER_KEEP_H
+
+#include "responder/ask.h"
+#include "responder/copy.h"
+#include "responder/exchange.h"
+
+/* A response that may be stored. */
+struct kept {
+    struct store_decision decision; /* reason REASON_NONE: it may, and everything below counts */
+    int status;
+    const struct fields *fields; /* the backend's; for a freshened entry the updated ones */
+    int64_t head_wall_ms;
+    struct slice names; /* of selecting fields; .n 0: no Vary */
+    bool part;          /* the body is a part: */
+    int64_t range_first;
+    int64_t total; /* -1: not known */
+};
+
+/*
+ * May it be stored, where, and as what? Chooses exchange->key for its Vary.
+ * times: when the request went out and the head came.
+ */
+void keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask, int status,
+                 const struct fields *fields, const struct response_times *times);
+
+/*
+ * Store it with this body, in the background. A part is first made one with the
+ * part that exchange->entry is, if the two fit. Takes what the copy holds.
+ */
+void keep_store(struct kept *kept, struct exchange *exchange, struct copy *body);
+
+/*
+ * exchange->entry after a 304 or a HEAD that says the same (RFC 9111 §4.3.4,
+ * §4.3.5): its fields and times become those of now, and *kept says whether it
+ * may go on being stored. false: no memory.
+ */
+bool keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask,
+                  const struct fields *update, const struct response_times *times);
+
+/* Store the freshened entry again, in the background. */
+void keep_store_freshened(struct kept *kept, struct exchange *exchange);
+
+#endif

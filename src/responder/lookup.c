@@ -1,0 +1,178 @@
+/*
+ * Look-up.
+ *
+ * Under a URL's primary key stands its response, or, where its responses have
+ * Vary, a marker that names the selecting fields; then the variant's key is made
+ * of this request's values, and a second round trip fetches the variant. An
+ * entry is only the one if its key material is this request's, byte for byte,
+ * and all of its generations are those of now: the marker decides nothing.
+ *
+ * The generations are read before the variant. What is invalidated in between
+ * was asked for after this request came, and may still be served.
+ */
+#include "responder/lookup.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "responder/backend_fields.h"
+#include "runtime/counters.h"
+
+/* The ancestor's value instead of an entry: no generations, no age; Redis' own expiry counts. */
+static bool
+decode_ancestor(struct exchange *exchange, struct entry *entry, int64_t wall_ms)
+{
+    struct larder_response *response;
+    if (larder_response_decode(exchange->value.data, exchange->value.len, &response, NULL) !=
+        LARDER_OK)
+        return false;
+    struct arena *arena = exchange->arena;
+    *entry = (struct entry){.total = -1};
+    entry->stored = (struct stored){.status = response->status_code,
+                                    .fields = &entry->fields,
+                                    .stored_ms = wall_ms,
+                                    .ttl_ms = STORE_TTL_MAX_S * 1000,
+                                    .age_s = -1};
+    bool ok = true;
+    for (size_t i = 0; ok && i < response->header_count; i++) {
+        struct slice name = slice_of(response->headers[i].name);
+        struct slice value = slice_of(response->headers[i].value);
+        name.p = arena_strndup(arena, name.p, name.n);
+        value.p = arena_strndup(arena, value.p, value.n);
+        ok = name.p && value.p && fields_add(&entry->fields, arena, name, value);
+    }
+    char *body = malloc(response->body_len ? response->body_len : 1);
+    ok = ok && body;
+    if (ok) {
+        if (response->body_len)
+            memcpy(body, response->body, response->body_len);
+        entry->body = (struct slice){body, response->body_len};
+        free(exchange->value.data);
+        exchange->value.data = body;
+        exchange->value.len = response->body_len;
+    } else {
+        free(body);
+    }
+    larder_response_free(response);
+    fields_remove_hop_by_hop(&entry->fields);
+    return ok;
+}
+
+/*
+ * The ancestor stored whatever came. What we would not have stored is not
+ * served either: another visitor's Set-Cookie, a private page, an error.
+ */
+static bool
+may_be_served(const struct exchange *exchange, const struct entry *entry, int64_t wall_ms)
+{
+    struct request_facts facts = exchange->facts;
+    facts.method = slice_of("GET"); /* whose entry answers HEAD as well */
+    const struct response_times now = {wall_ms, wall_ms};
+    struct store_decision decision =
+        decide_store(&exchange->policy, &facts, entry->stored.status, &entry->fields, &now);
+    return decision.reason == REASON_NONE && decision.ttl_ms > 0 &&
+           !fields_get(&entry->fields, "Vary").p;
+}
+
+/* The bytes in exchange->value, as an entry for this request. */
+static enum reason
+examine(struct exchange *exchange, int64_t wall_ms)
+{
+    struct entry *entry = &exchange->entry;
+    bool ancestor = exchange->site->config->compat_ancestor;
+    bool ok = ancestor ? decode_ancestor(exchange, entry, wall_ms)
+                       : entry_decode(entry, exchange->value.data, exchange->value.len,
+                                      &exchange->key.tags, exchange->arena);
+    if (!ok) {
+        counters_add(COUNTER_corrupt, 1);
+        log_write(LARDER_LOG_WARNING, "entry %s is not one of ours or damaged: taken as a miss",
+                  exchange->key.name);
+        return REASON_MISS;
+    }
+    if (ancestor)
+        return may_be_served(exchange, entry, wall_ms) ? REASON_NONE : REASON_MISS;
+    if (!slice_equal(entry->material, exchange->key.material))
+        return REASON_MISS;
+    return entry_generations_match(entry, &exchange->generations) ? REASON_NONE
+                                                                  : REASON_INVALIDATED;
+}
+
+static enum larder_status
+get(struct exchange *exchange, const struct store_tags *tags, int64_t deadline_ms)
+{
+    const struct config *config = exchange->site->config;
+    struct larder_error err;
+    size_t most = config->max_object + ENTRY_META_MAX + ENTRY_HEAD_SIZE;
+    if (config->compat_ancestor)
+        most = 2 * config->max_object + ENTRY_META_MAX; /* base64 and JSON escapes */
+    free(exchange->value.data);
+    enum larder_status status = store_lookup(exchange->site->cache, exchange->key.name, tags, most,
+                                             deadline_ms, &exchange->value, &err);
+    if (status != LARDER_OK && status != LARDER_MISS)
+        log_write(LARDER_LOG_DEBUG, "lookup of %s: %s", exchange->key.name, err.message);
+    /* LARDER_CORRUPT: stored while max_object was larger. */
+    if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT)
+        counters_add(COUNTER_redis_errors, 1);
+    return status;
+}
+
+/* The variant that this request selects. */
+static enum reason
+follow_marker(struct exchange *exchange, int64_t wall_ms)
+{
+    static const struct store_tags none = {.count = 0};
+    struct fields selecting = {0};
+    if (!marker_decode(&exchange->marker, exchange->value.data, exchange->value.len,
+                       exchange->arena)) {
+        counters_add(COUNTER_corrupt, 1);
+        return REASON_MISS;
+    }
+    exchange->has_marker = true;
+    if (!backend_fields(&selecting, exchange) ||
+        !key_select(&exchange->key, &exchange->marker.vary, &selecting, exchange->arena))
+        return REASON_NO_MEMORY;
+    if (get(exchange, &none, exchange->redis_until_ms) != LARDER_OK)
+        return REASON_VARY_MISS;
+    enum reason reason = examine(exchange, wall_ms);
+    return reason == REASON_MISS ? REASON_VARY_MISS : reason;
+}
+
+void
+lookup(struct exchange *exchange, int64_t wall_ms)
+{
+    exchange->missing = REASON_MISS;
+    exchange->has_entry = exchange->has_marker = false;
+    enum larder_status status = get(exchange, &exchange->key.tags, exchange->redis_until_ms);
+    if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT)
+        return;
+    exchange->redis_answered = true;
+    exchange->generations = exchange->value.current;
+    exchange->generations_complete = exchange_has_generations(exchange);
+    if (status != LARDER_OK)
+        return;
+    bool marker = !exchange->site->config->compat_ancestor &&
+                  marker_is_one(exchange->value.data, exchange->value.len);
+    exchange->missing = marker ? follow_marker(exchange, wall_ms) : examine(exchange, wall_ms);
+    exchange->has_entry = exchange->missing == REASON_NONE;
+}
+
+bool
+lookup_variant(struct exchange *exchange, struct slice hash, int64_t deadline_ms)
+{
+    static const struct store_tags none = {.count = 0};
+    const struct cache_key own = exchange->key;
+    struct arena *arena = exchange->arena;
+    exchange->has_entry = false;
+    exchange->key.name = arena_printf(arena, "%sresponse:%.*s", own.prefix, (int)hash.n, hash.p);
+    bool found = exchange->key.name && get(exchange, &none, deadline_ms) == LARDER_OK &&
+                 entry_decode(&exchange->entry, exchange->value.data, exchange->value.len,
+                              &own.tags, arena) &&
+                 entry_generations_match(&exchange->entry, &exchange->generations);
+    exchange->key = own;
+    /* Of the same URL: what the primary key says, and then its own values. */
+    size_t n = own.primary_material.n;
+    exchange->has_entry = found && exchange->entry.material.n > n &&
+                          memcmp(exchange->entry.material.p, own.primary_material.p, n) == 0;
+    return exchange->has_entry;
+}

@@ -1,0 +1,23 @@
+/* Finding the stored response for a request, variants included. */
+#ifndef RESPONDER_LOOKUP_H
+#define RESPONDER_LOOKUP_H
+
+#include "responder/exchange.h"
+
+/*
+ * Look up exchange->key within exchange->redis_until_ms: one round trip, two
+ * where the URL has variants. Afterwards exchange->has_entry says whether there
+ * is one for this very request whose generations match (fresh or not), and if
+ * not exchange->missing says why. What Redis has for generations is left for
+ * the fetch.
+ */
+void lookup(struct exchange *exchange, int64_t wall_ms);
+
+/*
+ * Another variant of the same URL, by the end of its key as a marker has it: in
+ * place of what the exchange holds. For a 304 that names a variant's entity tag.
+ * false: there is none that may be used; the exchange then holds none.
+ */
+bool lookup_variant(struct exchange *exchange, struct slice hash, int64_t deadline_ms);
+
+#endif

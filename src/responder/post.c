@@ -1,0 +1,92 @@
+/*
+ * Answers to POST that later GETs may have.
+ *
+ * The trap: a POST invalidates its URL, and so the generation that an entry made
+ * of its answer would carry. The URL's generation is therefore exchanged for a
+ * new one in one step that fails if it is not the one that was read before the
+ * backend was asked; whoever invalidates later deletes the new one like any
+ * other.
+ */
+#include "responder/post.h"
+
+#include "base/clock.h"
+#include "http/uri.h"
+#include "responder/key.h"
+
+struct exchange *
+post_prepare(struct exchange *exchange)
+{
+    static const struct slice method = {"GET", 3};
+    const struct config *config = exchange->site->config;
+    struct arena *arena = exchange->arena;
+    struct request *request = &exchange->request;
+    if (exchange->reason != REASON_METHOD || config->compat_ancestor ||
+        !slice_equal(request->method, slice_of("POST")))
+        return NULL;
+    struct exchange *get = arena_calloc(arena, 1, sizeof *get);
+    if (!get)
+        return NULL;
+    *get = *exchange;
+    get->key = (struct cache_key){.name = NULL};
+    get->reason = REASON_NONE;
+    if (!route_find(config, arena, method, request->host, request->path, &get->match))
+        return NULL;
+    get->policy = route_policy(exchange->site, &get->match);
+    get->facts.method = method;
+    get->facts.has_body = false;
+    if (!get->policy.rfc || !key_examine(&get->key, &get->facts, request, &get->match, arena) ||
+        decide_request(&get->policy, &get->facts) != REASON_NONE ||
+        key_make(&get->key, request, &get->match, config, arena) != REASON_NONE)
+        return NULL;
+    int64_t until_ms = clock_now_ms() + config->budget_ms;
+    get->generations_complete = store_generations(exchange->site->cache, &get->key.tags, until_ms,
+                                                  &get->generations, NULL) == LARDER_OK &&
+                                exchange_has_generations(get);
+    return get->generations_complete ? get : NULL;
+}
+
+bool
+post_is_own(const struct exchange *exchange, int status, const struct fields *response)
+{
+    const struct request *request = &exchange->request;
+    struct slice host = request->forwarded_host.p ? request->forwarded_host : request->host;
+    struct slice reference = fields_get(response, "Content-Location");
+    const struct uri_base base = {.scheme = request->scheme,
+                                  .host = key_normal_host(host, request->scheme, exchange->arena),
+                                  .target = request->target};
+    if (status != 200 || !reference.p || !base.host.p)
+        return false;
+    struct slice target = uri_same_origin_target(&base, reference, exchange->arena);
+    return target.p && slice_equal(target, request->target);
+}
+
+enum larder_status
+post_claim(struct exchange *get, int64_t deadline_ms, bool *claimed, struct larder_error *err)
+{
+    const struct store_tags *tags = &get->key.tags;
+    *claimed = false;
+    for (size_t i = 0; i < tags->count; i++)
+        if (strncmp(tags->name[i], "url:", 4) == 0)
+            return store_renew_generation(get->site->cache, tags->name[i],
+                                          get->generations.value[i], deadline_ms,
+                                          get->generations.value[i], claimed, err);
+    return LARDER_INVALID;
+}
+
+void
+post_decide(struct kept *kept, struct exchange *get, int status, const struct fields *response,
+            const struct response_times *times)
+{
+    static const struct ask nothing = {.range = false};
+    struct cache_control cc;
+    bool targeted;
+    keep_decide(kept, get, &nothing, status, response, times);
+    if (kept->decision.reason != REASON_NONE)
+        return;
+    cache_control_of_response(&cc, response, &targeted);
+    if (cc.max_age_s < 0 && cc.s_maxage_s < 0 && (targeted || !fields_get(response, "Expires").p))
+        kept->decision.reason = REASON_NO_FRESHNESS; /* explicit, says §9.3.3 */
+    /* It went out as it came, and not in the form in which variants are compared. */
+    if (kept->names.n)
+        kept->decision.reason = REASON_VARY;
+}
