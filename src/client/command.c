@@ -48,6 +48,9 @@ static const struct command_rule rules[COMMAND_COUNT] = {
     [COMMAND_LOOKUP] = {"GET (lookup)", true, false},
     [COMMAND_GENERATIONS] = {"SET NX (generations)", true, true},
     [COMMAND_INVALIDATE] = {"DEL (generations)", true, true},
+    [COMMAND_RENEW] = {"EVAL (generation)", false, true},
+    [COMMAND_LEASE] = {"SET NX (lease)", false, true},
+    [COMMAND_VARIANT] = {"ZADD (variants)", true, true},
 };
 
 const struct command_rule *

@@ -1,6 +1,6 @@
 /*
- * The responder's calls: look up, note generations, store. (Invalidation is in
- * sweep.c.)
+ * The responder's calls: look up and store. (Generations are in generations.c,
+ * variants in variants.c, invalidation by pattern in sweep.c.)
  *
  * The look-up is what Larder does all day, so it goes past hiredis: both
  * commands leave in one write, the answer mostly comes with one read into the
@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "client/client.h"
 #include "client/command.h"
-#include "client/token.h"
+#include "client/generations.h"
 
 #define READ_SIZE ((size_t)16 * 1024)
 /* The longest line of a reply that is not a body: an error's words. */
@@ -29,27 +29,6 @@ static enum larder_status
 disabled(struct larder_error *err)
 {
     return error_set(err, LARDER_DISABLED, "the cache is switched off");
-}
-
-static void
-write_generation_key(const struct larder *cache, struct wire *wire, const char *tag)
-{
-    char key[sizeof "gen:" + STORE_TAG_SIZE];
-    size_t n = strlen(tag);
-
-    memcpy(key, "gen:", 4);
-    memcpy(key + 4, tag, n);
-    wire_join(wire, cache->prefix, cache->prefix_len, key, n + 4);
-}
-
-static enum larder_status
-check_tags(const struct store_tags *tags, struct larder_error *err)
-{
-    bool ok = tags->count <= STORE_TAGS_MAX;
-
-    for (size_t i = 0; ok && i < tags->count; i++)
-        ok = strnlen(tags->name[i], STORE_TAG_SIZE) < STORE_TAG_SIZE;
-    return ok ? LARDER_OK : error_set(err, LARDER_INVALID, "tags that cannot be");
 }
 
 /* ------------------------------------------------- reading RESP2, our own way */
@@ -320,7 +299,7 @@ store_lookup(struct larder *cache, const char *key, const struct store_tags *tag
         return disabled(err);
     enum larder_status status = command_check_key(cache, key, err);
     if (status == LARDER_OK)
-        status = check_tags(tags, err);
+        status = generations_check(tags, err);
     if (status != LARDER_OK)
         return status;
     value->current.count = tags->count;
@@ -336,7 +315,7 @@ store_lookup(struct larder *cache, const char *key, const struct store_tags *tag
         wire_begin(&wire, tags->count + 1);
         wire_text(&wire, "MGET");
         for (size_t i = 0; i < tags->count; i++)
-            write_generation_key(cache, &wire, tags->name[i]);
+            generations_key(cache, &wire, tags->name[i]);
     }
     wire_begin(&wire, 2);
     wire_text(&wire, "GET");
@@ -348,70 +327,6 @@ store_lookup(struct larder *cache, const char *key, const struct store_tags *tag
     else if (status == LARDER_MISS)
         client_count(&cache->misses);
     return status;
-}
-
-/* ---------------------------------------------------------------- generations */
-
-/* Three commands a tag: create it unless it is there, let it live, read it. (SET NX GET would be
- * one, from Redis 7 on.) */
-#define PER_TAG ((size_t)3)
-
-enum larder_status
-store_generations(struct larder *cache, const struct store_tags *tags, int64_t deadline_ms,
-                  struct store_generations *out, struct larder_error *err)
-{
-    redisReply *replies[STORE_TAGS_MAX * PER_TAG];
-    struct wire wire;
-
-    memset(out, 0, sizeof *out);
-    if (!cache->options.enabled)
-        return disabled(err);
-    enum larder_status status = check_tags(tags, err);
-    if (status != LARDER_OK)
-        return status;
-    out->count = tags->count;
-    if (tags->count == 0)
-        return LARDER_OK;
-
-    wire_init(&wire);
-    for (size_t i = 0; i < tags->count; i++) {
-        char fresh[STORE_GENERATION_LEN + 1];
-        if (!token_make(fresh, STORE_GENERATION_LEN)) {
-            wire_free(&wire);
-            return error_set(err, LARDER_UNAVAILABLE, "no random bytes for a generation");
-        }
-        wire_begin(&wire, 6);
-        wire_text(&wire, "SET");
-        write_generation_key(cache, &wire, tags->name[i]);
-        wire_arg(&wire, fresh, STORE_GENERATION_LEN);
-        wire_text(&wire, "EX");
-        wire_number(&wire, STORE_GENERATION_TTL_S);
-        wire_text(&wire, "NX");
-        wire_begin(&wire, 3);
-        wire_text(&wire, "EXPIRE");
-        write_generation_key(cache, &wire, tags->name[i]);
-        wire_number(&wire, STORE_GENERATION_TTL_S);
-        wire_begin(&wire, 2);
-        wire_text(&wire, "GET");
-        write_generation_key(cache, &wire, tags->name[i]);
-    }
-    status = command_run(cache, COMMAND_GENERATIONS, &wire, deadline_ms, replies,
-                         tags->count * PER_TAG, NULL, err);
-    wire_free(&wire);
-    if (status != LARDER_OK)
-        return status;
-    for (size_t i = 0; i < tags->count; i++) {
-        const redisReply *life = replies[i * PER_TAG + 1];
-        const redisReply *value = replies[i * PER_TAG + 2];
-        /* One whose life was not extended could die, and be missed, before the entry does: it
-         * would only be a miss, but a refused GET is no value at all. */
-        if (life->type == REDIS_REPLY_INTEGER && life->integer == 1 &&
-            value->type == REDIS_REPLY_STRING && value->len == STORE_GENERATION_LEN &&
-            !memchr(value->str, '\0', value->len))
-            memcpy(out->value[i], value->str, STORE_GENERATION_LEN);
-    }
-    command_free_replies(replies, tags->count * PER_TAG);
-    return LARDER_OK;
 }
 
 /* ------------------------------------------------------------------------ put */

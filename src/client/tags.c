@@ -61,8 +61,21 @@ add_tag(struct store_tags *tags, const char *resource, const char *user)
     return true;
 }
 
+void
+store_url_tag(char tag[STORE_TAG_SIZE], uint64_t url_hash)
+{
+    static const char hex[] = "0123456789abcdef";
+    char *p = tag;
+
+    memcpy(p, "url:", 4);
+    p += 4;
+    for (int shift = 12; shift >= 0; shift -= 4)
+        *p++ = hex[url_hash >> shift & 15];
+    *p = '\0';
+}
+
 bool
-store_tags_for(struct store_tags *tags, const char *resource, const char *user)
+store_tags_for(struct store_tags *tags, const char *resource, const char *user, uint64_t url_hash)
 {
     if (!resource)
         resource = "";
@@ -71,8 +84,10 @@ store_tags_for(struct store_tags *tags, const char *resource, const char *user)
     tags->count = 0;
     if (!name_valid(resource) || !name_valid(user))
         return false;
-    return add_tag(tags, "", "") && (!*resource || add_tag(tags, resource, "")) &&
-           (!*user || add_tag(tags, "", user)) &&
+    if (!add_tag(tags, "", ""))
+        return false;
+    store_url_tag(tags->name[tags->count++], url_hash);
+    return (!*resource || add_tag(tags, resource, "")) && (!*user || add_tag(tags, "", user)) &&
            (!*resource || !*user || add_tag(tags, resource, user));
 }
 
