@@ -283,6 +283,36 @@ check_upstream(struct config *config, struct reader *reader, const config_settin
 
 /* ------------------------------------------------------------ cache and log */
 
+/* What browsers take and backends make, the best first. */
+static const char *const default_encodings[] = {"zstd", "br", "gzip"};
+
+static enum larder_status
+check_encodings(struct config *config, struct reader *reader)
+{
+    const config_setting_t *list = reader_setting(reader, "cache", "encodings");
+    for (size_t i = 0; list && i < config->encodings.count; i++) {
+        const char *coding = config->encodings.list[i];
+        const config_setting_t *element = config_setting_get_elem(list, (unsigned)i);
+        bool lower = true;
+        for (const char *p = coding; *p; p++)
+            lower = lower && !(*p >= 'A' && *p <= 'Z');
+        if (!lower || !field_name_valid(slice_of(coding)) || strlen(coding) > 32 ||
+            strcmp(coding, "*") == 0 || strcmp(coding, "identity") == 0)
+            return reader_error(
+                reader, element,
+                "cache.encodings: found \"%.40s\", expected the name of a coding in "
+                "lower case, such as \"gzip\"",
+                coding);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(config->encodings.list[k], coding) == 0)
+                return reader_error(reader, element, "cache.encodings: found \"%s\" twice", coding);
+    }
+    /* The ancestor's entries have no room for variants: everybody gets what everybody can read. */
+    if (config->compat_ancestor)
+        config->encodings.count = 0;
+    return LARDER_OK;
+}
+
 static enum larder_status
 check_cache(struct config *config, struct reader *reader)
 {
@@ -293,7 +323,7 @@ check_cache(struct config *config, struct reader *reader)
                             "cache.store_queue_bytes: %zu bytes are less than max_object, %zu: "
                             "such a response would never be stored",
                             config->store_queue_bytes, config->max_object);
-    return LARDER_OK;
+    return check_encodings(config, reader);
 }
 
 static enum larder_status
@@ -470,6 +500,8 @@ config_load(const char *file, struct larder_error *err)
     option_set_defaults("responder", config);
     option_set_defaults("log", config);
     config->redis.enabled = config->cache_enabled;
+    config->encodings.list = (const char **)default_encodings;
+    config->encodings.count = sizeof default_encodings / sizeof *default_encodings;
 
     enum larder_status status = LARDER_OK;
     if (file)

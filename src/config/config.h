@@ -115,8 +115,8 @@ struct config {
     size_t store_queue_bytes;      /* 64M waiting to be stored, a process */
     size_t store_queue_count;      /* 1024 */
     bool compat_ancestor;          /* compat = "ancestor" */
-    struct string_list encodings;  /* codings that Accept-Encoding is reduced to; never empty:
-                                      zstd, br, gzip where nothing is set */
+    struct string_list encodings;  /* codings that Accept-Encoding is reduced to; empty: it is
+                                      not sent on a cacheable miss */
     enum cache_status_mode cache_status;
 
     int workers;               /* 2 */

@@ -37,6 +37,11 @@ static const char *const compat_choices[] = {"none", "ancestor", NULL};
 static const char *const log_choices[] = {"syslog", "file", "stderr", NULL};
 static const char *const level_choices[] = {"error", "warning", "info", "debug", NULL};
 static const char *const authorization_choices[] = {"pass", "rfc", NULL};
+static const char *const cache_choices[] = {"ttl", "rfc", NULL};
+static const char *const error_choices[] = {"safe", "rfc", NULL};
+static const char *const set_cookie_choices[] = {"pass", "strip", "keep", NULL};
+static const char *const client_control_choices[] = {"limited", "honour", "ignore", NULL};
+static const char *const cache_status_choices[] = {"full", "short", "off", NULL};
 
 #define IN_CONFIG(field) offsetof(struct config, field)
 #define IN_ROUTE(field) offsetof(struct route, field)
@@ -162,6 +167,12 @@ const struct option options[] = {
     {"cache", "compat", OPTION_SWITCH, "none", 0, 0, compat_choices,
      "ancestor: its keys and its JSON for responses",
      IN_CONFIG(compat_ancestor)},
+    {"cache", "encodings", OPTION_STRINGS, NULL, 0, 8, NULL,
+     "codings that Accept-Encoding is reduced to; not set: zstd, br, gzip",
+     IN_CONFIG(encodings)},
+    {"cache", "cache_status", OPTION_CHOICE, "full", 0, 0, cache_status_choices,
+     "the Cache-Status field: with all it has, without key and detail, or none",
+     IN_CONFIG(cache_status)},
 
     {"responder", "workers", OPTION_INT, "2", 1, 256, NULL,
      "threads that accept, look up and serve",
@@ -200,12 +211,66 @@ const struct option options[] = {
     {"routes", "resource", OPTION_STRING, NULL, 1, 64, NULL,
      "first part of the keys of its responses",
      IN_ROUTE(resource)},
+    {"routes", "cache", OPTION_SWITCH, "ttl", 0, 0, cache_choices,
+     "what is cached: what the route gives a ttl, or whatever RFC 9111 allows",
+     IN_ROUTE(policy.rfc)},
     {"routes", "ttl", OPTION_DURATION, "0", 0, STORE_TTL_MAX_S * S_MS, NULL,
-     "how long a response is kept; 0: not cached",
-     IN_ROUTE(ttl_ms)},
+     "how long a 2xx is fresh where the backend does not say; 0: not set",
+     IN_ROUTE(policy.ttl_ms)},
+    {"routes", "ttl_override", OPTION_DURATION, "0", 0, STORE_TTL_MAX_S * S_MS, NULL,
+     "how long a 2xx is fresh whatever the backend says; 0: not set",
+     IN_ROUTE(policy.ttl_override_ms)},
+    {"routes", "ttl_by_status", OPTION_STRINGS, NULL, 0, 32, NULL,
+     "\"STATUS DURATION\": how long these are fresh where the backend does not say",
+     OPTION_APART},
+    {"routes", "min_ttl", OPTION_DURATION, "0", 0, STORE_TTL_MAX_S * S_MS, NULL,
+     "least time that what is fresh at all is fresh",
+     IN_ROUTE(policy.min_ttl_ms)},
+    {"routes", "max_ttl", OPTION_DURATION, "0", 0, STORE_TTL_MAX_S * S_MS, NULL,
+     "longest time that anything is fresh; 0: no limit",
+     IN_ROUTE(policy.max_ttl_ms)},
+    {"routes", "heuristic_min", OPTION_DURATION, "5s", 0, H_MS, NULL,
+     "least time that Last-Modified alone gives, with cache = \"rfc\"",
+     IN_ROUTE(policy.heuristic_min_ms)},
+    {"routes", "heuristic_max", OPTION_DURATION, "1d", 0, STORE_TTL_MAX_S * S_MS, NULL,
+     "longest time that Last-Modified alone gives; 0: none",
+     IN_ROUTE(policy.heuristic_max_ms)},
+    {"routes", "error_statuses", OPTION_SWITCH, "safe", 0, 0, error_choices,
+     "4xx and 5xx: 404 and 410 briefly and nothing else, or by the rules of RFC 9111",
+     IN_ROUTE(policy.errors_rfc)},
+    {"routes", "negative_ttl", OPTION_DURATION, "1m", 0, STORE_TTL_MAX_S * S_MS, NULL,
+     "longest time for a 404 or 410 with error_statuses = \"safe\"",
+     IN_ROUTE(policy.negative_max_ms)},
+    {"routes", "set_cookie", OPTION_CHOICE, "pass", 0, 0, set_cookie_choices,
+     "a response with Set-Cookie: not stored, stored without it, stored with it",
+     IN_ROUTE(policy.set_cookie)},
+    {"routes", "stale_while_revalidate", OPTION_DURATION, "0", 0, STORE_TTL_MAX_S * S_MS, NULL,
+     "used so long beyond its time while it is fetched anew, where the backend does not say",
+     IN_ROUTE(policy.stale_while_ms)},
+    {"routes", "stale_if_error", OPTION_DURATION, "10m", 0, STORE_TTL_MAX_S * S_MS, NULL,
+     "used so long beyond its time while the backend fails, where it does not say",
+     IN_ROUTE(policy.stale_if_ms)},
+    {"routes", "keep", OPTION_DURATION, "10m", 0, STORE_TTL_MAX_S * S_MS, NULL,
+     "an expired response with a validator is kept for so long, to be validated",
+     IN_ROUTE(policy.keep_ms)},
+    {"routes", "client_control", OPTION_CHOICE, "limited", 0, 0, client_control_choices,
+     "Cache-Control of requests: honoured once a second, always, or not at all",
+     IN_ROUTE(policy.client_control)},
     {"routes", "authorization", OPTION_SWITCH, "pass", 0, 0, authorization_choices,
      "requests with credentials: passed, or by the rules of RFC 9111",
-     IN_ROUTE(authorization_rfc)},
+     IN_ROUTE(policy.authorization_rfc)},
+    {"routes", "range_fetch", OPTION_SIZE, "0", 0, 256 * MIB, NULL,
+     "a range that is not stored has the whole fetched up to this size; 0: the range alone",
+     IN_ROUTE(range_fetch)},
+    {"routes", "variants", OPTION_INT, "64", 1, 10000, NULL,
+     "most variants of one URL; the least recently used goes",
+     IN_ROUTE(variants)},
+    {"routes", "languages", OPTION_STRINGS, NULL, 0, 32, NULL,
+     "Accept-Language is reduced to the one of these that it likes best",
+     IN_ROUTE(languages)},
+    {"routes", "query", OPTION_GROUP, NULL, 0, 0, NULL,
+     "what of the query string counts",
+     OPTION_APART},
     {"routes", "cookies", OPTION_GROUP, NULL, 0, 0, NULL,
      "what cookies do; a cookie that no list names has its request passed",
      OPTION_APART},
@@ -232,6 +297,16 @@ const struct option options[] = {
      "globs of cookies that count as absent and are not sent on a cacheable miss",
      OPTION_APART},
 
+    {"routes.query", "ignore", OPTION_STRINGS, NULL, 0, 64, NULL,
+     "globs of parameters that count as absent and are not sent on a cacheable miss",
+     IN_ROUTE(query_ignore)},
+    {"routes.query", "allow", OPTION_STRINGS, NULL, 0, 64, NULL,
+     "globs of the only parameters that count; not set: all",
+     IN_ROUTE(query_allow)},
+    {"routes.query", "sort", OPTION_BOOL, "false", 0, 0, NULL,
+     "order the parameters by name",
+     IN_ROUTE(query_sort)},
+
     {"log", "to", OPTION_CHOICE, "syslog", 0, 0, log_choices,
      "where the log goes",
      IN_CONFIG(log_to)},
@@ -251,6 +326,16 @@ const size_t option_count = sizeof options / sizeof options[0];
 _Static_assert(sizeof options / sizeof options[0] <= OPTIONS_MAX, "OPTIONS_MAX is too small");
 _Static_assert(sizeof(enum log_destination) == sizeof(int), "a choice is stored as an int");
 _Static_assert(sizeof(enum larder_log_level) == sizeof(int), "a choice is stored as an int");
+_Static_assert(sizeof(enum set_cookie_mode) == sizeof(int), "a choice is stored as an int");
+_Static_assert(sizeof(enum client_control) == sizeof(int), "a choice is stored as an int");
+_Static_assert(sizeof(enum cache_status_mode) == sizeof(int), "a choice is stored as an int");
+_Static_assert(SET_COOKIE_PASS == 0 && SET_COOKIE_STRIP == 1 && SET_COOKIE_KEEP == 2,
+               "see set_cookie_choices");
+_Static_assert(CLIENT_CONTROL_LIMITED == 0 && CLIENT_CONTROL_HONOUR == 1 &&
+                   CLIENT_CONTROL_IGNORE == 2,
+               "see client_control_choices");
+_Static_assert(CACHE_STATUS_FULL == 0 && CACHE_STATUS_SHORT == 1 && CACHE_STATUS_OFF == 2,
+               "see cache_status_choices");
 _Static_assert(LOG_TO_SYSLOG == 0 && LOG_TO_FILE == 1 && LOG_TO_STDERR == 2, "see log_choices");
 _Static_assert(LARDER_LOG_ERROR == 0 && LARDER_LOG_WARNING == 1 && LARDER_LOG_INFO == 2 &&
                    LARDER_LOG_DEBUG == 3,

@@ -42,7 +42,7 @@ struct option {
 extern const struct option options[];
 extern const size_t option_count;
 /* At least option_count, for arrays beside the table. */
-#define OPTIONS_MAX 96
+#define OPTIONS_MAX 128
 
 /* Is this the name of a top-level setting: a section, or `routes`? */
 bool option_section_known(const char *name);

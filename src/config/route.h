@@ -40,6 +40,9 @@ enum larder_status route_compile(struct route *route, struct arena *arena,
 bool route_find(const struct config *config, struct arena *arena, struct slice method,
                 struct slice host, struct slice path, struct route_match *out);
 
+/* Is anything that this route answers ever cached? */
+bool route_caches(const struct route *route);
+
 /* Is there a {name} in the path of this compiled route? */
 bool route_has_capture(const struct route *route, struct slice name);
 

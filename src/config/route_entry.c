@@ -17,6 +17,7 @@
 #include "base/fields.h"
 #include "client/store.h"
 #include "config/route.h"
+#include "config/route_rules.h"
 
 #define SECTION "routes"
 /* Cookie lists of one route together. */
@@ -73,15 +74,6 @@ check_methods(struct entry *entry)
                 return reader_error(entry->reader, element, "methods: found \"%s\" twice", method);
     }
     return LARDER_OK;
-}
-
-static bool
-has_method(const struct route *route, const char *method)
-{
-    for (size_t i = 0; i < route->methods.count; i++)
-        if (strcmp(route->methods.list[i], method) == 0)
-            return true;
-    return route->methods.count == 0;
 }
 
 /* Methods that change nothing never set off an invalidation (RFC 9110 §9.2.1). */
@@ -154,7 +146,8 @@ check_resource(struct entry *entry)
         return reader_error(entry->reader, setting(entry, "resource"),
                             "resource: found \"%.40s\", expected letters, digits, _ - and .",
                             resource);
-    if (strcmp(resource, "response") == 0 || strcmp(resource, "gen") == 0)
+    if (strcmp(resource, "response") == 0 || strcmp(resource, "gen") == 0 ||
+        strcmp(resource, "lease") == 0)
         return reader_error(entry->reader, setting(entry, "resource"),
                             "resource: found \"%s\", a word that Larder uses in its own keys",
                             resource);
@@ -392,10 +385,11 @@ read_client_cache(struct entry *entry)
         return LARDER_OK;
     if (strcmp(text, "never") == 0) {
         route->client_cache = CLIENT_CACHE_NEVER;
-        if (route->ttl_ms > 0)
+        if (route_caches(route))
             return reader_error(entry->reader, where,
-                                "client_cache: found \"never\" on a route with a ttl; one of them "
-                                "is not meant");
+                                "client_cache: found \"never\" on a route with %s; one of them is "
+                                "not meant",
+                                route->policy.rfc ? "cache = \"rfc\"" : "a ttl");
         return LARDER_OK;
     }
     if (!config_parse_duration(text, &ms) || ms < 1000 || ms % 1000 != 0 ||
@@ -460,10 +454,8 @@ route_entry_read(struct reader *reader, const config_setting_t *group, const str
     if (status == LARDER_OK)
         status = check_invalidate(&entry);
     if (status == LARDER_OK)
+        status = route_rules_read(reader, group, config, route);
+    if (status == LARDER_OK)
         status = read_client_cache(&entry);
-    if (status == LARDER_OK && route->ttl_ms > 0 && !has_method(route, "GET") &&
-        !has_method(route, "HEAD"))
-        status = reader_error(reader, setting(&entry, "ttl"),
-                              "ttl: methods has neither GET nor HEAD, and nothing else is cached");
     return status;
 }

@@ -53,6 +53,9 @@ struct exchange {
     bool background;     /* a refresh: there is no client any more */
     const char *refresh; /* the name by which refresh_begin() was called; in the arena */
 
+    int interim_count; /* 1xx that have been passed on */
+    size_t interim_bytes;
+
     int refuse_status; /* a request that a fetcher shall refuse */
     const char *refuse_why;
 

@@ -27,6 +27,7 @@ struct parameters {
     struct slice request_method, request_uri, script_name, path_info, query_string;
     struct slice https, request_scheme, server_name, server_port, server_software;
     struct slice remote_addr, remote_user, auth_type, content_length, content_type;
+    struct slice server_protocol;
     struct slice script_filename, ssl_client_verify, authorization, redirect_authorization;
 };
 
@@ -52,6 +53,7 @@ parameter(struct parameters *parameters, struct slice name, const char *value)
         PARAMETER("SERVER_NAME", server_name),
         PARAMETER("SERVER_PORT", server_port),
         PARAMETER("SERVER_SOFTWARE", server_software),
+        PARAMETER("SERVER_PROTOCOL", server_protocol),
         PARAMETER("REMOTE_ADDR", remote_addr),
         PARAMETER("REMOTE_USER", remote_user),
         PARAMETER("AUTH_TYPE", auth_type),
@@ -348,6 +350,7 @@ request_parse(struct request *request, char **envp, const struct config *config,
         return status;
 
     request->mount = which_mount(&p);
+    request->http10 = slice_equal(p.server_protocol, slice_of("HTTP/1.0"));
     request->method = p.request_method;
     if (!field_name_valid(p.request_method) || p.request_method.n > 64) {
         *why = "REQUEST_METHOD is not a token";
