@@ -126,6 +126,22 @@ add_names(struct cache_control *cc, struct slice list)
     return cc->name_count > before;
 }
 
+/*
+ * §1.2.2 wants digits alone. A letter or a fraction too many ("60s", "60.0", "a60") still says what
+ * was meant, and is read so as other caches do; anything else, a sign or a quote above all, is no
+ * number, which a cache is encouraged to take for stale (§4.2.1).
+ */
+static int64_t
+tolerant_seconds(struct slice text)
+{
+    int64_t value;
+    while (text.n && ((*text.p >= 'a' && *text.p <= 'z') || (*text.p >= 'A' && *text.p <= 'Z'))) {
+        text.p++;
+        text.n--;
+    }
+    return leading_seconds(text, &value) ? value : 0;
+}
+
 /* argument .p NULL: there is none. clean: no blank stands around "=". */
 static void
 apply(struct cache_control *cc, struct slice name, struct slice argument, bool clean)
@@ -144,10 +160,8 @@ apply(struct cache_control *cc, struct slice name, struct slice argument, bool c
             *flag = true;
         break;
     case FRESHNESS:
-        /* §1.2.2 wants digits alone; "60.0" and "60s" are read as every server reads them. A cache
-         * is encouraged to take what is no number at all for stale (§4.2.1). */
         if (*slot < 0 && clean)
-            *slot = leading_seconds(argument, &value) ? value : 0;
+            *slot = tolerant_seconds(argument);
         break;
     case ALLOWANCE:
         if (*slot < 0 && clean && http_seconds_parse(argument, &value))
@@ -272,7 +286,7 @@ parse_targeted(struct cache_control *out, const struct fields *response, const c
     const struct field *f;
     *out = nothing;
     while ((f = fields_next(response, name, &cursor))) {
-        struct structured_walk walk = {.rest = f->value};
+        struct structured_walk walk = {.rest = f->value, .any_case = true};
         struct slice key;
         struct structured_item item;
         while (structured_dictionary_next(&walk, &key, &item)) {

@@ -49,8 +49,7 @@ enum stored_flags {
     STORED_STALE_WHILE_OK = 8,  /* stale_while_s is the origin's explicit word */
     STORED_STALE_IF_OK = 16,    /* stale_if_s likewise */
     STORED_PARTIAL = 32,        /* the body is a part: see range_first, total */
-    STORED_VERBATIM = 64        /* a part whose length contradicts its Content-Range: only ever
-                                  repeated for the very same Range */
+    STORED_VERBATIM = 64        /* ... which is shorter than its Content-Range says */
 };
 
 /* What is known of a stored response. */

@@ -1,17 +1,30 @@
 /*
- * Negotiation made small. Members that do not follow the grammar count as
- * absent: what a client did not manage to say must not become a variant.
+ * Negotiation made small.
+ *
+ * Both fields are lists of names with a weight (RFC 9110 §12.4.2). A member that
+ * does not follow the grammar counts as absent: what a client did not manage to
+ * say must not become a variant. Where a name stands twice the lower weight
+ * counts, so that the order of members makes no difference and who says no once
+ * is believed.
  */
 #include "http/negotiate.h"
 
-#include <string.h>
+#include <stdint.h>
 
-/* A quality of 1; three decimals are all there may be (RFC 9110 §12.4.2). */
+#include "base/fields.h"
+
+/* A quality of 1; three decimals are all there may be. */
 #define Q_ONE 1000
+/* What is said of a name that is not in the list. */
+#define Q_UNSAID (-1)
+
+/* An index into the languages that is none. */
+#define NO_LANGUAGE SIZE_MAX
 
 struct member {
     struct slice name;
-    int q; /* 0 to Q_ONE */
+    int q;           /* 0 to Q_ONE */
+    size_t fallback; /* the language that it falls back to */
 };
 
 struct members {
@@ -28,7 +41,7 @@ is_blank(char c)
 static struct slice
 trim(struct slice text)
 {
-    while (text.n && is_blank(*text.p)) {
+    while (text.n && is_blank(text.p[0])) {
         text.p++;
         text.n--;
     }
@@ -37,28 +50,28 @@ trim(struct slice text)
     return text;
 }
 
-/* Up to `stop` or the end; the rest begins behind it. */
-static struct slice
-split(struct slice *rest, char stop)
+/* What stands before the first of these, without blanks; *text begins behind it. false: there is
+ * none, so that it is all of the text. */
+static bool
+take_until(struct slice *text, char stop, struct slice *out)
 {
-    const char *at = rest->n ? memchr(rest->p, stop, rest->n) : NULL;
-    size_t n = at ? (size_t)(at - rest->p) : rest->n;
-    struct slice part = {rest->p, n};
-    size_t used = at ? n + 1 : n;
-    rest->p += used;
-    rest->n -= used;
-    return trim(part);
+    const char *at = text->n ? memchr(text->p, stop, text->n) : NULL;
+    size_t n = at ? (size_t)(at - text->p) : text->n;
+    *out = trim((struct slice){text->p, n});
+    *text = (struct slice){text->p + (at ? n + 1 : n), text->n - (at ? n + 1 : n)};
+    return at != NULL;
 }
 
+/* "q=0.5": 0 or 1, and up to three decimals. */
 static bool
-parse_q(struct slice text, int *q)
+parse_weight(struct slice text, int *q)
 {
-    int scale = 100;
-    if (text.n < 1 || text.n > 5 || (text.p[0] != '0' && text.p[0] != '1') ||
-        (text.n > 1 && text.p[1] != '.'))
+    if (text.n < 3 || text.n > 7 || strncasecmp(text.p, "q=", 2) != 0 ||
+        (text.p[2] != '0' && text.p[2] != '1') || (text.n > 3 && text.p[3] != '.'))
         return false;
-    *q = (text.p[0] - '0') * Q_ONE;
-    for (size_t i = 2; i < text.n; i++, scale /= 10) {
+    *q = (text.p[2] - '0') * Q_ONE;
+    int scale = Q_ONE / 10;
+    for (size_t i = 4; i < text.n; i++, scale /= 10) {
         if (text.p[i] < '0' || text.p[i] > '9')
             return false;
         *q += (text.p[i] - '0') * scale;
@@ -66,21 +79,14 @@ parse_q(struct slice text, int *q)
     return *q <= Q_ONE;
 }
 
+/* Neither codings nor language ranges have other parameters than the weight. */
 static bool
 parse_member(struct slice text, struct member *out)
 {
-    out->name = split(&text, ';');
     out->q = Q_ONE;
-    while (text.n) {
-        struct slice parameter = split(&text, ';');
-        if (parameter.n >= 2 && (parameter.p[0] | 0x20) == 'q' && parameter.p[1] == '=' &&
-            !parse_q((struct slice){parameter.p + 2, parameter.n - 2}, &out->q))
-            return false;
-    }
-    for (size_t i = 0; i < out->name.n; i++)
-        if ((unsigned char)out->name.p[i] <= ' ' || (unsigned char)out->name.p[i] >= 0x7f)
-            return false;
-    return out->name.n > 0;
+    out->fallback = NO_LANGUAGE;
+    return (!take_until(&text, ';', &out->name) || parse_weight(trim(text), &out->q)) &&
+           field_name_valid(out->name);
 }
 
 static void
@@ -88,25 +94,49 @@ parse(struct members *out, struct slice value)
 {
     out->count = 0;
     while (value.n && out->count < NEGOTIATE_MEMBERS_MAX) {
-        struct slice text = split(&value, ',');
-        if (text.n && parse_member(text, &out->list[out->count]))
+        struct slice text;
+        take_until(&value, ',', &text);
+        if (parse_member(text, &out->list[out->count]))
             out->count++;
     }
 }
 
-/* ------------------------------------------------------------------------ codings */
+/* ------------------------------------------------------------------------- codings */
 
-/* What it says of a coding: its quality, or -1 where it says nothing. */
-static int
-quality_of(const struct members *members, const char *coding)
+/* "x-gzip" is "gzip", "x-compress" is "compress" (RFC 9110 §8.4.1). */
+static bool
+is_coding(struct slice name, const char *coding)
 {
+    if (slice_equal_nocase(name, coding))
+        return true;
+    if (name.n < 2 || strncasecmp(name.p, "x-", 2) != 0)
+        return false;
+    return (strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "compress") == 0) &&
+           slice_equal_nocase((struct slice){name.p + 2, name.n - 2}, coding);
+}
+
+static int
+coding_quality(const struct members *members, const char *coding)
+{
+    int q = Q_UNSAID;
     for (size_t i = 0; i < members->count; i++) {
-        struct slice name = members->list[i].name;
-        if (slice_equal_nocase(name, coding) ||
-            (slice_equal_nocase(name, "x-gzip") && strcmp(coding, "gzip") == 0))
-            return members->list[i].q;
+        const struct member *m = &members->list[i];
+        if (is_coding(m->name, coding) && (q == Q_UNSAID || m->q < q))
+            q = m->q;
     }
-    return -1;
+    return q;
+}
+
+static size_t
+append(char *text, size_t n, const char *member)
+{
+    size_t len = strlen(member);
+    if (n) {
+        text[n++] = ',';
+        text[n++] = ' ';
+    }
+    memcpy(text + n, member, len);
+    return n + len;
 }
 
 struct slice
@@ -117,7 +147,7 @@ negotiate_encoding(struct slice value, const char *const *codings, size_t count,
     struct members members;
     size_t room = sizeof no_identity + 2, n = 0;
     parse(&members, value);
-    int any = quality_of(&members, "*"), identity = quality_of(&members, "identity");
+    int any = coding_quality(&members, "*"), identity = coding_quality(&members, "identity");
     for (size_t i = 0; i < count; i++)
         room += strlen(codings[i]) + 2;
     char *text = arena_alloc(arena, room);
@@ -126,75 +156,72 @@ negotiate_encoding(struct slice value, const char *const *codings, size_t count,
         return (struct slice){NULL, 0};
     }
     for (size_t i = 0; i < count; i++) {
-        int q = quality_of(&members, codings[i]);
-        if (q == 0 || (q < 0 && any <= 0))
-            continue;
-        if (n) {
-            text[n++] = ',';
-            text[n++] = ' ';
-        }
-        size_t len = strlen(codings[i]);
-        memcpy(text + n, codings[i], len);
-        n += len;
+        int q = coding_quality(&members, codings[i]);
+        if ((q == Q_UNSAID ? any : q) > 0)
+            n = append(text, n, codings[i]);
     }
-    if (identity == 0 || (identity < 0 && any == 0)) {
-        if (n) {
-            text[n++] = ',';
-            text[n++] = ' ';
-        }
-        memcpy(text + n, no_identity, sizeof no_identity - 1);
-        n += sizeof no_identity - 1;
-    }
+    /* The only one that is accepted without a word (RFC 9110 §12.5.3). */
+    if ((identity == Q_UNSAID ? any : identity) == 0)
+        n = append(text, n, no_identity);
     return n ? (struct slice){text, n} : (struct slice){NULL, 0};
 }
 
-/* ---------------------------------------------------------------------- languages */
+/* ----------------------------------------------------------------------- languages */
 
+#define FIT_NONE ((size_t)0)
+#define FIT_ANY ((size_t)1) /* "*": whatever nobody names */
+
+/* Is it the other one, or does the other one go on behind it with "-"? */
 static bool
-starts_with(struct slice text, struct slice with)
+is_prefix(struct slice prefix, struct slice text)
 {
-    return text.n >= with.n && strncasecmp(text.p, with.p, with.n) == 0;
+    return prefix.n && prefix.n <= text.n && strncasecmp(prefix.p, text.p, prefix.n) == 0 &&
+           (prefix.n == text.n || text.p[prefix.n] == '-');
 }
 
-/* How well a range of the client fits a language: its length if it takes it, 0 if not. */
+/* Basic filtering (RFC 4647 §3.3.1); a longer range that takes the language fits better. */
 static size_t
-fits(struct slice range, struct slice language)
+fit(struct slice range, struct slice language)
 {
     if (range.n == 1 && *range.p == '*')
-        return 1;
-    bool takes = starts_with(language, range) &&
-                 (language.n == range.n || language.p[range.n] == '-');
-    return takes ? range.n + 1 : 0;
+        return FIT_ANY;
+    return is_prefix(range, language) ? FIT_ANY + range.n : FIT_NONE;
 }
 
-/* The quality of a language: by the longest range that takes it (RFC 4647 §3.3.1, RFC 9110
- * §12.5.4). 0: not wanted, or nothing takes it. */
-static int
-language_quality(const struct members *members, struct slice language)
+/*
+ * Lookup (RFC 4647 §3.4) for a range that takes none of the languages: the one
+ * that is left first when subtags are cut off at its end, which is the longest
+ * that it begins with.
+ */
+static size_t
+fall_back(struct slice range, const char *const *languages, size_t count)
 {
-    size_t best = 0;
-    int q = 0;
-    for (size_t i = 0; i < members->count; i++) {
-        size_t fit = fits(members->list[i].name, language);
-        if (fit > best) {
-            best = fit;
-            q = members->list[i].q;
+    size_t found = NO_LANGUAGE, longest = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct slice language = slice_of(languages[i]);
+        if (fit(range, language) != FIT_NONE)
+            return NO_LANGUAGE;
+        if (language.n > longest && is_prefix(language, range)) {
+            longest = language.n;
+            found = i;
         }
     }
-    return q;
+    return found;
 }
 
-static const char *
-best_of(const struct members *members, const char *const *languages, size_t count)
+/* The best fit decides: a refusal of "de-CH" is none of "de", and the other way round. */
+static size_t
+filter_quality(const struct members *members, struct slice language, int *q)
 {
-    const char *best = NULL;
-    int q = 0;
-    for (size_t i = 0; i < count; i++) {
-        int own = language_quality(members, slice_of(languages[i]));
-        if (own > q) {
-            q = own;
-            best = languages[i];
-        }
+    size_t best = FIT_NONE;
+    *q = 0;
+    for (size_t i = 0; i < members->count; i++) {
+        const struct member *m = &members->list[i];
+        size_t own = fit(m->name, language);
+        if (own == FIT_NONE || own < best || (own == best && m->q >= *q))
+            continue;
+        best = own;
+        *q = m->q;
     }
     return best;
 }
@@ -203,23 +230,24 @@ const char *
 negotiate_language(struct slice value, const char *const *languages, size_t count)
 {
     struct members members;
+    const char *liked = NULL;
+    int most = 0;
     parse(&members, value);
-    const char *best = best_of(&members, languages, count);
-    /* Nothing: "de-CH" may be content with "de" (lookup, RFC 4647 §3.4). */
-    for (bool shorter = true; !best && shorter;) {
-        shorter = false;
-        for (size_t i = 0; i < members.count; i++) {
-            struct slice *range = &members.list[i].name;
-            size_t n = range->n;
-            while (n && range->p[n - 1] != '-')
-                n--;
-            if (n < 2 || members.list[i].q == 0)
-                continue;
-            range->n = n - 1;
-            shorter = true;
+    for (size_t i = 0; i < members.count; i++)
+        members.list[i].fallback = fall_back(members.list[i].name, languages, count);
+    for (size_t i = 0; i < count; i++) {
+        int q, fallback_q = 0;
+        size_t best = filter_quality(&members, slice_of(languages[i]), &q);
+        for (size_t k = 0; k < members.count; k++)
+            if (members.list[k].fallback == i && members.list[k].q > fallback_q)
+                fallback_q = members.list[k].q;
+        /* What it says of "de" by name counts before what it says of "de-CH". */
+        if (best <= FIT_ANY && fallback_q > 0)
+            q = fallback_q;
+        if (q > most) {
+            most = q;
+            liked = languages[i];
         }
-        if (shorter)
-            best = best_of(&members, languages, count);
     }
-    return best;
+    return liked;
 }

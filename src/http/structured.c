@@ -69,13 +69,19 @@ is_token_char(char c)
 }
 
 static bool
-key(struct cursor *c, struct slice *out)
+is_key_letter(char c, bool any_case)
+{
+    return is_lower(c) || (any_case && is_alpha(c));
+}
+
+static bool
+key(struct cursor *c, bool any_case, struct slice *out)
 {
     const char *start = c->p;
-    if (c->p == c->end || !(is_lower(*c->p) || *c->p == '*'))
+    if (c->p == c->end || !(is_key_letter(*c->p, any_case) || *c->p == '*'))
         return false;
     while (c->p < c->end &&
-           (is_lower(*c->p) || is_digit(*c->p) || (*c->p && strchr("_-.*", *c->p))))
+           (is_key_letter(*c->p, any_case) || is_digit(*c->p) || (*c->p && strchr("_-.*", *c->p))))
         c->p++;
     *out = (struct slice){start, (size_t)(c->p - start)};
     return true;
@@ -231,7 +237,7 @@ parameters(struct cursor *c)
         struct slice name;
         struct structured_item value;
         skip_spaces(c);
-        if (!key(c, &name) || (take(c, '=') && !bare_item(c, &value)))
+        if (!key(c, false, &name) || (take(c, '=') && !bare_item(c, &value)))
             return false;
     }
     return true;
@@ -301,7 +307,7 @@ structured_dictionary_next(struct structured_walk *walk, struct slice *name,
     struct cursor c;
     if (!next(walk, &c))
         return false;
-    if (!key(&c, name))
+    if (!key(&c, walk->any_case, name))
         return done(walk, &c, false);
     if (take(&c, '='))
         return done(walk, &c, member(&c, item));

@@ -31,6 +31,8 @@ struct structured_item {
 
 struct structured_walk {
     struct slice rest;
+    bool any_case; /* keys may have capital letters: for those who write directives as they always
+                      did (RFC 9111 §5.2), which §3.1.2 does not allow */
     bool started;
     bool failed;
 };

@@ -3,44 +3,58 @@
  *
  * A URL is compared byte for byte with the target of a request, as the key of a
  * stored response is made of it; so nothing is decoded or rewritten here but
- * what RFC 3986 §5.2 itself rewrites: dot segments of the reference. Whatever is
- * doubtful names nothing: an invalidation that is not done for a Location that
- * no parser agrees on costs less than one that an attacker can aim.
+ * what RFC 3986 §5.2 itself rewrites: the dot segments. Whatever is doubtful
+ * names nothing. An invalidation too few for a Location on which two parsers
+ * would not agree is what RFC 9111 §4.4 allows; the target of the request itself
+ * is invalidated in any case.
+ *
+ * Everything is linear in its input, but for the sort of at most
+ * URI_PARAMETERS_MAX parameters.
  */
 #include "http/uri.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static const struct slice nothing = {NULL, 0};
 
-/* --------------------------------------------------------------------- references */
-
-static bool
-is_clean(struct slice text)
+/* Bytes before the first of a character, or all. */
+static size_t
+before(struct slice text, char stop)
 {
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        if (c <= 0x20 || c >= 0x7f || strchr("\\\"<>^`{|}", c))
-            return false;
-    }
-    return true;
+    const char *at = text.n ? memchr(text.p, stop, text.n) : NULL;
+    return at ? (size_t)(at - text.p) : text.n;
 }
 
-/* Bytes before the first of these, or all. */
-static size_t
-before(struct slice text, const char *stops)
+static struct slice
+first(struct slice text, size_t n)
 {
-    size_t n = 0;
-    while (n < text.n && !strchr(stops, text.p[n]))
-        n++;
-    return n;
+    return (struct slice){text.p, n};
 }
 
 static struct slice
 skip(struct slice text, size_t n)
 {
-    return (struct slice){text.p + n, text.n - n};
+    return n ? (struct slice){text.p + n, text.n - n} : text;
+}
+
+/* ---------------------------------------------------------------------- references */
+
+/* What RFC 3986 lets stand in a reference, and the few that browsers send all the same. */
+static bool
+is_plain(struct slice text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        if (c <= ' ' || c >= 0x7f || c == '\\')
+            return false;
+    }
+    return true;
+}
+
+static bool
+is_digit(char c)
+{
+    return c >= '0' && c <= '9';
 }
 
 static bool
@@ -49,280 +63,290 @@ equal_nocase(struct slice a, struct slice b)
     return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
 }
 
-/* "http:" and the like at the start; the length of the scheme, 0 if there is none. */
+/* The length of "http" in "http:...", 0 if it does not begin with a scheme (§3.1). */
 static size_t
 scheme_length(struct slice text)
 {
-    size_t n = before(text, ":/?#");
-    if (n == 0 || n == text.n || text.p[n] != ':')
-        return 0;
-    for (size_t i = 0; i < n; i++) {
-        char c = (char)(text.p[i] | 0x20);
-        bool letter = c >= 'a' && c <= 'z';
-        if (!letter && (i == 0 || !strchr("0123456789+-.", text.p[i])))
-            return 0;
+    size_t n = 0;
+    for (; n < text.n; n++) {
+        char c = text.p[n], letter = (char)(c | 0x20);
+        if (letter >= 'a' && letter <= 'z')
+            continue;
+        if (n == 0 || !(is_digit(c) || c == '+' || c == '-' || c == '.'))
+            break;
     }
-    return n;
+    return n < text.n && text.p[n] == ':' ? n : 0;
 }
 
-/* The port of a host, the default filled in; *host without it. false: not a port. */
+/* Host, and port with the default filled in (§3.2). false: with userinfo, or not of that form. */
 static bool
-split_port(struct slice scheme, struct slice *host, unsigned *port)
+split_authority(struct slice text, struct slice scheme, struct slice *host, unsigned *port)
 {
-    size_t n = host->n;
-    *port = equal_nocase(scheme, (struct slice){"https", 5}) ? 443 : 80;
-    while (n && host->p[n - 1] >= '0' && host->p[n - 1] <= '9')
-        n--;
-    if (n == 0 || host->p[n - 1] != ':')
-        return host->n > 0;
-    /* A colon inside of brackets belongs to the address; a port then stands behind the bracket. */
-    if (memchr(host->p, '[', host->n) && host->p[host->n - 1] == ']')
+    bool literal = text.n && *text.p == '['; /* an IPv6 address has colons of its own */
+    size_t n = literal ? before(text, ']') + 1 : before(text, ':');
+    if (n == 0 || n > text.n || before(text, '@') < text.n)
+        return false;
+    *host = first(text, n);
+    *port = slice_equal_nocase(scheme, "https") ? 443 : 80;
+    struct slice digits = skip(text, n);
+    if (digits.n == 0)
         return true;
+    if (*digits.p != ':')
+        return false;
     unsigned value = 0;
-    for (size_t i = n; i < host->n; i++) {
-        value = value * 10 + (unsigned)(host->p[i] - '0');
+    for (size_t i = 1; i < digits.n; i++) {
+        if (!is_digit(digits.p[i]))
+            return false;
+        value = value * 10 + (unsigned)(digits.p[i] - '0');
         if (value > 65535)
             return false;
     }
-    if (n < host->n)
+    if (digits.n > 1) /* "example.org:" is "example.org" (§6.2.3) */
         *port = value;
-    host->n = n - 1;
-    return host->n > 0;
+    return true;
 }
 
 static bool
 is_same_authority(const struct uri_base *base, struct slice authority)
 {
-    struct slice ours = base->host;
+    struct slice host, our_host;
     unsigned port, our_port;
-    return authority.n > 0 && !memchr(authority.p, '@', authority.n) &&
-           split_port(base->scheme, &authority, &port) &&
-           split_port(base->scheme, &ours, &our_port) && port == our_port &&
-           equal_nocase(authority, ours);
+    return split_authority(authority, base->scheme, &host, &port) &&
+           split_authority(base->host, base->scheme, &our_host, &our_port) && port == our_port &&
+           equal_nocase(host, our_host);
 }
 
-/* Remove dot segments (RFC 3986 §5.2.4) in place; the path begins with '/'. */
+/* Remove dot segments (§5.2.4) in place from a path that begins with '/'. */
 static size_t
 remove_dots(char *path, size_t n)
 {
-    size_t in = 0, out = 0;
-    while (in < n) {
-        size_t end = in + 1;
-        while (end < n && path[end] != '/')
-            end++;
-        size_t len = end - in;
-        bool last = end == n;
-        if (len == 2 && path[in + 1] == '.') {
-            if (last)
-                path[out++] = '/';
-        } else if (len == 3 && path[in + 1] == '.' && path[in + 2] == '.') {
-            while (out && path[--out] != '/')
-                continue;
-            if (last)
-                path[out++] = '/';
-        } else {
+    size_t out = 0;
+    for (size_t in = 0, len; in < n; in += len) {
+        len = 1 + before((struct slice){path + in + 1, n - in - 1}, '/');
+        bool up = len == 3 && path[in + 1] == '.' && path[in + 2] == '.';
+        bool here = len == 2 && path[in + 1] == '.';
+        if (!up && !here) {
             memmove(path + out, path + in, len);
             out += len;
+            continue;
         }
-        in = end;
+        while (up && out && path[--out] != '/')
+            continue;
+        if (in + len == n)
+            path[out++] = '/';
     }
     return out;
 }
 
-/* path and query together, dots removed; both in the arena. */
+/* They are put together, and the dots removed. directory: "", or from '/' to '/'. */
 static struct slice
-assemble(struct slice dir, struct slice path, struct slice query, struct arena *arena)
+assemble(struct slice directory, struct slice path, struct slice query, struct arena *arena)
 {
-    char *text = arena_alloc(arena, dir.n + path.n + query.n + 2);
+    char *text = arena_alloc(arena, directory.n + path.n + query.n + 1);
+    size_t n = 0;
     if (!text)
         return nothing;
-    size_t n = 0;
-    if (dir.n)
-        memcpy(text, dir.p, dir.n);
-    n += dir.n;
-    if (path.n)
-        memcpy(text + n, path.p, path.n);
-    n += path.n;
-    if (n == 0 || *text != '/') {
-        memmove(text + 1, text, n);
-        *text = '/';
-        n++;
+    const struct slice parts[] = {directory, path};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].n)
+            memcpy(text + n, parts[i].p, parts[i].n);
+        n += parts[i].n;
     }
-    n = remove_dots(text, n);
-    if (n == 0)
+    if (n == 0) /* of "http://example.org" (RFC 9110 §4.2.3) */
         text[n++] = '/';
+    n = remove_dots(text, n);
     if (query.n)
         memcpy(text + n, query.p, query.n);
     return (struct slice){text, n + query.n};
 }
 
+/* Relative to the path of the base (§5.2.2, §5.2.3). */
+static struct slice
+resolve(struct slice target, struct slice path, struct slice query, struct arena *arena)
+{
+    /* What a client asked for is taken as it came, unless it can be no target at all. "*" has no
+     * path (RFC 9112 §3.2.4). */
+    if (target.n == 0 || *target.p != '/')
+        return nothing;
+    for (size_t i = 0; i < target.n; i++)
+        if ((unsigned char)target.p[i] <= ' ' || target.p[i] == 0x7f || target.p[i] == '#')
+            return nothing;
+    /* "a:b" cannot be relative: before the colon stands a scheme, or nothing (§4.2). */
+    struct slice segment = first(path, before(path, '/'));
+    if (before(segment, ':') < segment.n)
+        return nothing;
+    size_t n = before(target, '?');
+    struct slice our_path = first(target, n), our_query = skip(target, n);
+    if (path.n == 0)
+        return assemble(nothing, our_path, query.n ? query : our_query, arena);
+    while (our_path.p[our_path.n - 1] != '/')
+        our_path.n--;
+    return assemble(our_path, path, query, arena);
+}
+
 struct slice
 uri_same_origin_target(const struct uri_base *base, struct slice reference, struct arena *arena)
 {
-    if (!reference.p || reference.n > URI_REFERENCE_MAX || !is_clean(reference))
+    if (!reference.p || reference.n > URI_REFERENCE_MAX || !is_plain(reference))
         return nothing;
-    reference.n = before(reference, "#");
-    bool rooted = false;
-    size_t scheme = scheme_length(reference);
+    struct slice rest = first(reference, before(reference, '#'));
+    size_t scheme = scheme_length(rest);
     if (scheme) {
-        if (!equal_nocase((struct slice){reference.p, scheme}, base->scheme))
+        if (!equal_nocase(first(rest, scheme), base->scheme))
             return nothing;
-        reference = skip(reference, scheme + 1);
-        rooted = true; /* "http:path" is no form that anybody writes */
+        rest = skip(rest, scheme + 1);
     }
-    if (reference.n >= 2 && reference.p[0] == '/' && reference.p[1] == '/') {
-        reference = skip(reference, 2);
-        size_t n = before(reference, "/?");
-        if (!is_same_authority(base, (struct slice){reference.p, n}))
-            return nothing;
-        reference = skip(reference, n);
-    } else if (rooted) {
+    bool authority = rest.n >= 2 && rest.p[0] == '/' && rest.p[1] == '/';
+    if (scheme && !authority) /* "http:g": two readings (§5.4.2) */
         return nothing;
+    if (authority) {
+        rest = skip(rest, 2);
+        struct slice host = first(rest, before(rest, '?'));
+        host.n = before(host, '/');
+        if (!is_same_authority(base, host))
+            return nothing;
+        rest = skip(rest, host.n);
     }
-    size_t path_n = before(reference, "?");
-    struct slice path = {reference.p, path_n}, query = skip(reference, path_n);
-    if (rooted || (path.n && *path.p == '/'))
+    size_t n = before(rest, '?');
+    struct slice path = first(rest, n), query = skip(rest, n);
+    if (authority || (path.n && *path.p == '/'))
         return assemble(nothing, path, query, arena);
-    if (base->target.n == 0 || *base->target.p != '/')
-        return nothing;
-    struct slice base_path = {base->target.p, before(base->target, "?")};
-    if (path.n == 0 && query.n == 0) { /* the very same */
-        char *copy = arena_strndup(arena, base->target.p, base->target.n);
-        return copy ? (struct slice){copy, base->target.n} : nothing;
-    }
-    if (path.n == 0)
-        return assemble(nothing, base_path, query, arena);
-    struct slice dir = base_path;
-    while (dir.n && dir.p[dir.n - 1] != '/')
-        dir.n--;
-    return assemble(dir, path, query, arena);
+    return resolve(base->target, path, query, arena);
 }
 
-/* ------------------------------------------------------------------------ queries */
+/* ------------------------------------------------------------------------- queries */
 
-/* Longer names match no glob. */
-#define NAME_MAX_DECODED 256
+/* A longer name, decoded, matches no glob. */
+#define NAME_MAX_BYTES 256
 
 struct parameter {
     struct slice text;
-    size_t name_len;
-    size_t order; /* so that equal names stay as they were */
+    struct slice name; /* all of it, if there is no '=' */
+    size_t place;
 };
 
 static int
 hex_digit(char c)
 {
-    if (c >= '0' && c <= '9')
+    if (is_digit(c))
         return c - '0';
     c = (char)(c | 0x20);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One byte of a name, decoded; *p moves on. */
+/* The next byte of a name that has one, decoded. What is no escape stands for itself. */
 static unsigned char
-decoded(const char **p, const char *end)
+take_decoded(struct slice *name)
 {
-    unsigned char c = (unsigned char)*(*p)++;
-    if (c == '+')
-        return ' ';
-    if (c == '%' && end - *p >= 2) {
-        int high = hex_digit((*p)[0]), low = hex_digit((*p)[1]);
+    unsigned char c = (unsigned char)*name->p;
+    size_t used = 1;
+    if (c == '+') {
+        c = ' ';
+    } else if (c == '%' && name->n >= 3) {
+        int high = hex_digit(name->p[1]), low = hex_digit(name->p[2]);
         if (high >= 0 && low >= 0) {
-            *p += 2;
-            return (unsigned char)(high << 4 | low);
+            c = (unsigned char)(high * 16 + low);
+            used = 3;
         }
     }
+    *name = skip(*name, used);
     return c;
 }
 
+/* Equal names stay as they stand: of two values the backend may take the first or the last. */
 static int
-compare(const void *a, const void *b)
+by_name(const void *a, const void *b)
 {
-    const struct parameter *x = a, *y = b;
-    const char *p = x->text.p, *p_end = p + x->name_len;
-    const char *q = y->text.p, *q_end = q + y->name_len;
-    while (p < p_end && q < q_end) {
-        unsigned char c = decoded(&p, p_end), d = decoded(&q, q_end);
+    const struct parameter *left = a, *right = b;
+    struct slice x = left->name, y = right->name;
+    while (x.n && y.n) {
+        unsigned char c = take_decoded(&x), d = take_decoded(&y);
         if (c != d)
             return c < d ? -1 : 1;
     }
-    if (p < p_end || q < q_end)
-        return p < p_end ? 1 : -1;
-    return (x->order > y->order) - (x->order < y->order);
+    if (x.n || y.n)
+        return x.n ? 1 : -1;
+    return (left->place > right->place) - (left->place < right->place);
 }
 
 static bool
-matches(const struct uri_query_rules *rules, const char *const *globs, size_t count,
-        const struct parameter *parameter)
+is_matched(const struct uri_query_rules *rules, const char *const *globs, size_t count,
+           struct slice name)
 {
-    char name[NAME_MAX_DECODED];
+    char decoded[NAME_MAX_BYTES];
     size_t n = 0;
-    const char *p = parameter->text.p, *end = p + parameter->name_len;
-    while (p < end) {
-        if (n == sizeof name)
+    while (name.n) {
+        if (n == sizeof decoded)
             return false;
-        name[n++] = (char)decoded(&p, end);
+        decoded[n++] = (char)take_decoded(&name);
     }
     for (size_t i = 0; i < count; i++)
-        if (rules->match(globs[i], strlen(globs[i]), name, n))
+        if (rules->match(globs[i], strlen(globs[i]), decoded, n))
             return true;
     return false;
 }
 
 static bool
-stays(const struct uri_query_rules *rules, const struct parameter *parameter)
+stays(const struct uri_query_rules *rules, struct slice name)
 {
-    if (rules->ignore_count && matches(rules, rules->ignore, rules->ignore_count, parameter))
+    if (rules->ignore_count && is_matched(rules, rules->ignore, rules->ignore_count, name))
         return false;
-    return rules->allow_count == 0 || matches(rules, rules->allow, rules->allow_count, parameter);
+    return rules->allow_count == 0 || is_matched(rules, rules->allow, rules->allow_count, name);
+}
+
+/* The parameters that stay, empty ones apart; *change: another one was there. */
+static size_t
+select_parameters(struct parameter *list, struct slice query, const struct uri_query_rules *rules,
+                  bool *change)
+{
+    size_t count = 0;
+    while (query.n) {
+        struct slice text = first(query, before(query, '&'));
+        struct slice name = first(text, before(text, '='));
+        query = skip(query, text.n < query.n ? text.n + 1 : text.n);
+        if (text.n == 0)
+            continue;
+        if (stays(rules, name)) {
+            list[count] = (struct parameter){text, name, count};
+            count++;
+        } else {
+            *change = true;
+        }
+    }
+    return count;
 }
 
 struct slice
 uri_reduce_query(struct slice target, const struct uri_query_rules *rules, struct arena *arena)
 {
-    size_t path_n = before(target, "?");
-    if (path_n == target.n)
+    size_t path = before(target, '?'), room = 1;
+    if (path == target.n)
         return target;
-    struct slice query = skip(target, path_n + 1);
-    size_t all = 1;
+    struct slice query = skip(target, path + 1);
     for (size_t i = 0; i < query.n; i++)
-        all += query.p[i] == '&';
-    if (all > URI_PARAMETERS_MAX)
+        room += query.p[i] == '&';
+    if (room > URI_PARAMETERS_MAX)
         return target;
-    struct parameter *list = arena_calloc(arena, all, sizeof *list);
+    struct parameter *list = arena_calloc(arena, room, sizeof *list);
     if (!list)
         return nothing;
-    size_t count = 0;
     bool change = false;
-    while (query.p <= target.p + target.n) {
-        size_t n = before(query, "&");
-        struct parameter *one = &list[count];
-        *one = (struct parameter){.text = {query.p, n}, .order = count};
-        one->name_len = before(one->text, "=");
-        if (n && stays(rules, one))
-            count++;
-        else
-            change = change || n > 0;
-        if (n == query.n)
-            break;
-        query = skip(query, n + 1);
-    }
-    if (rules->sort) {
-        qsort(list, count, sizeof *list, compare);
-        change = true;
+    size_t count = select_parameters(list, query, rules, &change);
+    if (rules->sort && count) {
+        qsort(list, count, sizeof *list, by_name);
+        for (size_t i = 0; i < count; i++)
+            change = change || list[i].place != i;
     }
     if (!change)
         return target;
-    char *text = arena_alloc(arena, target.n + 1);
+    char *text = arena_alloc(arena, target.n);
     if (!text)
         return nothing;
-    size_t n = path_n;
-    if (path_n)
-        memcpy(text, target.p, path_n);
+    memcpy(text, target.p, path);
     for (size_t i = 0; i < count; i++) {
-        text[n++] = i ? '&' : '?';
-        memcpy(text + n, list[i].text.p, list[i].text.n);
-        n += list[i].text.n;
+        text[path++] = i ? '&' : '?';
+        memcpy(text + path, list[i].text.p, list[i].text.n);
+        path += list[i].text.n;
     }
-    return (struct slice){text, n};
+    return (struct slice){text, path};
 }

@@ -27,8 +27,9 @@ struct uri_base {
  * The target (path and query, in the arena, dot segments removed, no fragment)
  * that `reference` names, if it is of the same origin as base: scheme, host
  * without case, port with the default filled in (RFC 9110 §4.3.1). .p NULL:
- * another origin, another scheme, not a reference (controls, blanks, userinfo),
- * too long, or no memory.
+ * another origin, another scheme, not a reference (controls, blanks, bytes that
+ * are not ASCII, backslashes, userinfo), relative to a base without a path
+ * ("*"), too long, or no memory.
  */
 struct slice uri_same_origin_target(const struct uri_base *base, struct slice reference,
                                     struct arena *arena);
@@ -47,9 +48,10 @@ struct uri_query_rules {
 /*
  * The target with its query so reduced. Parameters are split at '&' only; names
  * are compared percent-decoded and '+' as a blank; what stays, stays byte for
- * byte. A query of which nothing is left goes with its '?'. `target` itself
- * where nothing changes, or where there are more than URI_PARAMETERS_MAX.
- * .p NULL: no memory.
+ * byte. A name of more than 256 bytes matches no glob. Empty parameters ("a&&b")
+ * go when anything else changes. A query of which nothing is left goes with its
+ * '?'. `target` itself where nothing changes, or where there are more than
+ * URI_PARAMETERS_MAX. .p NULL: no memory.
  */
 struct slice uri_reduce_query(struct slice target, const struct uri_query_rules *rules,
                               struct arena *arena);

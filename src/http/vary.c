@@ -1,46 +1,40 @@
 /*
- * Vary. Names become lower case, sorted and single, so that `Accept, Foo` and
- * `foo,accept` are one list and one key; values are compared with the blanks
- * gone that lists allow anywhere (RFC 9111 §4.1).
+ * Vary.
+ *
+ * The names become lower case, sorted and single, so that "Accept, Foo" and
+ * "foo,accept" are one list and one key. Of the values only what RFC 9111 §4.1
+ * allows for any list is made equal: lines are joined, blanks around commas go.
+ * Everything else keeps two values apart, since a variant too many costs a
+ * fetch, and one too few serves somebody the wrong page:
+ *
+ *   - members are not sorted, and empty ones stay: for a structured field
+ *     (RFC 9651) "1,,2" is a mistake and "1,2" is not
+ *   - what stands in quotes is as it was; a quote without an end reaches to the
+ *     end of all lines
+ *   - fields that are no lists (below) stay as they are: in a cookie or a
+ *     product comment the comma is an ordinary byte
+ *
+ * Lines that are not to be joined have a line feed between them, which no value
+ * can hold, so that they equal nothing but themselves.
  */
 #include "http/vary.h"
 
-#include <stdlib.h>
-
-static int
-compare(const void *a, const void *b)
-{
-    const struct slice *x = a, *y = b;
-    size_t n = x->n < y->n ? x->n : y->n;
-    int order = n ? memcmp(x->p, y->p, n) : 0;
-    return order ? order : (x->n > y->n) - (x->n < y->n);
-}
-
-/* One member of the list. false: no memory. */
-static bool
-add(struct vary *vary, struct slice name, size_t *bytes, struct arena *arena)
-{
-    if (name.n == 1 && *name.p == '*') {
-        vary->star = true;
-        return true;
-    }
-    *bytes += name.n;
-    if (!field_name_valid(name) || vary->count == VARY_NAMES_MAX || *bytes > VARY_BYTES_MAX) {
-        vary->invalid = true;
-        return true;
-    }
-    char *lower = arena_strndup(arena, name.p, name.n);
-    if (!lower)
-        return false;
-    for (size_t i = 0; i < name.n; i++)
-        if (lower[i] >= 'A' && lower[i] <= 'Z')
-            lower[i] = (char)(lower[i] - 'A' + 'a');
-    for (size_t i = 0; i < vary->count; i++)
-        if (slice_equal(vary->names[i], (struct slice){lower, name.n}))
-            return true;
-    vary->names[vary->count++] = (struct slice){lower, name.n};
-    return true;
-}
+/* No lists (RFC 9110 §5.5, RFC 6265 §4.2, RFC 7089 §2.1.1), by what people vary on. */
+static const char *const no_lists[] = {
+    "accept-datetime",
+    "authorization",
+    "cookie",
+    "date",
+    "from",
+    "host",
+    "if-range",
+    "if-modified-since",
+    "if-unmodified-since",
+    "origin",
+    "referer",
+    "proxy-authorization",
+    "user-agent",
+};
 
 static bool
 is_blank(char c)
@@ -51,7 +45,7 @@ is_blank(char c)
 static struct slice
 trim(struct slice text)
 {
-    while (text.n && is_blank(*text.p)) {
+    while (text.n && is_blank(text.p[0])) {
         text.p++;
         text.n--;
     }
@@ -60,19 +54,74 @@ trim(struct slice text)
     return text;
 }
 
-/* false: no memory. Empty members are allowed (RFC 9110 §5.6.1). */
-static bool
-add_list(struct vary *vary, struct slice list, size_t *bytes, struct arena *arena)
+/* What stands before the next comma, without blanks; *text begins behind the comma. */
+static struct slice
+take_member(struct slice *text)
 {
-    const char *p = list.p, *end = list.p + list.n;
-    while (p < end) {
-        const char *comma = memchr(p, ',', (size_t)(end - p));
-        const char *stop = comma ? comma : end;
-        struct slice name = trim((struct slice){p, (size_t)(stop - p)});
-        if (name.n && !add(vary, name, bytes, arena))
-            return false;
-        p = stop + 1;
+    const char *comma = memchr(text->p, ',', text->n);
+    size_t n = comma ? (size_t)(comma - text->p) : text->n;
+    struct slice member = {text->p, n};
+    size_t used = comma ? n + 1 : n;
+    text->p += used;
+    text->n -= used;
+    return trim(member);
+}
+
+/* --------------------------------------------------------------------------- names */
+
+static char
+lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool
+is_star(struct slice name)
+{
+    return name.n == 1 && *name.p == '*';
+}
+
+/* By the bytes in lower case; less, equal or greater than 0. */
+static int
+order(struct slice a, struct slice b)
+{
+    for (size_t i = 0; i < a.n && i < b.n; i++) {
+        char x = lower(a.p[i]), y = lower(b.p[i]);
+        if (x != y)
+            return x < y ? -1 : 1;
     }
+    return (a.n > b.n) - (a.n < b.n);
+}
+
+/* Into its place, if it is not there yet. false: no memory. */
+static bool
+add(struct vary *vary, struct slice name, size_t *bytes, struct arena *arena)
+{
+    if (is_star(name)) {
+        vary->star = true;
+        return true;
+    }
+    size_t place = vary->count;
+    int last = 1;
+    while (place && (last = order(name, vary->names[place - 1])) < 0)
+        place--;
+    if (last == 0)
+        return true;
+    if (!field_name_valid(name) || vary->count == VARY_NAMES_MAX ||
+        name.n > VARY_BYTES_MAX - *bytes) {
+        vary->invalid = true;
+        return true;
+    }
+    char *copy = arena_strndup(arena, name.p, name.n);
+    if (!copy)
+        return false;
+    for (size_t i = 0; i < name.n; i++)
+        copy[i] = lower(copy[i]);
+    memmove(vary->names + place + 1, vary->names + place,
+            (vary->count - place) * sizeof vary->names[0]);
+    vary->names[place] = (struct slice){copy, name.n};
+    vary->count++;
+    *bytes += name.n;
     return true;
 }
 
@@ -82,25 +131,27 @@ vary_parse(struct vary *out, const struct fields *response, const char *extra, s
     size_t cursor = 0, bytes = 0;
     const struct field *f;
     *out = (struct vary){.count = 0};
-    while ((f = fields_next(response, "Vary", &cursor)))
-        if (!add_list(out, f->value, &bytes, arena))
-            return false;
-    if (extra && !add(out, slice_of(extra), &bytes, arena))
-        return false;
-    qsort(out->names, out->count, sizeof out->names[0], compare);
-    return true;
+    while ((f = fields_next(response, "Vary", &cursor))) {
+        struct slice list = f->value;
+        while (list.n) {
+            struct slice name = take_member(&list);
+            /* Empty members say nothing (RFC 9110 §5.6.1.2). */
+            if (name.n && !add(out, name, &bytes, arena))
+                return false;
+        }
+    }
+    return !extra || add(out, slice_of(extra), &bytes, arena);
 }
 
 struct slice
 vary_format(const struct vary *vary, struct arena *arena)
 {
-    size_t room = 1;
+    size_t room = 0, n = 0;
     for (size_t i = 0; i < vary->count; i++)
         room += vary->names[i].n + 1;
     char *text = arena_alloc(arena, room);
     if (!text)
         return (struct slice){NULL, 0};
-    size_t n = 0;
     for (size_t i = 0; i < vary->count; i++) {
         if (i)
             text[n++] = ',';
@@ -113,76 +164,117 @@ vary_format(const struct vary *vary, struct arena *arena)
 bool
 vary_unformat(struct vary *out, struct slice text, struct arena *arena)
 {
-    size_t bytes = 0;
     *out = (struct vary){.count = 0};
-    if (!add_list(out, text, &bytes, arena) || out->star || out->invalid)
+    if (text.n == 0)
+        return true;
+    /* That many bytes and commas are all that there can be of them. */
+    if (text.n > VARY_BYTES_MAX + VARY_NAMES_MAX - 1)
         return false;
-    /* Only what vary_format() writes: anything else is another's work. */
-    struct slice again = vary_format(out, arena);
-    for (size_t i = 1; i < out->count; i++)
-        if (compare(&out->names[i - 1], &out->names[i]) >= 0)
+    const char *copy = arena_strndup(arena, text.p, text.n);
+    if (!copy)
+        return false;
+    size_t bytes = 0, start = 0;
+    for (size_t i = 0; i <= text.n; i++) {
+        if (i < text.n && copy[i] != ',') {
+            if (copy[i] != lower(copy[i]))
+                return false;
+            continue;
+        }
+        struct slice name = {copy + start, i - start};
+        if (!field_name_valid(name) || is_star(name) || out->count == VARY_NAMES_MAX ||
+            (out->count && order(out->names[out->count - 1], name) >= 0))
             return false;
-    return again.p && slice_equal(again, text);
+        out->names[out->count++] = name;
+        bytes += name.n;
+        start = i + 1;
+    }
+    return bytes <= VARY_BYTES_MAX;
 }
 
-/* One line into out, which has room for it; how many bytes. */
+/* -------------------------------------------------------------------------- values */
+
+/* One line to out, which has room for it; how many bytes. *open: it ends within quotes. */
 static size_t
-normal_line(char *out, struct slice line)
+normal_line(char *out, struct slice line, bool *open)
 {
     size_t n = 0;
     bool quoted = false;
-    line = trim(line);
     for (size_t i = 0; i < line.n; i++) {
         char c = line.p[i];
-        if (quoted && c == '\\' && i + 1 < line.n) {
+        if (quoted) {
             out[n++] = c;
-            out[n++] = line.p[++i];
+            if (c == '\\' && i + 1 < line.n)
+                out[n++] = line.p[++i];
+            else if (c == '"')
+                quoted = false;
             continue;
         }
-        if (c == '"')
-            quoted = !quoted;
-        if (c == ',' && !quoted) {
+        if (c == ',') {
+            /* None of them is a quoted string's, which ends in a quote. */
             while (n && is_blank(out[n - 1]))
                 n--;
-            out[n++] = c;
             while (i + 1 < line.n && is_blank(line.p[i + 1]))
                 i++;
-            continue;
         }
+        quoted = c == '"';
         out[n++] = c;
     }
+    *open = quoted;
     return n;
+}
+
+static bool
+is_named(const struct field *f, struct slice name)
+{
+    return f->name.n == name.n && strncasecmp(f->name.p, name.p, name.n) == 0;
+}
+
+static bool
+is_list(struct slice name)
+{
+    for (size_t i = 0; i < sizeof no_lists / sizeof no_lists[0]; i++)
+        if (slice_equal_nocase(name, no_lists[i]))
+            return false;
+    return true;
 }
 
 struct slice
 vary_normal_value(const struct fields *request, struct slice name, struct arena *arena,
                   bool *failed)
 {
-    struct slice none = {NULL, 0};
-    size_t room = 1, n = 0;
-    bool there = false;
+    struct slice only = {NULL, 0};
+    size_t lines = 0, room = 0, n = 0;
     for (size_t i = 0; i < request->count; i++)
-        if (request->list[i].name.n == name.n &&
-            strncasecmp(request->list[i].name.p, name.p, name.n) == 0) {
-            room += request->list[i].value.n + 1;
-            there = true;
+        if (is_named(&request->list[i], name)) {
+            only = request->list[i].value;
+            room += only.n + 1;
+            lines++;
         }
-    if (!there)
-        return none;
+    if (lines == 0)
+        return only;
+    bool raw = !is_list(name);
+    /* Nearly always: nothing to change, nothing to copy. */
+    if (lines == 1 && (raw || only.n == 0 || !memchr(only.p, ',', only.n))) {
+        only = trim(only);
+        return only.p ? only : (struct slice){"", 0};
+    }
     char *text = arena_alloc(arena, room);
     if (!text) {
         *failed = true;
-        return none;
+        return (struct slice){NULL, 0};
     }
-    bool first = true;
-    for (size_t i = 0; i < request->count; i++) {
-        const struct field *f = &request->list[i];
-        if (f->name.n != name.n || strncasecmp(f->name.p, name.p, name.n) != 0)
+    for (size_t i = 0, line = 0; i < request->count; i++) {
+        if (!is_named(&request->list[i], name))
             continue;
-        if (!first)
-            text[n++] = ',';
-        first = false;
-        n += normal_line(text + n, f->value);
+        struct slice value = trim(request->list[i].value);
+        if (line++)
+            text[n++] = raw ? '\n' : ',';
+        if (!raw) {
+            n += normal_line(text + n, value, &raw);
+        } else if (value.n) {
+            memcpy(text + n, value.p, value.n);
+            n += value.n;
+        }
     }
     return (struct slice){text, n};
 }

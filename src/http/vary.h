@@ -22,8 +22,8 @@ struct vary {
     struct slice names[VARY_NAMES_MAX]; /* lower case, sorted, each once; in the arena */
 };
 
-/* All lines of a response's Vary. `extra` (NULL: none) is one more name that counts as if it stood
- * there. false: no memory. */
+/* All lines of a response's Vary, empty members left out. `extra` (NULL: none) is one more name that
+ * counts as if it stood there. false: no memory. */
 bool vary_parse(struct vary *out, const struct fields *response, const char *extra,
                 struct arena *arena);
 
@@ -32,9 +32,12 @@ struct slice vary_format(const struct vary *vary, struct arena *arena);
 bool vary_unformat(struct vary *out, struct slice text, struct arena *arena);
 
 /*
- * The normal form of a field's value: lines joined, blanks around commas and at
- * the ends gone, outside of quoted strings (§4.1). .p NULL: the field is absent
- * (or there is no memory and *failed is set).
+ * The normal form of a field's value: lines joined by ",", blanks around commas
+ * and at the ends gone, outside of quoted strings (§4.1). Empty members stay.
+ * Fields that are known to be no list (Cookie, User-Agent ...), and all that
+ * follows a quote without an end, stay as they are, a line feed between lines.
+ * To compare, not to send. In the arena, or where the field's value is.
+ * .p NULL: the field is absent (or there is no memory and *failed is set).
  */
 struct slice vary_normal_value(const struct fields *request, struct slice name, struct arena *arena,
                                bool *failed);

@@ -46,15 +46,24 @@ has_all(const struct entry *entry, const struct ranges *ranges)
     return true;
 }
 
+/* The very same Range that an incomplete part answered before? */
+static bool
+is_repeated(const struct exchange *exchange, const struct entry *entry)
+{
+    const struct fields *fields = &exchange->request.fields;
+    return (entry->stored.flags & STORED_VERBATIM) && is_get(exchange) &&
+           !fields_get(fields, "If-Range").p &&
+           slice_equal(fields_get(fields, "Range"), entry->range);
+}
+
 bool
 answer_is_possible(const struct exchange *exchange, const struct entry *entry, int64_t wall_ms)
 {
     struct ranges ranges;
     if (!(entry->stored.flags & STORED_PARTIAL))
         return true;
-    if (entry->stored.flags & STORED_VERBATIM)
-        return is_get(exchange) && !fields_get(&exchange->request.fields, "If-Range").p &&
-               slice_equal(fields_get(&exchange->request.fields, "Range"), entry->range);
+    if (is_repeated(exchange, entry))
+        return true;
     switch (asked_ranges(exchange, entry, wall_ms, &ranges)) {
     case RANGE_PARTIAL:
         return has_all(entry, &ranges);
@@ -178,7 +187,7 @@ body(struct making *m, int64_t wall_ms)
         m->reply.not_modified = true;
         return make_room(m, 0);
     }
-    if (stored->flags & STORED_VERBATIM)
+    if (is_repeated(m->exchange, entry))
         return whole(m);
     int64_t total = stored->flags & STORED_PARTIAL ? entry->total : (int64_t)entry->body.n;
     switch (asked_ranges(m->exchange, entry, wall_ms, &ranges)) {

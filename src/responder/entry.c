@@ -133,8 +133,8 @@ part_is_sound(const struct entry *entry)
 {
     if (!(entry->stored.flags & STORED_PARTIAL))
         return entry->range.n == 0;
-    if (entry->stored.flags & STORED_VERBATIM)
-        return entry->range.n > 0;
+    if (!(entry->stored.flags & STORED_VERBATIM) != (entry->range.n == 0))
+        return false;
     return entry->range_first >= 0 && entry->total >= -1 && entry->body.n > 0 &&
            entry->range_first <= INT64_MAX / 2 &&
            (entry->total < 0 || entry->range_first <= entry->total - (int64_t)entry->body.n);

@@ -161,11 +161,12 @@ answer_freshened(struct fetch *fetch)
                                                     .stored = stored,
                                                     .detail = kept.decision.reason}};
     counters_add(COUNTER_revalidated, 1);
-    answer_from_entry(fetch, &origin);
+    /* First the store: who asks again at once should find it. */
     if (stored)
         keep_store_freshened(&kept, exchange);
     else
         storer_drop(exchange->site, exchange->key.name);
+    answer_from_entry(fetch, &origin);
 }
 
 static void

@@ -2,9 +2,15 @@
  * Interim responses.
  *
  * lighttpd takes a block with `Status: 103` before the one of the answer and
- * passes it on. Apache would make it the final status, and nginx 1.22 takes the
- * first block for the answer: behind those they are dropped, which RFC 9110
- * §15.2 allows a proxy that does not forward them.
+ * passes it on at once. For Apache (both modules) and nginx 1.22 the first block
+ * is the answer's and the answer itself becomes its body: behind those, and
+ * behind what is not known, they are dropped. RFC 9110 §15.2 wants a proxy to
+ * forward them, but a page that arrives is worth more.
+ *
+ * Only to HTTP/1.1. HTTP/1.0 has none (§15.2). And to a client that speaks
+ * HTTP/2 lighttpd 1.4.69 sends the names of their fields with the capitals they
+ * have, which ends the stream as malformed, and where the final head is read
+ * together with one of them it puts bytes of the first into the second.
  */
 #include "responder/interim.h"
 
@@ -13,7 +19,7 @@
 static bool
 is_passed_on(const struct request *request)
 {
-    return request->mount == MOUNT_LIGHTTPD && !request->http10;
+    return request->mount == MOUNT_LIGHTTPD && request->http11;
 }
 
 static struct slice

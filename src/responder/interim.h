@@ -9,9 +9,9 @@
 #define INTERIM_BYTES_MAX ((size_t)16 * 1024)
 
 /*
- * Send an interim response if the web server in front passes it on, and the
- * client understands it: not to HTTP/1.0 (RFC 9110 §15.2). false: it was not
- * sent; the answer goes on all the same.
+ * Send an interim response, if the web server in front passes it on to this
+ * client (see interim.c). false: it was not sent; the answer goes on all the
+ * same.
  */
 bool interim_send(struct exchange *exchange, int status, const struct fields *fields);
 

@@ -3,9 +3,12 @@
  *
  * The decision is http/decide.h's; here stand the things that it cannot know:
  * the generations that were read before the backend was asked, the limit on
- * bodies, where variants go, and how parts of a whole are put together. A part
- * whose length contradicts its Content-Range cannot be cut or combined; it is
- * repeated to the very same Range, as the backend would, and nothing else.
+ * bodies, where variants go, and how parts of a whole are put together.
+ *
+ * A part that is shorter than its Content-Range says is an incomplete one
+ * (RFC 9111 §3.3): the bytes that are there serve the ranges inside of them, the
+ * very same Range gets what the backend gave for it, and it is combined with
+ * nothing.
  */
 #include "responder/keep.h"
 
@@ -51,7 +54,7 @@ choose_key(struct kept *kept, struct exchange *exchange, const struct ask *ask)
 
 /* A 206 is one only if a range was asked for, and says which it is. */
 static enum reason
-part_of(struct kept *kept, const struct ask *ask)
+part_of(struct kept *kept, const struct exchange *exchange, const struct ask *ask)
 {
     struct byte_range range;
     if (kept->status != 206)
@@ -61,9 +64,13 @@ part_of(struct kept *kept, const struct ask *ask)
     if (!ask->range ||
         !range_content_parse(fields_get(kept->fields, "Content-Range"), &range, &kept->total))
         return REASON_CONTENT_RANGE;
+    struct slice asked = fields_get(&exchange->request.fields, "Range");
     kept->part = true;
     kept->range_first = range.first;
-    return REASON_NONE;
+    kept->told = range.last - range.first + 1;
+    /* The request lies in the connection, which is gone when this is stored. */
+    kept->range = (struct slice){arena_strndup(exchange->arena, asked.p, asked.n), asked.n};
+    return kept->range.p ? REASON_NONE : REASON_NO_MEMORY;
 }
 
 static enum reason
@@ -93,7 +100,7 @@ keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask,
     if (*reason == REASON_NONE && (status == 304 || status == 412 || status == 416))
         *reason = REASON_STATUS;
     if (*reason == REASON_NONE)
-        *reason = part_of(kept, ask);
+        *reason = part_of(kept, exchange, ask);
     if (*reason == REASON_NONE)
         *reason = choose_key(kept, exchange, ask);
     if (*reason == REASON_NONE)
@@ -154,9 +161,10 @@ encode_ancestor(const struct kept *kept, const struct fields *fields, struct cop
     return text;
 }
 
-/* Hand head and body to the storer. Takes what the copy holds. */
+/* Hand head and body to the storer. Takes what the copy holds. now: before anything else. */
 static void
-put(const struct kept *kept, struct exchange *exchange, struct entry *entry, struct copy *body)
+put(const struct kept *kept, struct exchange *exchange, struct entry *entry, struct copy *body,
+    bool now)
 {
     const struct config *config = exchange->site->config;
     struct cache_key *key = &exchange->key;
@@ -190,7 +198,10 @@ put(const struct kept *kept, struct exchange *exchange, struct entry *entry, str
         item.max_variants = (size_t)exchange->match.route->variants;
     }
     *body = (struct copy){.active = false};
-    storer_put(exchange->site, &item);
+    if (now)
+        storer_put_now(exchange->site, &item, clock_now_ms() + config->budget_ms);
+    else
+        storer_put(exchange->site, &item);
 }
 
 static void
@@ -247,38 +258,33 @@ void
 keep_store(struct kept *kept, struct exchange *exchange, struct copy *body)
 {
     struct entry entry = {.total = -1};
-    bool verbatim = false;
-    if (kept->part) {
-        struct byte_range said = {0, -1};
-        int64_t total;
-        range_content_parse(fields_get(kept->fields, "Content-Range"), &said, &total);
-        verbatim = said.last - said.first + 1 != (int64_t)body->n;
-        if (!verbatim)
-            combine(kept, exchange, body);
-        if (!verbatim && kept->range_first == 0 && (int64_t)body->n == kept->total) {
+    bool part = kept->part, verbatim = part && (int64_t)body->n < kept->told;
+    if (part && (body->n == 0 || (int64_t)body->n > kept->told)) {
+        copy_drop(body); /* of no range that anybody could know */
+        return;
+    }
+    if (part && !verbatim) {
+        combine(kept, exchange, body);
+        if (kept->range_first == 0 && (int64_t)body->n == kept->total) {
             kept->part = false; /* nothing is missing any more */
             kept->status = 200;
         }
     }
-    if (body->n == 0 && kept->part) {
-        copy_drop(body);
-        return;
-    }
-    if (!stored_fields(&entry.fields, kept, exchange, verbatim)) {
+    if (!stored_fields(&entry.fields, kept, exchange, !part || verbatim)) {
         counters_add(COUNTER_store_failed, 1);
         copy_drop(body);
         return;
     }
     if (kept->part) {
         kept->decision.flags |= STORED_PARTIAL | (verbatim ? STORED_VERBATIM : 0u);
-        entry.range_first = verbatim ? 0 : kept->range_first;
-        entry.total = verbatim ? -1 : kept->total;
+        entry.range_first = kept->range_first;
+        entry.total = kept->total;
         if (verbatim)
-            entry.range = fields_get(&exchange->request.fields, "Range");
+            entry.range = kept->range;
     }
     describe(&entry, kept, exchange);
     entry.body = (struct slice){body->p, body->n};
-    put(kept, exchange, &entry, body);
+    put(kept, exchange, &entry, body, false);
 }
 
 /* --------------------------------------------------------------------- freshening */
@@ -305,6 +311,7 @@ keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask
     if (!response_update_fields(&merged, arena, &exchange->policy, &entry->fields, &own))
         return false;
     unsigned part = entry->stored.flags & (STORED_PARTIAL | STORED_VERBATIM);
+    bool with_range = !(part & STORED_PARTIAL) || (part & STORED_VERBATIM);
     struct fields *all = arena_calloc(arena, 1, sizeof *all);
     if (!all)
         return false;
@@ -322,7 +329,7 @@ keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask
     if (kept->decision.reason == REASON_NONE && !exchange->generations_complete)
         kept->decision.reason = REASON_NO_GENERATIONS;
     entry->fields = (struct fields){0};
-    if (!stored_fields(&entry->fields, kept, exchange, part & STORED_VERBATIM))
+    if (!stored_fields(&entry->fields, kept, exchange, with_range))
         return false;
     if (kept->decision.reason == REASON_NONE)
         describe(entry, kept, exchange);
@@ -342,5 +349,5 @@ keep_store_freshened(struct kept *kept, struct exchange *exchange)
         counters_add(COUNTER_store_failed, 1);
         return;
     }
-    put(kept, exchange, entry, &body);
+    put(kept, exchange, entry, &body, true);
 }

@@ -15,7 +15,9 @@ struct kept {
     struct slice names; /* of selecting fields; .n 0: no Vary */
     bool part;          /* the body is a part: */
     int64_t range_first;
-    int64_t total; /* -1: not known */
+    int64_t total;      /* -1: not known */
+    int64_t told;       /* how long it is by its Content-Range */
+    struct slice range; /* the Range that it answers */
 };
 
 /*
@@ -39,7 +41,8 @@ void keep_store(struct kept *kept, struct exchange *exchange, struct copy *body)
 bool keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask,
                   const struct fields *update, const struct response_times *times);
 
-/* Store the freshened entry again, in the background. */
+/* Store the freshened entry again, before its answer goes out: who asks next should not find it
+ * stale. A large one follows in the background. */
 void keep_store_freshened(struct kept *kept, struct exchange *exchange);
 
 #endif

@@ -350,7 +350,7 @@ request_parse(struct request *request, char **envp, const struct config *config,
         return status;
 
     request->mount = which_mount(&p);
-    request->http10 = slice_equal(p.server_protocol, slice_of("HTTP/1.0"));
+    request->http11 = slice_equal(p.server_protocol, slice_of("HTTP/1.1"));
     request->method = p.request_method;
     if (!field_name_valid(p.request_method) || p.request_method.n > 64) {
         *why = "REQUEST_METHOD is not a token";

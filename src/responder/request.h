@@ -34,7 +34,7 @@ struct request {
     struct slice target; /* raw, origin-form: path and query as the client sent them */
     struct slice path;   /* the target up to '?' */
     bool https;          /* of this hop */
-    bool http10;         /* the client speaks HTTP/1.0 */
+    bool http11;         /* the client speaks HTTP/1.1, nothing older or newer */
     struct slice host;   /* as asked for: Host, or the server's name and port */
     struct slice remote_addr;
     struct slice remote_user; /* .p NULL: none */

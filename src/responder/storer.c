@@ -112,12 +112,11 @@ put_marker(const struct job *job, int64_t deadline_ms, struct larder_error *err)
 }
 
 static void
-run_put(const struct job *job)
+run_put(const struct job *job, int64_t deadline_ms)
 {
     struct iovec value[2] = {{job->head, job->head_len}, {job->body, job->body_len}};
     struct larder_error err = {0};
     struct larder *cache = job->site->cache;
-    int64_t deadline_ms = clock_now_ms() + STORE_TIMEOUT_MS;
     enum larder_status status;
     if (!job->primary) {
         status = store_put(cache, job->key, value, 2, job->ttl_ms, deadline_ms, &err);
@@ -141,7 +140,7 @@ run(const struct job *job)
     int64_t deadline_ms = clock_now_ms() + STORE_TIMEOUT_MS;
     switch (job->kind) {
     case JOB_PUT:
-        run_put(job);
+        run_put(job, deadline_ms);
         break;
     case JOB_TOUCH:
         store_variant_touch(job->site->cache, job->primary, job->key, clock_wall_ms(), deadline_ms,
@@ -227,8 +226,9 @@ job_new(struct site *site, enum job_kind kind, const char *key, const char *prim
     return job;
 }
 
-void
-storer_put(struct site *site, const struct storer_item *item)
+/* Takes head and body. NULL: no memory, which is counted. */
+static struct job *
+job_put(struct site *site, const struct storer_item *item)
 {
     struct job *job = job_new(site, JOB_PUT, item->key, item->primary);
     if (job) {
@@ -240,7 +240,7 @@ storer_put(struct site *site, const struct storer_item *item)
         free(item->head);
         free(item->body);
         counters_add(COUNTER_store_failed, 1);
-        return;
+        return NULL;
     }
     job->head = item->head;
     job->head_len = item->head_len;
@@ -248,8 +248,17 @@ storer_put(struct site *site, const struct storer_item *item)
     job->body_len = item->body_len;
     job->ttl_ms = item->ttl_ms;
     job->max_variants = item->max_variants;
+    return job;
+}
+
+void
+storer_put(struct site *site, const struct storer_item *item)
+{
     const struct config *config = site->config;
     size_t size = item->head_len + item->body_len;
+    struct job *job = job_put(site, item);
+    if (!job)
+        return;
     pthread_mutex_lock(&lock);
     bool fits = count < config->store_queue_count && bytes < config->store_queue_bytes &&
                 size <= config->store_queue_bytes - bytes;
@@ -260,6 +269,19 @@ storer_put(struct site *site, const struct storer_item *item)
         counters_add(COUNTER_store_skipped_queue, 1);
         job_free(job);
     }
+}
+
+void
+storer_put_now(struct site *site, const struct storer_item *item, int64_t deadline_ms)
+{
+    if (item->head_len + item->body_len > STORER_NOW_MAX) {
+        storer_put(site, item);
+        return;
+    }
+    struct job *job = job_put(site, item);
+    if (job)
+        run_put(job, deadline_ms);
+    job_free(job);
 }
 
 static void

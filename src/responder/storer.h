@@ -35,6 +35,13 @@ struct storer_item {
  */
 void storer_put(struct site *site, const struct storer_item *item);
 
+/*
+ * The same at once, in the calling thread, by deadline_ms: for what is asked for
+ * again as soon as it is answered. What is larger than STORER_NOW_MAX is queued.
+ */
+#define STORER_NOW_MAX ((size_t)64 * 1024)
+void storer_put_now(struct site *site, const struct storer_item *item, int64_t deadline_ms);
+
 /* A variant has been used: so that it is not the one that goes. Dropped when the queue is busy. */
 void storer_touch(struct site *site, const char *primary, const char *key);
 

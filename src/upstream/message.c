@@ -287,17 +287,38 @@ content_length(struct fields *fields, struct arena *arena, int64_t *length,
     return LARDER_OK;
 }
 
-/* RFC 9112 §6.1: only chunked, only once, only from somebody who speaks 1.1. */
+/* Transfer codings that are registered (RFC 9112 §7): we have not asked for them, and their bytes
+ * are not the content's. */
+static bool
+is_registered_coding(struct slice value)
+{
+    static const char *const codings[] = {"chunked",  "compress",   "deflate", "gzip",
+                                          "identity", "x-compress", "x-gzip",  "trailers"};
+    for (size_t i = 0; i < sizeof codings / sizeof *codings; i++)
+        if (slice_equal_nocase(value, codings[i]))
+            return true;
+    return false;
+}
+
+/*
+ * RFC 9112 §6.1: chunked, only once, only from somebody who speaks 1.1. A single word that is no
+ * coding at all changes nothing but that the body ends with the connection (§6.3); it goes with the
+ * other hop-by-hop fields.
+ */
 static enum larder_status
-transfer_encoding(const struct fields *fields, int minor, bool *chunked, struct larder_error *err)
+transfer_encoding(const struct fields *fields, int minor, bool *chunked, bool *unknown,
+                  struct larder_error *err)
 {
     size_t cursor = 0;
     const struct field *f;
-    *chunked = false;
+    *chunked = *unknown = false;
     while ((f = fields_next(fields, "Transfer-Encoding", &cursor))) {
-        if (*chunked || minor == 0 || !slice_equal_nocase(f->value, "chunked"))
+        bool is_chunked = slice_equal_nocase(f->value, "chunked");
+        if (*chunked || *unknown || minor == 0 ||
+            (!is_chunked && (!field_name_valid(f->value) || is_registered_coding(f->value))))
             return error_set(err, LARDER_PROTOCOL, "Transfer-Encoding other than one chunked");
-        *chunked = true;
+        *chunked = is_chunked;
+        *unknown = !is_chunked;
     }
     return LARDER_OK;
 }
@@ -308,10 +329,10 @@ decide_framing(struct message_response *r, int minor, bool to_head_request, stru
                struct larder_error *err)
 {
     int64_t length;
-    bool chunked;
+    bool chunked, unknown;
     enum larder_status status = content_length(&r->fields, arena, &length, err);
     if (status == LARDER_OK)
-        status = transfer_encoding(&r->fields, minor, &chunked, err);
+        status = transfer_encoding(&r->fields, minor, &chunked, &unknown, err);
     if (status != LARDER_OK)
         return status;
 
@@ -320,18 +341,18 @@ decide_framing(struct message_response *r, int minor, bool to_head_request, stru
     fields_remove_hop_by_hop(&r->fields);
 
     bool bodyless = r->status < 200 || r->status == 204;
-    if (bodyless || chunked)
+    if (bodyless || chunked || unknown)
         fields_remove(&r->fields, "Content-Length");
     /* Both: a sender that may be attacked (§6.1). No body, and yet a length: one that may send it
      * after all. */
-    if ((chunked && length >= 0) || (bodyless && (chunked || length > 0)))
+    if (((chunked || unknown) && length >= 0) || (bodyless && (chunked || unknown || length > 0)))
         r->keep = false;
 
     if (bodyless || to_head_request || r->status == 304) {
         r->framing = FRAMING_NONE;
     } else if (chunked) {
         r->framing = FRAMING_CHUNKED;
-    } else if (length >= 0) {
+    } else if (length >= 0 && !unknown) {
         r->framing = FRAMING_LENGTH;
         r->length = length;
     } else {
