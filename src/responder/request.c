@@ -115,8 +115,11 @@ which_mount(const struct parameters *p)
         return MOUNT_NGINX;
     if (!STARTS(s, apache))
         return MOUNT_OTHER;
-    return p->script_filename.p && STARTS(p->script_filename, proxy) ? MOUNT_APACHE_PROXY_FCGI
-                                                                     : MOUNT_APACHE_FCGID;
+    /* mod_fcgid names the program that it runs; mod_proxy_fcgi a URL, or with the backend type
+     * GENERIC the path that was asked for. */
+    bool is_proxy = p->script_filename.p && (STARTS(p->script_filename, proxy) ||
+                                             slice_equal(p->script_filename, p->script_name));
+    return is_proxy ? MOUNT_APACHE_PROXY_FCGI : MOUNT_APACHE_FCGID;
 #undef STARTS
 }
 
