@@ -1,7 +1,10 @@
 // Counts a result of the suite as the suite itself does: a test that rests on another which did not
-// pass is not counted, whatever came of it. Usage: node score.mjs SUITE RESULT.json
+// pass is not counted, whatever came of it. Usage: node score.mjs SUITE MOUNT.json
+//
+// Each line begins with the mount, and what differs from run to run is left out, so that two results
+// can be compared line by line.
 import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const [suite, file] = process.argv.slice(2)
@@ -18,6 +21,13 @@ function outcome (id, above = []) {
   return result[0] === 'Setup' ? 'setup' : 'fail'
 }
 
+// Names that the suite makes up for each run, and times.
+function steady (message) {
+  return String(message).replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'ID').replace(/\d\d:\d\d:\d\d/g, 'TIME')
+}
+
+const mount = basename(file, '.json')
+const line = (...words) => [mount, ...words].join(' ')
 const counts = {}
 const others = []
 for (const [id, test] of tests) {
@@ -27,9 +37,9 @@ for (const [id, test] of tests) {
   counts[kind] ||= { pass: 0, all: 0 }
   counts[kind].all++
   if (what === 'pass') counts[kind].pass++
-  else others.push(`  ${kind.padEnd(9)} ${what.padEnd(8)} ${id}: ${results[id]?.[1] ?? ''}`)
+  else others.push(line(kind, what, id + ':', steady(results[id]?.[1] ?? '')))
 }
 for (const kind of ['required', 'optimal', 'check']) {
-  console.log(`  ${kind.padEnd(9)} ${counts[kind].pass} of ${counts[kind].all}`)
+  console.log(line(kind, 'passed', counts[kind].pass, 'of', counts[kind].all))
 }
-console.log(others.join('\n'))
+for (const other of others) console.log(other)
