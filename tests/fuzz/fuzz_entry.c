@@ -79,10 +79,14 @@ cook(struct entry *entry, const uint8_t numbers[4], struct slice rest, struct ar
     entry->range_first = numbers[3];
     entry->total = numbers[1] & 1 ? -1 : numbers[3] + (int64_t)entry->body.n + numbers[2];
     /* What entry_decode() refuses is for the changes to try. */
-    if (!(entry->stored.flags & STORED_PARTIAL))
+    unsigned *flags = &entry->stored.flags;
+    if (entry->body.n == 0)
+        *flags &= ~(unsigned)STORED_PARTIAL;
+    if (!(*flags & STORED_PARTIAL))
         entry->range.n = 0;
-    else if (entry->range.n == 0 || entry->body.n == 0)
-        entry->stored.flags &= ~(unsigned)(STORED_PARTIAL | STORED_VERBATIM), entry->range.n = 0;
+    *flags &= ~(unsigned)STORED_VERBATIM;
+    if (entry->range.n)
+        *flags |= STORED_VERBATIM;
     entry->generations.count = tags.count;
     for (size_t i = 0; i < tags.count; i++)
         memset(entry->generations.value[i], "0f"[i % 2], STORE_GENERATION_LEN);
@@ -149,7 +153,7 @@ is_sound(const struct entry *entry, const char *data, size_t len)
         MUST(f->name.n > 0 && is_one_line(f->name) && is_one_line(f->value));
         MUST(!memchr(f->name.p, ':', f->name.n));
     }
-    if (entry->stored.flags & STORED_PARTIAL && !(entry->stored.flags & STORED_VERBATIM))
+    if (entry->stored.flags & STORED_PARTIAL)
         MUST(entry->range_first >= 0 && entry->body.n > 0 &&
              (entry->total < 0 || entry->range_first + (int64_t)entry->body.n <= entry->total));
 }
