@@ -694,8 +694,8 @@ everything_has_its_place(void **state)
     assert_string_equal(route->hosts.list[0], "example.org");
     assert_string_equal(route->hosts.list[1], "::1");
     assert_string_equal(route->resource, "session");
-    assert_int_equal(route->ttl_ms, 90000);
-    assert_true(route->authorization_rfc);
+    assert_int_equal(route->policy.ttl_ms, 90000);
+    assert_true(route->policy.authorization_rfc);
     assert_int_equal(route->user, USER_FIELD);
     assert_string_equal(route->user_name, "x-trusted");
     assert_true(route->user_trusted);
@@ -717,8 +717,8 @@ everything_has_its_place(void **state)
     assert_string_equal(route->name, "/b**");
     assert_int_equal(route->client_cache, CLIENT_CACHE_PUBLIC);
     assert_int_equal(route->client_cache_s, 300);
-    assert_int_equal(route->ttl_ms, 0);
-    assert_false(route->authorization_rfc);
+    assert_int_equal(route->policy.ttl_ms, 0);
+    assert_false(route->policy.authorization_rfc);
     assert_null(route->resource);
     assert_int_equal(route->user, USER_NONE);
     assert_false(config->routes[2].client_cache_set);
@@ -729,7 +729,7 @@ everything_has_its_place(void **state)
     assert_int_equal(config->routes[5].user, USER_REMOTE_USER);
     assert_true(config->routes[5].user_trusted);
     assert_null(config->routes[5].user_name);
-    assert_int_equal(config->routes[5].ttl_ms, STORE_TTL_MAX_S * 1000);
+    assert_int_equal(config->routes[5].policy.ttl_ms, STORE_TTL_MAX_S * 1000);
     config_free(config);
 }
 
@@ -746,7 +746,7 @@ thousands_of_routes_are_no_trouble(void **state)
     snprintf(text + n, room - n, ");");
     struct config *config = load_text(text);
     assert_int_equal(config->route_count, ROUTES_MAX);
-    assert_int_equal(config->routes[ROUTES_MAX - 1].ttl_ms, (int64_t)ROUTES_MAX * 1000);
+    assert_int_equal(config->routes[ROUTES_MAX - 1].policy.ttl_ms, (int64_t)ROUTES_MAX * 1000);
     config_free(config);
     snprintf(text + n, room - n, ",{ path = \"/\"; });");
     write_file("t.conf", text);
@@ -1053,7 +1053,7 @@ ancestor_has_its_routes(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_true(route_find(config, arena, slice_of("GET"), slice_of("h"),
                                slice_of(cases[i].path), &match));
-        int64_t ttl = match.never ? -1 : match.route ? match.route->ttl_ms / 1000 : 0;
+        int64_t ttl = match.never ? -1 : match.route ? match.route->policy.ttl_ms / 1000 : 0;
         if (ttl != cases[i].ttl_s)
             fail_msg("%s: %lld", cases[i].path, (long long)ttl);
     }

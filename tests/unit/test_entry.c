@@ -18,7 +18,7 @@ setup(void **state)
 {
     (void)state;
     arena = arena_new((size_t)64 * 1024 * 1024);
-    return arena && store_tags_for(&tags, "r", "42") ? 0 : -1;
+    return arena && store_tags_for(&tags, "r", "42", 0x1234) ? 0 : -1;
 }
 
 static int
@@ -43,10 +43,13 @@ stored(struct entry *entry, size_t *len)
     for (int i = 0; i < 256; i++)
         body[i] = (char)i;
     *entry = (struct entry){.material = slice_of("m3:GET,"),
-                            .status = 200,
-                            .stored_ms = 1700000000000,
-                            .ttl_ms = 30000,
-                            .age_s = 7,
+                            .stored = {.status = 200,
+                                       .stored_ms = 1700000000000,
+                                       .ttl_ms = 30000,
+                                       .age_s = 7,
+                                       .stale_while_s = 11,
+                                       .stale_if_s = 13,
+                                       .flags = STORED_MUST_REVALIDATE},
                             .body = {body, sizeof body}};
     add(&entry->fields, "Link", "</a>; rel=\"x\"");
     add(&entry->fields, "X-Latin", "caf\xe9 \\ \"");
@@ -73,8 +76,13 @@ what_goes_in_comes_out(void **state)
     char *data = stored(&in, &len);
     assert_true(entry_decode(&out, data, len, &tags, arena));
     assert_true(slice_equal(out.material, in.material));
-    assert_int_equal(out.status, 200);
-    assert_true(out.stored_ms == in.stored_ms && out.ttl_ms == in.ttl_ms && out.age_s == in.age_s);
+    assert_int_equal(out.stored.status, 200);
+    assert_ptr_equal(out.stored.fields, &out.fields);
+    assert_int_equal(out.stored.stale_while_s, 11);
+    assert_int_equal(out.stored.stale_if_s, 13);
+    assert_int_equal(out.stored.flags, STORED_MUST_REVALIDATE);
+    assert_true(out.stored.stored_ms == in.stored.stored_ms);
+    assert_true(out.stored.ttl_ms == in.stored.ttl_ms && out.stored.age_s == in.stored.age_s);
     assert_true(slice_equal(out.body, in.body));
     assert_ptr_equal(out.body.p, data + len - in.body.n); /* not copied */
     assert_int_equal(out.fields.count, 3);
@@ -142,7 +150,7 @@ a_generation_that_is_missing_or_other_does_not_match(void **state)
         assert_false(entry_generations_match(&out, &now));
     }
     struct store_tags other;
-    assert_true(store_tags_for(&other, "r", "43"));
+    assert_true(store_tags_for(&other, "r", "43", 0x1234));
     assert_false(entry_decode(&out, data, len, &other, arena));
     free(data);
 }
@@ -151,7 +159,8 @@ static void
 fields_that_split_answers_do_not_come_out_of_the_store(void **state)
 {
     (void)state;
-    struct entry entry = {.material = slice_of("m"), .status = 200, .stored_ms = 1, .ttl_ms = 1};
+    struct entry entry = {.material = slice_of("m"),
+                          .stored = {.status = 200, .stored_ms = 1, .ttl_ms = 1}};
     struct field evil = {slice_of("X"), slice_of("a\r\nSet-Cookie: b")};
     entry.fields = (struct fields){&evil, 1, 1, 20};
     struct store_tags none = {0};

@@ -40,7 +40,7 @@ an_entry_comes_back_whole_at_every_size(void **state)
     struct store_generations now;
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", "42"));
+    assert_true(store_tags_for(&tags, "session", "42", 0x1234));
     assert_ok(store_generations(cache, &tags, soon(), &now, NULL));
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct store_value value;
@@ -89,7 +89,7 @@ a_miss_still_tells_the_generations(void **state)
     struct store_value value;
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", NULL));
+    assert_true(store_tags_for(&tags, "session", NULL, 0x1234));
     assert_status(store_lookup(cache, "no", &tags, 10, soon(), &value, NULL), LARDER_MISS);
     assert_int_equal(value.current.count, 2);
     assert_string_equal(value.current.value[0], "");
@@ -109,7 +109,7 @@ generations_are_made_once_and_live_on(void **state)
     char answer[64];
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", "42"));
+    assert_true(store_tags_for(&tags, "session", "42", 0x1234));
     assert_ok(store_generations(cache, &tags, soon(), &one, NULL));
     assert_int_equal(one.count, 4);
     for (size_t i = 0; i < 4; i++) {
@@ -141,7 +141,7 @@ a_full_redis_gives_no_generation_and_no_error(void **state)
     const char *pattern = "session:*";
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", NULL));
+    assert_true(store_tags_for(&tags, "session", NULL, 0x1234));
     redis_says("SET t:gen:all 0123456789abcdef", "+OK");
     redis_says("CONFIG SET maxmemory 1", "+OK");
     assert_ok(store_generations(cache, &tags, soon(), &now, NULL));
@@ -163,7 +163,7 @@ what_is_no_generation_counts_as_missing(void **state)
     struct store_value value;
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", "42"));
+    assert_true(store_tags_for(&tags, "session", "42", 0x1234));
     redis_says("SET t:gen:all short", "+OK");
     redis_says("SET t:gen:resource:session 0123456789abcdef0", "+OK");
     redis_says("LPUSH t:gen:user:42 x", ":1");
@@ -218,7 +218,7 @@ errors_on_either_half_are_reported_and_harm_nobody(void **state)
     struct larder_error err;
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", NULL));
+    assert_true(store_tags_for(&tags, "session", NULL, 0x1234));
     redis_says("LPUSH t:list x", ":1");
     assert_status(store_lookup(cache, "list", &tags, 10, soon(), &value, &err), LARDER_REFUSED);
     assert_non_null(strstr(err.message, "WRONGTYPE"));
@@ -296,7 +296,7 @@ look_up_at(struct script *script, int64_t budget_ms, struct store_value *value,
     options.lazy = true;
     options.pool_min_idle = 0;
     struct larder *cache = open_with(&options);
-    assert_true(store_tags_for(&tags, "r", NULL));
+    assert_true(store_tags_for(&tags, "r", NULL, 0x1234));
     enum larder_status status =
         store_lookup(cache, "k", &tags, 100, clock_now_ms() + budget_ms, value, err);
     struct larder_stats stats;

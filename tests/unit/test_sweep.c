@@ -166,7 +166,7 @@ a_dry_run_counts_and_deletes_nothing(void **state)
 
     (void)state;
     put_many(cache, "k", 3000);
-    assert_true(store_tags_for(&tags, "session", "42"));
+    assert_true(store_tags_for(&tags, "session", "42", 0x1234));
     int64_t deadline = clock_now_ms() + 5000;
     assert_ok(store_generations(cache, &tags, deadline, &before, NULL));
     assert_ok(larder_delete_pattern(cache, "k*", &sweep, &deleted, NULL));
@@ -308,7 +308,7 @@ changed(struct larder *cache, const char *resource, const char *user,
     struct store_value value;
     char seen[STORE_TAGS_MAX + 1] = "";
 
-    assert_true(store_tags_for(&tags, resource, user));
+    assert_true(store_tags_for(&tags, resource, user, 0x1234));
     assert_status(store_lookup(cache, "none", &tags, 0, clock_now_ms() + 5000, &value, NULL),
                   LARDER_MISS);
     for (size_t i = 0; i < tags.count; i++)
@@ -326,7 +326,7 @@ every_sweep_kills_the_generations_that_cover_it(void **state)
     const char *patterns[] = {"session:*", "template:*", "session:*"};
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", "42"));
+    assert_true(store_tags_for(&tags, "session", "42", 0x1234));
     int64_t deadline = clock_now_ms() + 20000;
     /* in order: all, resource, user, resource and user; a sweep over "*" takes the keys as well */
     assert_ok(store_generations(cache, &tags, deadline, &now, NULL));

@@ -26,24 +26,38 @@ a_response_carries_the_tags_of_what_it_belongs_to(void **state)
     (void)state;
     struct store_tags tags;
 
-    assert_true(store_tags_for(&tags, NULL, ""));
-    assert_int_equal(tags.count, 1);
-    assert_string_equal(tags.name[0], "all");
-
-    assert_true(store_tags_for(&tags, "session", NULL));
+    assert_true(store_tags_for(&tags, NULL, "", 0x1234));
     assert_int_equal(tags.count, 2);
-    assert_string_equal(tags.name[1], "resource:session");
-
-    assert_true(store_tags_for(&tags, "", "42"));
-    assert_int_equal(tags.count, 2);
-    assert_string_equal(tags.name[1], "user:42");
-
-    assert_true(store_tags_for(&tags, "session", "42"));
-    assert_int_equal(tags.count, 4);
     assert_string_equal(tags.name[0], "all");
-    assert_string_equal(tags.name[1], "resource:session");
+    assert_string_equal(tags.name[1], "url:1234");
+
+    assert_true(store_tags_for(&tags, "session", NULL, 0x1234));
+    assert_int_equal(tags.count, 3);
+    assert_string_equal(tags.name[2], "resource:session");
+
+    assert_true(store_tags_for(&tags, "", "42", 0x1234));
+    assert_int_equal(tags.count, 3);
     assert_string_equal(tags.name[2], "user:42");
-    assert_string_equal(tags.name[3], "resource:session:user:42");
+
+    assert_true(store_tags_for(&tags, "session", "42", 0x1234));
+    assert_int_equal(tags.count, 5);
+    assert_string_equal(tags.name[0], "all");
+    assert_string_equal(tags.name[1], "url:1234");
+    assert_string_equal(tags.name[2], "resource:session");
+    assert_string_equal(tags.name[3], "user:42");
+    assert_string_equal(tags.name[4], "resource:session:user:42");
+}
+
+static void
+urls_share_65536_tags(void **state)
+{
+    (void)state;
+    char tag[STORE_TAG_SIZE];
+
+    store_url_tag(tag, 0);
+    assert_string_equal(tag, "url:0000");
+    store_url_tag(tag, UINT64_C(0x123456789abcdef0));
+    assert_string_equal(tag, "url:def0");
 }
 
 static void
@@ -55,15 +69,15 @@ a_name_that_does_not_fit_or_could_pass_for_two_is_refused(void **state)
 
     memset(name, 'a', sizeof name);
     name[STORE_TAG_SIZE - sizeof "resource:"] = '\0';
-    assert_true(store_tags_for(&tags, name, NULL));
-    assert_int_equal(strlen(tags.name[1]), STORE_TAG_SIZE - 1);
-    assert_false(store_tags_for(&tags, name, "42"));
+    assert_true(store_tags_for(&tags, name, NULL, 0x1234));
+    assert_int_equal(strlen(tags.name[2]), STORE_TAG_SIZE - 1);
+    assert_false(store_tags_for(&tags, name, "42", 0x1234));
     name[STORE_TAG_SIZE - sizeof "resource:"] = 'a';
     name[STORE_TAG_SIZE] = '\0';
-    assert_false(store_tags_for(&tags, name, NULL));
-    assert_false(store_tags_for(&tags, NULL, name));
-    assert_false(store_tags_for(&tags, "a:user:b", NULL));
-    assert_false(store_tags_for(&tags, NULL, "4:2"));
+    assert_false(store_tags_for(&tags, name, NULL, 0x1234));
+    assert_false(store_tags_for(&tags, NULL, name, 0x1234));
+    assert_false(store_tags_for(&tags, "a:user:b", NULL, 0x1234));
+    assert_false(store_tags_for(&tags, NULL, "4:2", 0x1234));
 }
 
 static void
@@ -209,7 +223,7 @@ random_key(struct key *key)
     hash[64] = '\0';
     snprintf(key->text, sizeof key->text, "%s%s%s%s%sresponse:%s", resource, *resource ? ":" : "",
              *user ? "user:" : "", user, *user ? ":" : "", hash);
-    assert_true(store_tags_for(&key->tags, resource, user));
+    assert_true(store_tags_for(&key->tags, resource, user, 0x1234));
 }
 
 /* A key, made more general step by step, or else: most such patterns match something. */
@@ -320,6 +334,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_response_carries_the_tags_of_what_it_belongs_to),
+        cmocka_unit_test(urls_share_65536_tags),
         cmocka_unit_test(a_name_that_does_not_fit_or_could_pass_for_two_is_refused),
         cmocka_unit_test(an_escaped_user_is_one_segment_and_nobody_elses),
         cmocka_unit_test(an_escaped_user_is_whole_or_empty_at_every_size),
