@@ -258,6 +258,8 @@ examined(char *const *extra)
 {
     struct exchange *x = arena_calloc(arena, 1, sizeof *x);
     x->arena = arena;
+    x->site = arena_calloc(arena, 1, sizeof *x->site);
+    x->site->config = config;
     assert_int_equal(parse(&x->request, extra), 0);
     assert_true(
         route_find(config, arena, x->request.method, x->request.host, x->request.path, &x->match));
@@ -334,7 +336,7 @@ users_are_apart_and_escaped(void **state)
     assert_memory_equal(NAME(uri, "REMOTE_USER=a"), "user:a:response:", 16);
     assert_memory_equal(NAME(uri, "REMOTE_USER=a:b*"), "user:a%3Ab%2A:response:", 23);
     assert_string_not_equal(NAME(uri, "REMOTE_USER=a") + 7, NAME(uri, "REMOTE_USER=b") + 7);
-    assert_int_equal(EXAMINED(uri, "REMOTE_USER=a")->key.tags.count, 2);
+    assert_int_equal(EXAMINED(uri, "REMOTE_USER=a")->key.tags.count, 3);
 }
 
 static void
@@ -374,12 +376,14 @@ static void
 a_cacheable_miss_takes_no_unkeyed_input_along(void **state)
 {
     (void)state;
-    struct exchange *x = EXAMINED(
-        "HTTP_COOKIE=_ga=1; lang=de", "HTTP_X_ORIGINAL_URL=/admin", "HTTP_FORWARDED=host=evil",
-        "HTTP_IF_NONE_MATCH=\"x\"", "HTTP_X_FORWARDED_FOR=1.1.1.1", "HTTP_X_FORWARDED_HOST=evil",
-        "HTTP_X_HTTP_METHOD_OVERRIDE=DELETE", "HTTP_EXPECT=100-continue", "HTTP_X_MINE=stays");
+    struct exchange *x = EXAMINED("HTTP_COOKIE=_ga=1; lang=de", "HTTP_X_ORIGINAL_URL=/admin",
+                                  "HTTP_FORWARDED=host=evil", "HTTP_IF_NONE_MATCH=\"x\"",
+                                  "HTTP_X_FORWARDED_FOR=1.1.1.1", "HTTP_X_FORWARDED_HOST=evil",
+                                  "HTTP_X_HTTP_METHOD_OVERRIDE=DELETE", "HTTP_EXPECT=100-continue",
+                                  "HTTP_X_MINE=stays", "HTTP_ACCEPT_ENCODING=gzip;q=0.5, BR, foo");
     struct fields out = {0};
     assert_true(backend_fields(&out, x));
+    assert_slice(fields_get(&out, "Accept-Encoding"), "br, gzip"); /* in one spelling */
     assert_slice(fields_get(&out, "Host"), "example.org");
     assert_slice(fields_get(&out, "Cookie"), "lang=de");
     assert_slice(fields_get(&out, "X-Forwarded-For"), "192.0.2.1");

@@ -56,7 +56,7 @@ an_entry_comes_back_whole_at_every_size(void **state)
         free(value.data);
         free(data);
     }
-    redis_says("DBSIZE", ":5");
+    redis_says("DBSIZE", ":6");
     larder_close(cache);
 }
 
@@ -91,7 +91,7 @@ a_miss_still_tells_the_generations(void **state)
     (void)state;
     assert_true(store_tags_for(&tags, "session", NULL, 0x1234));
     assert_status(store_lookup(cache, "no", &tags, 10, soon(), &value, NULL), LARDER_MISS);
-    assert_int_equal(value.current.count, 2);
+    assert_int_equal(value.current.count, 3);
     assert_string_equal(value.current.value[0], "");
     assert_ok(store_generations(cache, &tags, soon(), &now, NULL));
     assert_status(store_lookup(cache, "no", &tags, 10, soon(), &value, NULL), LARDER_MISS);
@@ -111,8 +111,8 @@ generations_are_made_once_and_live_on(void **state)
     (void)state;
     assert_true(store_tags_for(&tags, "session", "42", 0x1234));
     assert_ok(store_generations(cache, &tags, soon(), &one, NULL));
-    assert_int_equal(one.count, 4);
-    for (size_t i = 0; i < 4; i++) {
+    assert_int_equal(one.count, 5);
+    for (size_t i = 0; i < 5; i++) {
         assert_int_equal(strspn(one.value[i], "0123456789abcdef"), STORE_GENERATION_LEN);
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(one.value[i], one.value[j]);
