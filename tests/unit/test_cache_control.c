@@ -1,0 +1,216 @@
+/* Cache-Control and the fields that speak for it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "http_fixture.h"
+#include "http/cache_control.h"
+
+static struct cache_control
+parsed(const char *value)
+{
+    struct fields fields = {0};
+    struct cache_control cc;
+    assert_true(fields_add(&fields, arena, slice_of("Cache-Control"), slice_of(value)));
+    cache_control_parse(&cc, &fields);
+    return cc;
+}
+
+static void
+directives_are_found_in_any_dress(void **state)
+{
+    (void)state;
+    assert_true(parsed("no-store").no_store);
+    assert_true(parsed("a=b,  NO-STORE").no_store);
+    assert_false(parsed("x=\"no-store\"").no_store);
+    assert_true(parsed("x=\"a\\\"b\", no-store").no_store);
+    assert_true(parsed("x=\"unterminated, no-store").no_store);
+    assert_true(parsed("private;max-age=60").is_private);
+    assert_true(parsed("no-cache; no-store").no_cache);
+    assert_true(parsed("no-cache; no-store").no_store);
+    assert_true(parsed("max-age=60;private").is_private);
+    assert_true(parsed("\"no-store\"").no_store);
+    assert_true(parsed("\"max-age=60, private\"").is_private);
+    assert_false(parsed("no-storex").no_store);
+    assert_int_equal(parsed("Max-Age=60, s-maxage=5").s_maxage_s, 5);
+    assert_int_equal(parsed("public").max_age_s, -1);
+    assert_true(parsed("must-understand, immutable").must_understand);
+    assert_true(parsed("must-understand, immutable").immutable);
+}
+
+static void
+freshness_is_read_as_caches_read_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t seconds;
+    } table[] = {
+        {"max-age=60", 60},
+        {"max-age=\"60\"", 60},
+        {"max-age=003600", 3600},
+        {"max-age=60.0", 60},
+        {"max-age=60.5", 60},
+        {"max-age=60a", 60},
+        {"max-age=a60", 60},
+        {"max-age=abc", 0},
+        {"max-age=-1", 0},
+        {"max-age", 0},
+        {"max-age=", 0},
+        {"max-age='60'", 0},
+        {"max-age =60", 0},
+        {"max-age= 60", -1},
+        {"x=\"max-age=60\"", -1},
+        {"max-age=100, max-age=5", 100},
+        {"max-age=5, max-age=100", 5},
+        {"max-age=99999999999999999999999", HTTP_SECONDS_MAX},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        int64_t got = parsed(table[i].text).max_age_s;
+        /* Blanks around "=" give no freshness, in whichever way. */
+        if (strstr(table[i].text, "= ") || strstr(table[i].text, " ="))
+            assert_true(got <= 0);
+        else if (got != table[i].seconds)
+            fail_msg("%s: %lld", table[i].text, (long long)got);
+    }
+}
+
+static void
+allowances_are_read_strictly(void **state)
+{
+    (void)state;
+    assert_int_equal(parsed("stale-while-revalidate=30").stale_while_s, 30);
+    assert_int_equal(parsed("stale-while-revalidate=30s").stale_while_s, -1);
+    assert_int_equal(parsed("stale-if-error=-3").stale_if_s, -1);
+    assert_int_equal(parsed("min-fresh=7").min_fresh_s, 7);
+    assert_true(parsed("max-stale").max_stale_any);
+    assert_int_equal(parsed("max-stale=9").max_stale_s, 9);
+    assert_false(parsed("max-stale=9").max_stale_any);
+    assert_false(parsed("max-stale=x").max_stale_any);
+}
+
+static void
+a_list_of_fields_qualifies_no_cache_and_private(void **state)
+{
+    (void)state;
+    struct cache_control cc = parsed("no-cache=\"a, b\", private=\"c\", max-age=9");
+    assert_false(cc.no_cache);
+    assert_false(cc.is_private);
+    assert_int_equal(cc.name_count, 3);
+    assert_true(slice_equal(cc.names[1], slice_of("b")));
+    assert_int_equal(cc.max_age_s, 9);
+    assert_true(parsed("no-cache=\"\"").no_cache);
+    assert_true(parsed("no-cache=\"a b\"").no_cache);
+    assert_true(parsed("private = \"a\"").is_private);
+    assert_true(parsed("no-cache, no-cache=\"a\"").no_cache);
+    assert_true(parsed("private=\"a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q\"").is_private);
+    assert_int_equal(parsed("private=\"a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q\"").name_count, 0);
+}
+
+static struct cache_control
+of_response(const char *fields, bool *targeted)
+{
+    struct fields list = fields_of(fields);
+    struct cache_control cc;
+    cache_control_of_response(&cc, &list, targeted);
+    return cc;
+}
+
+static void
+a_targeted_field_speaks_instead_of_cache_control(void **state)
+{
+    (void)state;
+    bool targeted;
+    struct cache_control cc =
+        of_response("Cache-Control: no-store\nCDN-Cache-Control: max-age=7", &targeted);
+    assert_true(targeted);
+    assert_false(cc.no_store);
+    assert_int_equal(cc.max_age_s, 7);
+    cc = of_response("Larder-Cache-Control: max-age=1\nCDN-Cache-Control: max-age=7", &targeted);
+    assert_int_equal(cc.max_age_s, 1);
+    cc = of_response("CDN-Cache-Control: max-age=7\nCDN-Cache-Control: private", &targeted);
+    assert_true(cc.is_private);
+    cc = of_response("CDN-Cache-Control: MaX-aGe=7", &targeted);
+    assert_int_equal(cc.max_age_s, 7);
+    cc = of_response("CDN-Cache-Control: no-store=?0, max-age=7", &targeted);
+    assert_true(targeted);
+    assert_false(cc.no_store);
+}
+
+static void
+an_invalid_targeted_field_says_nothing(void **state)
+{
+    (void)state;
+    static const char *const invalid[] = {"max-age=7, &&&", "max-age=\"7\"",
+                                          "max-age=7.5",    "max-age=-7",
+                                          "max-age =7",     "max-age= 7",
+                                          "max-age=7,",     "",
+                                          "private=7",      "max-age=7\nCDN-Cache-Control: &"};
+    for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++) {
+        bool targeted = true;
+        char text[128];
+        snprintf(text, sizeof text, "Cache-Control: no-store\nCDN-Cache-Control: %s", invalid[i]);
+        struct cache_control cc = of_response(text, &targeted);
+        if (targeted || !cc.no_store)
+            fail_msg("believed: %s", invalid[i]);
+    }
+}
+
+static void
+surrogate_control_is_understood(void **state)
+{
+    (void)state;
+    bool targeted;
+    struct cache_control cc =
+        of_response("Surrogate-Control: max-age=60+30, content=\"ESI/1.0\"", &targeted);
+    assert_true(targeted);
+    assert_int_equal(cc.max_age_s, 60);
+    assert_int_equal(cc.stale_while_s, 30);
+    cc = of_response("Surrogate-Control: content=\"ESI/1.0\"\nCache-Control: max-age=5", &targeted);
+    assert_false(targeted);
+    assert_int_equal(cc.max_age_s, 5);
+}
+
+static void
+the_first_member_of_age_counts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields;
+        int64_t age_s;
+    } table[] = {
+        {"", 0},
+        {"Age: 7", 7},
+        {"Age: 7, 0", 7},
+        {"Age: 0, 7", 0},
+        {"Age: 7\nAge: 0", 7},
+        {"Age: 7;a=b", 7},
+        {"Age: abc", 0},
+        {"Age: -7", 0},
+        {"Age: 7.0", 0},
+        {"Age: 99999999999", HTTP_SECONDS_MAX},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct fields list = fields_of(table[i].fields);
+        assert_int_equal(http_age_parse(&list), table[i].age_s);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(directives_are_found_in_any_dress),
+        cmocka_unit_test(freshness_is_read_as_caches_read_it),
+        cmocka_unit_test(allowances_are_read_strictly),
+        cmocka_unit_test(a_list_of_fields_qualifies_no_cache_and_private),
+        cmocka_unit_test(a_targeted_field_speaks_instead_of_cache_control),
+        cmocka_unit_test(an_invalid_targeted_field_says_nothing),
+        cmocka_unit_test(surrogate_control_is_understood),
+        cmocka_unit_test(the_first_member_of_age_counts),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
