@@ -170,8 +170,10 @@ put(const struct kept *kept, struct exchange *exchange, struct entry *entry, str
     struct cache_key *key = &exchange->key;
     /* What of its time a long body has taken is over. */
     int64_t passed_ms = clock_wall_ms() - kept->head_wall_ms;
-    int64_t left_ms = kept->decision.keep_ms - (passed_ms > 0 ? passed_ms : 0);
-    if (left_ms <= 0 || (config->compat_ancestor && kept->decision.ttl_ms <= 0)) {
+    /* To the ancestor what is in Redis is fresh. */
+    int64_t life_ms = config->compat_ancestor ? kept->decision.ttl_ms : kept->decision.keep_ms;
+    int64_t left_ms = life_ms - (passed_ms > 0 ? passed_ms : 0);
+    if (left_ms <= 0) {
         copy_drop(body);
         return;
     }

@@ -7,8 +7,16 @@ skipped() {
     test "$("$LARDERCTL" -f "$DIR/larder.conf" --json stats | tr ',{' '\n\n' |
         sed -n 's/^ *"store_skipped_queue": *\([0-9]*\).*/\1/p')" -ge 1
 }
-# There is one entry, so that reading is all that the next requests need of Redis.
+# There is one entry, and every page has its generation, so that reading is all that the next requests
+# need of Redis.
 gets /page MISS 'GET /page #1'
+redis stored 1
+first=$(redis entries)
+for page in 1 2 3 4; do
+    get "/page/$page?size=60000"
+    redis stored 2
+    redis cli del "$(redis entries | grep -v -x -F -e "$first")" > /dev/null
+done
 redis stored 1
 redis cli client pause 30000 write > /dev/null
 for page in 1 2 3 4; do

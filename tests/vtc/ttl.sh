@@ -2,7 +2,9 @@
 # needs: lighttpd redis-server redis-cli spawn-fcgi curl
 . case
 
-site routes='{ path = "/**"; ttl = "5m"; }'
+site routes='
+    { path = "/kept/**"; ttl = "5m"; },
+    { path = "/**"; ttl = "5m"; stale_if_error = "0s"; }'
 lives() {
     get "$1"
     redis stored 1
@@ -21,3 +23,7 @@ is "X-Cache" "$(field X-Cache)" MISS
 redis stored 1
 await redis count 0
 gets '/short?h=Cache-Control:max-age=1' MISS 'GET /short?h=Cache-Control:max-age=1 #2'
+
+# Past its time it is kept for as long as it may stand in for a backend that fails: 10 minutes unless
+# the route says otherwise.
+lives /kept/page 890 900
