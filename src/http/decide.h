@@ -94,7 +94,7 @@ struct response_times {
  * caller looks at Content-Range and Content-Location itself). no-store beside
  * must-understand does not count when the status is one that we understand
  * (§5.2.2.3). What is stale on arrival or "no-cache" is stored only with a
- * validator, or if stale_if_s lets it stand in for a failed backend.
+ * validator, or if the origin itself allows to use it stale (RFC 5861).
  */
 struct store_decision decide_store(const struct policy *policy, const struct request_facts *request,
                                    int status, const struct fields *response,

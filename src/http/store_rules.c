@@ -171,6 +171,8 @@ lifetime_of(const struct policy *policy, const struct cache_control *cc, bool ta
     if (origin_s >= 0)
         return (struct lifetime){.ttl_ms = origin_s * 1000};
     int64_t route_ms = status_ttl_ms(policy, status);
+    if (route_ms == 0) /* "not this one": nobody guesses either */
+        return (struct lifetime){.ttl_ms = -1};
     if (route_ms < 0 && policy->ttl_ms > 0 && is_success(status))
         route_ms = policy->ttl_ms;
     if (route_ms >= 0)
@@ -266,8 +268,11 @@ decide_store(const struct policy *policy, const struct request_facts *request, i
     decision.ttl_ms = ttl_ms > -DECIDE_TTL_MAX_MS ? ttl_ms : -DECIDE_TTL_MAX_MS;
     decision.keep_ms = keep_ms(&decision, policy, validator);
     bool of_use = decision.ttl_ms > 0 && !(decision.flags & STORED_NO_CACHE);
-    if (decision.keep_ms <= 0 ||
-        (!of_use && !validator && decision.stale_if_s == 0 && decision.stale_while_s == 0))
+    /* What never was fresh is worth storing only if it can be asked about, or if the origin itself
+     * allows to use it stale: the route's word alone would fill the store with what is rarely read. */
+    bool allowed = ((decision.flags & STORED_STALE_WHILE_OK) && decision.stale_while_s > 0) ||
+                   ((decision.flags & STORED_STALE_IF_OK) && decision.stale_if_s > 0);
+    if (decision.keep_ms <= 0 || (!of_use && !validator && !allowed))
         decision.reason = cc.no_cache ? REASON_NO_CACHE : REASON_EXPIRED;
     return decision;
 }
