@@ -25,7 +25,8 @@ struct string_list {
 enum cookie_mode {
     COOKIE_BYPASS, /* a request with this cookie is passed */
     COOKIE_IGNORE, /* as if it were not there; not sent to the backend on a cacheable miss */
-    COOKIE_KEY     /* part of the key */
+    COOKIE_KEY,    /* part of the key */
+    COOKIE_VARY    /* sent, and part of the key where the response's Vary names Cookie */
 };
 
 /* First glob that matches a cookie's name decides; no match: bypass, or on a route whose user is
@@ -69,26 +70,25 @@ struct route {
     struct policy policy;
     size_t range_fetch;           /* a range that misses has a whole of at most so many bytes
                                      fetched; 0: ranges are passed on */
-    int variants;                 /* 64; most variants of one URL */
     struct string_list languages; /* Accept-Language is reduced to one of these; empty: it is not */
     /* query = { ignore, allow, sort }. */
     struct string_list query_ignore;
     struct string_list query_allow;
-    bool query_sort;
-    /* In the order of cookies.bypass, cookies.key, cookies.ignore: what one list passes, no other
-     * opens. */
+    /* In the order of cookies.bypass, .key, .vary, .ignore: what one list passes, no other opens. */
     struct cookie_rule *cookies;
     size_t cookie_count;
-    enum user_source user;
     const char *user_name;         /* field or cookie name; NULL for REMOTE_USER */
-    bool user_trusted;             /* REMOTE_USER, or a field in trusted_fields */
     struct string_list invalidate; /* patterns with {user} and {captures} */
-    bool async;                    /* invalidate after the answer, the ancestor's way */
-    enum client_cache client_cache;
-    bool client_cache_set;  /* "backend" in so many words also ends what a shorter prefix says */
-    int64_t client_cache_s; /* for CLIENT_CACHE_PUBLIC */
+    int64_t client_cache_s;        /* for CLIENT_CACHE_PUBLIC */
     struct route_segment *compiled;
     size_t literal_prefix; /* length of the pattern before its first special character */
+    int variants;          /* 64; most variants of one URL */
+    enum user_source user;
+    enum client_cache client_cache;
+    bool client_cache_set; /* "backend" in so many words also ends what a shorter prefix says */
+    bool user_trusted;     /* REMOTE_USER, or a field in trusted_fields */
+    bool async;            /* invalidate after the answer, the ancestor's way */
+    bool query_sort;
 };
 
 /* What an answer's Cache-Status has: everything; no key and no detail; no such field. */

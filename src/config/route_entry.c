@@ -217,7 +217,10 @@ read_user(struct entry *entry, const struct config *config)
 static const struct {
     const char *name;
     enum cookie_mode mode;
-} cookie_lists[] = {{"bypass", COOKIE_BYPASS}, {"key", COOKIE_KEY}, {"ignore", COOKIE_IGNORE}};
+} cookie_lists[] = {{"bypass", COOKIE_BYPASS},
+                    {"key", COOKIE_KEY},
+                    {"vary", COOKIE_VARY},
+                    {"ignore", COOKIE_IGNORE}};
 
 static enum larder_status
 add_cookie(struct entry *entry, const config_setting_t *where, const char *glob, size_t list)
@@ -252,10 +255,14 @@ check_user_cookie(struct entry *entry)
             continue;
         if (rule->mode == COOKIE_KEY)
             return LARDER_OK;
+        const char *list = "";
+        for (size_t k = 0; k < sizeof cookie_lists / sizeof cookie_lists[0]; k++)
+            if (cookie_lists[k].mode == rule->mode)
+                list = cookie_lists[k].name;
         return reader_error(entry->reader, setting(entry, "user"),
                             "user: the cookie \"%.40s\" is in cookies.%s, expected it in "
                             "cookies.key or in no list",
-                            route->user_name, rule->mode == COOKIE_BYPASS ? "bypass" : "ignore");
+                            route->user_name, list);
     }
     return LARDER_OK;
 }
@@ -405,7 +412,7 @@ read_client_cache(struct entry *entry)
                             "client_cache: found \"%s\", which says public, on a route per user",
                             text);
     for (size_t i = 0; i < route->cookie_count; i++)
-        if (route->cookies[i].mode == COOKIE_KEY)
+        if (route->cookies[i].mode == COOKIE_KEY || route->cookies[i].mode == COOKIE_VARY)
             return reader_error(entry->reader, where,
                                 "client_cache: found \"%s\", which says public, on a route whose "
                                 "pages differ by cookie",

@@ -101,8 +101,10 @@ client_range(struct ask *ask, const struct exchange *exchange)
 }
 
 bool
-ask_make(struct ask *ask, const struct exchange *exchange, bool plain)
+ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind)
 {
+    const struct fields *client = &exchange->request.fields;
+    bool get = slice_equal(exchange->request.method, slice_of("GET"));
     *ask = (struct ask){.validates = false};
     if (!backend_fields(&ask->base, exchange))
         return false;
@@ -110,21 +112,22 @@ ask_make(struct ask *ask, const struct exchange *exchange, bool plain)
         if (!fields_add(&ask->fields, exchange->arena, ask->base.list[i].name,
                         ask->base.list[i].value))
             return false;
-    if (exchange->reason != REASON_NONE || plain)
+    if (exchange->reason != REASON_NONE || kind == ASK_PLAIN)
         return true;
-    if (exchange->use_entry)
+    if (kind == ASK_FIRST && exchange->use_entry)
         return validators(ask, exchange);
-    if (can_be_completed(exchange))
+    if (kind == ASK_FIRST && can_be_completed(exchange))
         return completion(ask, exchange);
     if (exchange->background)
         return true;
     if (!client_conditions(ask, exchange))
         return false;
-    if (!ask->conditions && exchange->marker.count && exchange->missing == REASON_VARY_MISS &&
-        slice_equal(exchange->request.method, slice_of("GET")) &&
-        !fields_get(&exchange->request.fields, "Range").p)
+    bool ranged = get && fields_get(client, "Range").p;
+    if (!ask->conditions && !ranged && get && exchange->marker.count &&
+        exchange->missing == REASON_VARY_MISS)
         return variant_tags(ask, exchange);
-    if (fields_get(&exchange->request.fields, "Range").p && exchange->match.route->range_fetch == 0)
+    if (ranged && (exchange->match.route->range_fetch == 0 || kind == ASK_RANGE))
         return client_range(ask, exchange);
+    ask->whole_for_range = ranged;
     return true;
 }

@@ -12,13 +12,16 @@ struct ask {
     bool conditions;         /* with the client's own conditions */
     bool range;              /* with the client's own Range */
     bool completes;          /* for the rest of the part that exchange->entry is */
+    bool whole_for_range;    /* the client wants a range, and the whole is asked for */
 };
 
-/*
- * plain: without validators, conditions of the client and completion, for a
- * second try after an answer that could not be used. false: no memory, or too
- * many fields.
- */
-bool ask_make(struct ask *ask, const struct exchange *exchange, bool plain);
+enum ask_kind {
+    ASK_FIRST, /* as what is stored suggests */
+    ASK_PLAIN, /* without validators, conditions and completion: the first answer was of no use */
+    ASK_RANGE  /* for the client's range: the whole is too large, or not to be stored */
+};
+
+/* false: no memory, or too many fields. */
+bool ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind);
 
 #endif

@@ -255,7 +255,7 @@ exchange_own(struct exchange *exchange)
 {
     struct arena *arena = exchange->arena;
     struct slice *const slices[] = {&exchange->key.target, &exchange->key.cookies,
-                                    &exchange->key.user};
+                                    &exchange->key.keyed_cookies, &exchange->key.user};
     if (!request_own(&exchange->request, arena))
         return false;
     exchange->facts.method = exchange->request.method;

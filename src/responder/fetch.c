@@ -4,7 +4,7 @@
  *   ask ─ fetch ─ head: what does it mean? ─┬─ an answer: send, tee ─ end ─ store
  *                                           ├─ 304: freshen ─ answer from the entry ─ store
  *                                           ├─ a failure: the stale entry, where it may
- *                                           └─ of no use: ask again, plainly
+ *                                           └─ of no use: ask again, plainly or for the range
  *
  * Runs in a fetcher, which may wait. The answer streams through as it arrives;
  * while it may be stored and fits max_object, a copy is kept. Nothing is stored
@@ -263,7 +263,7 @@ make_request(struct fetch *fetch, struct upstream_request *out)
 {
     struct exchange *exchange = fetch->exchange;
     const struct request *request = &exchange->request;
-    if (!ask_make(&fetch->ask, exchange, fetch->plain))
+    if (!ask_make(&fetch->ask, exchange, fetch->kind))
         return false;
     bool expects_body = slice_equal(request->method, slice_of("POST")) ||
                         slice_equal(request->method, slice_of("PUT")) ||
@@ -282,7 +282,7 @@ make_request(struct fetch *fetch, struct upstream_request *out)
     return true;
 }
 
-/* One question to the backend. true: what came of it calls for another, a plain one. */
+/* One question to the backend. true: what came of it calls for another. */
 static bool
 ask_backend(struct fetch *fetch)
 {
@@ -298,6 +298,7 @@ ask_backend(struct fetch *fetch)
     counters_add(COUNTER_upstream_requests, 1);
     fetch->status = 0;
     fetch->content_length = -1;
+    fetch->seen = 0;
     fetch->meaning = MEANS_ANSWER;
     fetch->times.request_ms = clock_wall_ms();
     upstream_fetch(exchange->site->upstream, exchange->arena, &request, &sink, &result);
@@ -373,7 +374,8 @@ fetch_and_answer(struct exchange *exchange)
         fetch.post = post_prepare(exchange);
     if (ask_backend(&fetch)) {
         copy_drop(&fetch.copy);
-        fetch.plain = true;
+        if (fetch.kind == ASK_FIRST)
+            fetch.kind = ASK_PLAIN;
         exchange->use_entry = false;
         ask_backend(&fetch);
     }

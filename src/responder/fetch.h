@@ -21,13 +21,13 @@ enum meaning {
     MEANS_HEAD,      /* the same, said by a HEAD */
     MEANS_VARIANT,   /* a 304 named the tag of another variant */
     MEANS_FAILURE,   /* the backend failed, and the stale entry stands in for it */
-    MEANS_AGAIN      /* of no use: ask without conditions */
+    MEANS_AGAIN      /* of no use: ask again, as fetch->kind then says */
 };
 
 struct fetch {
     struct exchange *exchange;
     struct ask ask;
-    bool plain; /* the second time */
+    enum ask_kind kind;
     enum meaning meaning;
     struct exchange *post; /* a GET of the same URL that a POST's answer may be stored for */
     struct invalidation invalidation;

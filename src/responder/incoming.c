@@ -262,6 +262,29 @@ decide(struct fetch *fetch)
     }
 }
 
+/*
+ * The whole was asked for because of a range, and it is too large for that, or
+ * nobody else is to have it: then the range alone costs less than to read up to
+ * it. Not where the client gets no body anyway.
+ */
+static bool
+is_too_much(const struct fetch *fetch)
+{
+    const struct exchange *exchange = fetch->exchange;
+    const struct fields *asked = &exchange->request.fields;
+    int64_t now_s = fetch->times.response_ms / 1000, length = fetch->content_length;
+    struct ranges ranges;
+    if (!fetch->ask.whole_for_range || fetch->kind != ASK_FIRST || fetch->status != 200)
+        return false;
+    if (fetch->cacheable && length >= 0 && length <= (int64_t)exchange->match.route->range_fetch)
+        return false;
+    if (condition_evaluate(asked, 200, &fetch->fields, now_s, now_s) == CONDITION_NOT_MODIFIED ||
+        !range_if_range_holds(asked, &fetch->fields, now_s))
+        return false;
+    enum range_verdict verdict = range_parse(asked, length, &ranges);
+    return verdict == RANGE_PARTIAL || verdict == RANGE_UNKNOWN;
+}
+
 static bool on_body(void *arg, const char *data, size_t n);
 
 static bool
@@ -307,6 +330,13 @@ on_head(void *arg, int status, struct fields *fields)
     if (completion && !begin_completion(fetch))
         return false;
     decide(fetch);
+    if (is_too_much(fetch)) {
+        fetch->meaning = MEANS_AGAIN;
+        fetch->kind = ASK_RANGE;
+        fetch->cacheable = false;
+        copy_drop(&fetch->copy);
+        return true;
+    }
     if (!send_head(fetch))
         return false;
     const struct entry *part = &exchange->entry;
@@ -317,7 +347,7 @@ static void
 on_interim(void *arg, int status, struct fields *fields)
 {
     struct fetch *fetch = arg;
-    if (!fetch->exchange->background && !fetch->plain)
+    if (!fetch->exchange->background && fetch->kind == ASK_FIRST)
         interim_send(fetch->exchange, status, fields);
 }
 

@@ -60,6 +60,28 @@ user_of(const struct route *route, const struct request *request)
     return (struct slice){NULL, 0};
 }
 
+struct cookie_list {
+    char *p;
+    size_t n;
+};
+
+static void
+add_cookie(struct cookie_list *list, struct slice name, struct slice value)
+{
+    if (list->n) {
+        list->p[list->n++] = ';';
+        list->p[list->n++] = ' ';
+    }
+    if (name.n) {
+        memcpy(list->p + list->n, name.p, name.n);
+        list->n += name.n;
+        list->p[list->n++] = '=';
+    }
+    if (value.n)
+        memcpy(list->p + list->n, value.p, value.n);
+    list->n += value.n;
+}
+
 bool
 key_examine(struct cache_key *key, struct request_facts *facts, const struct request *request,
             const struct route_match *match, struct arena *arena)
@@ -77,36 +99,28 @@ key_examine(struct cache_key *key, struct request_facts *facts, const struct req
         return !fields_get(&request->fields, "Cookie").p;
     }
     /* "; " where there was "," or ";": up to one byte more a pair. */
-    char *kept = arena_alloc(arena, 2 * all.n + 2);
-    if (!kept)
+    size_t room = 2 * all.n + 2;
+    struct cookie_list sent = {arena_alloc(arena, 2 * room), 0}, keyed = {sent.p, 0};
+    if (!sent.p)
         return false;
-    size_t n = 0;
-    bool dropped = false;
+    keyed.p += room;
+    bool dropped = false, varies = false;
     struct cookie_walk walk = {0};
     struct slice name, value;
     while (request_next_cookie(request, &walk, &name, &value)) {
         enum cookie_mode mode = cookie_mode(route, name);
-        if (mode == COOKIE_BYPASS)
-            facts->cookie_bypass = true;
-        if (mode == COOKIE_IGNORE) {
-            dropped = true;
-            continue;
-        }
-        if (n) {
-            kept[n++] = ';';
-            kept[n++] = ' ';
-        }
-        if (name.n) {
-            memcpy(kept + n, name.p, name.n);
-            n += name.n;
-            kept[n++] = '=';
-        }
-        memcpy(kept + n, value.p, value.n);
-        n += value.n;
+        facts->cookie_bypass |= mode == COOKIE_BYPASS;
+        dropped |= mode == COOKIE_IGNORE;
+        varies |= mode == COOKIE_VARY;
+        if (mode != COOKIE_IGNORE)
+            add_cookie(&sent, name, value);
+        if (mode == COOKIE_KEY)
+            add_cookie(&keyed, name, value);
     }
     /* Taken apart and put together again a value with a comma may become two, which is what it is to
      * some backends only. So where nothing is left out, the key has the bytes that are sent. */
-    key->cookies = dropped ? (struct slice){kept, n} : all;
+    key->cookies = dropped ? (struct slice){sent.p, sent.n} : all;
+    key->keyed_cookies = varies ? (struct slice){keyed.p, keyed.n} : key->cookies;
     return true;
 }
 
@@ -287,8 +301,8 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
             return REASON_NO_MEMORY;
         m.n = start;
         part(&m, 'x', slice_of(hash));
-    } else if (key->cookies.n) {
-        if (!sha256_hex(key->cookies, hash))
+    } else if (key->keyed_cookies.n) {
+        if (!sha256_hex(key->keyed_cookies, hash))
             return REASON_NO_MEMORY;
         part(&m, 'c', slice_of(hash));
     }

@@ -26,14 +26,16 @@ struct cache_key {
     struct store_tags tags;
     /* What the key says is what the backend is told on a cacheable miss. */
     struct slice target;         /* the query reduced as the route says */
-    struct slice cookies;        /* .n 0: none */
+    struct slice cookies;        /* .n 0: none; of these some may count only for Vary: Cookie */
+    struct slice keyed_cookies;  /* those that are part of every key */
     struct slice host;           /* .p NULL: not in the key (compat = "ancestor") */
     struct slice forwarded_host; /* .p NULL: nobody rewrote the host */
 };
 
 /*
  * What the cookies and the user of a request mean on its route: fills
- * facts->cookie_bypass and facts->user_missing, key->user, key->cookies.
+ * facts->cookie_bypass and facts->user_missing, key->user, key->cookies and
+ * key->keyed_cookies.
  */
 bool key_examine(struct cache_key *key, struct request_facts *facts, const struct request *request,
                  const struct route_match *match, struct arena *arena);

@@ -24,7 +24,7 @@ site -n 4 -m "$mount" url="http://127.0.0.1:$PORT2" routes='{
     path = "/**";
     cache = "rfc";
     authorization = "rfc";
-    cookies = { ignore = [ "*" ]; };
+    cookies = { vary = [ "*" ]; };
     set_cookie = "keep";
     error_statuses = "rfc";
     client_control = "honour";

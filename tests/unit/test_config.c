@@ -603,6 +603,12 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
         {ROUTE("user = \"cookie:uid\";\ncookies = { bypass = [\"u*\"]; };"),
          "t.conf:3: user: the cookie \"uid\" is in cookies.bypass, expected it in cookies.key or "
          "in no list"},
+        {ROUTE("user = \"cookie:uid\";\ncookies = { vary = [\"*\"]; };"),
+         "t.conf:3: user: the cookie \"uid\" is in cookies.vary, expected it in cookies.key or "
+         "in no list"},
+        {ROUTE("cookies = { vary = [\"a\"]; };\nclient_cache = \"1m\";"),
+         "t.conf:4: client_cache: found \"1m\", which says public, on a route whose pages differ "
+         "by cookie"},
         {ROUTE("user = \"cookie:uid\";\ncookies = { ignore = [\"*\"]; };"),
          "t.conf:3: user: the cookie \"uid\" is in cookies.ignore, expected it in cookies.key or "
          "in no list"},
