@@ -254,12 +254,13 @@ bool
 exchange_own(struct exchange *exchange)
 {
     struct arena *arena = exchange->arena;
-    struct slice *const slices[] = {&exchange->key.target, &exchange->key.cookies,
-                                    &exchange->key.keyed_cookies, &exchange->key.user};
+    enum { COUNT = 4 };
+    struct slice *const slices[COUNT] = {&exchange->key.target, &exchange->key.cookies,
+                                         &exchange->key.keyed_cookies, &exchange->key.user};
     if (!request_own(&exchange->request, arena))
         return false;
     exchange->facts.method = exchange->request.method;
-    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
+    for (size_t i = 0; i < COUNT; i++)
         if (slices[i]->p && !(slices[i]->p = arena_strndup(arena, slices[i]->p, slices[i]->n)))
             return false;
     return true;

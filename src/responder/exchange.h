@@ -32,36 +32,34 @@ struct exchange {
     struct request_facts facts;
     struct cache_key key;
     enum reason reason;     /* why the cache stays out of it; REASON_NONE: it does not */
+    enum reason missing;    /* why the look-up found no entry */
+    enum reason forward;    /* why the backend is asked, where the cache is in it */
+    int interim_count;      /* 1xx that have been passed on */
     int64_t started_ms;     /* monotonic */
     int64_t redis_until_ms; /* what this request may lose to Redis ends here */
 
     /* Read before the backend is asked; complete: every tag has one. */
     struct store_generations generations;
-    bool generations_complete;
-    bool redis_answered;
 
     /* What the look-up found (lookup.c). */
     struct store_value value; /* the bytes of the entry */
     struct entry entry;
-    bool has_entry;      /* it is this request's, and no generation is against it; fresh or not */
-    enum reason missing; /* why there is none */
     struct marker marker;
-    bool has_marker; /* the URL has variants */
 
-    enum reason forward; /* why the backend is asked, where the cache is in it */
-    bool use_entry;      /* has_entry, and what is asked for can be made of it */
-    bool background;     /* a refresh: there is no client any more */
     const char *refresh; /* the name by which refresh_begin() was called; in the arena */
-
-    int interim_count; /* 1xx that have been passed on */
     size_t interim_bytes;
-
-    int refuse_status; /* a request that a fetcher shall refuse */
-    const char *refuse_why;
-
-    const char *x_cache;
+    const char *refuse_why; /* for a request that a fetcher shall refuse */
+    int refuse_status;
     int status; /* what the client was told; 0: nothing yet */
+    const char *x_cache;
     uint64_t body_sent;
+
+    bool redis_answered;
+    bool generations_complete;
+    bool has_entry;  /* it is this request's, and no generation is against it; fresh or not */
+    bool has_marker; /* the URL has variants */
+    bool use_entry;  /* has_entry, and what is asked for can be made of it */
+    bool background; /* a refresh: there is no client any more */
 };
 
 /*

@@ -301,10 +301,13 @@ send_head(struct fetch *fetch)
         fetch->copy.active = true;
         return true;
     }
-    struct slice head = fetch->viewed ? reply_head(&view, exchange->arena)
-                                      : incoming_head(fetch, -1);
-    if (fetch->viewed)
+    struct slice head;
+    if (fetch->viewed) {
+        head = reply_head(&view, exchange->arena);
         exchange->status = view.status;
+    } else {
+        head = incoming_head(fetch, -1);
+    }
     struct iovec piece = {(void *)head.p, head.n};
     fetch->head_sent = head.p != NULL;
     /* What has no body ends with its head. */

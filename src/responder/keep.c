@@ -250,8 +250,9 @@ combine(struct kept *kept, const struct exchange *exchange, struct copy *body)
         return false;
     memcpy(p + (old->range_first - first), old->body.p, old->body.n);
     memcpy(p + (kept->range_first - first), body->p, body->n);
-    copy_drop(body);
+    struct copy part = *body;
     *body = (struct copy){.active = true, .p = p, .n = size, .room = size};
+    copy_drop(&part);
     kept->range_first = first;
     return true;
 }

@@ -107,6 +107,7 @@ get(struct exchange *exchange, const struct store_tags *tags, int64_t deadline_m
     if (config->compat_ancestor)
         most = 2 * config->max_object + ENTRY_META_MAX; /* base64 and JSON escapes */
     free(exchange->value.data);
+    exchange->value.data = NULL;
     enum larder_status status = store_lookup(exchange->site->cache, exchange->key.name, tags, most,
                                              deadline_ms, &exchange->value, &err);
     if (status != LARDER_OK && status != LARDER_MISS)

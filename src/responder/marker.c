@@ -50,9 +50,10 @@ marker_decode(struct marker *marker, const char *data, size_t len, struct arena 
     *marker = (struct marker){.count = 0};
     if (!marker_is_one(data, len) || len > MARKER_SIZE_MAX)
         return false;
-    const char *p = arena_strndup(arena, data, len), *end = p + len;
+    const char *p = arena_strndup(arena, data, len);
     if (!p)
         return false;
+    const char *end = p + len;
     p += MAGIC_LEN;
     marker->names = take_line(&p, end);
     if (!marker->names.p || !vary_unformat(&marker->vary, marker->names, arena) ||

@@ -157,8 +157,7 @@ says_private(const struct fields *fields)
     struct cache_control cc;
     cache_control_parse(&cc, fields);
     /* private="field" too: this answer has that field. */
-    return cc.is_private || cc.name_count > 0 || cc.no_store ||
-           fields_get(fields, "Set-Cookie").p;
+    return cc.is_private || cc.name_count > 0 || cc.no_store || fields_get(fields, "Set-Cookie").p;
 }
 
 /* What the browser is told, if the route says so; "" : what the backend says. */

@@ -489,10 +489,11 @@ bool
 request_own(struct request *request, struct arena *arena)
 {
     struct request own = *request;
-    struct slice *const slices[] = {&own.method, &own.target,        &own.path,
-                                    &own.host,   &own.remote_addr,   &own.remote_user,
-                                    &own.scheme, &own.forwarded_host};
-    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
+    enum { COUNT = 8 };
+    struct slice *const slices[COUNT] = {&own.method, &own.target,        &own.path,
+                                         &own.host,   &own.remote_addr,   &own.remote_user,
+                                         &own.scheme, &own.forwarded_host};
+    for (size_t i = 0; i < COUNT; i++)
         if (slices[i]->p && !(slices[i]->p = arena_strndup(arena, slices[i]->p, slices[i]->n)))
             return false;
     own.fields = (struct fields){0};

@@ -217,9 +217,9 @@ job_new(struct site *site, enum job_kind kind, const char *key, const char *prim
         return NULL;
     job->kind = kind;
     job->site = site_again(site);
-    job->key = key ? strdup(key) : NULL;
+    job->key = strdup(key);
     job->primary = primary ? strdup(primary) : NULL;
-    if ((key && !job->key) || (primary && !job->primary)) {
+    if (!job->key || (primary && !job->primary)) {
         job_free(job);
         return NULL;
     }
@@ -313,7 +313,7 @@ storer_drop(struct site *site, const char *key)
 bool
 storer_invalidate(struct site *site, const struct invalidation *invalidation)
 {
-    struct job *job = job_new(site, JOB_INVALIDATE, NULL, NULL);
+    struct job *job = job_new(site, JOB_INVALIDATE, "", NULL);
     if (!job)
         return false;
     size_t n = invalidation->count;
