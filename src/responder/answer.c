@@ -203,6 +203,13 @@ body(struct making *m, int64_t wall_ms)
     return whole(m);
 }
 
+/* Downwards: what is over by a little is over (RFC 9211 §2.4). */
+static int64_t
+whole_seconds(int64_t ms)
+{
+    return ms >= 0 ? ms / 1000 : -((999 - ms) / 1000);
+}
+
 bool
 answer_make(struct answer *answer, struct exchange *exchange, const struct entry *entry,
             const struct answer_origin *origin, int64_t wall_ms)
@@ -214,7 +221,7 @@ answer_make(struct answer *answer, struct exchange *exchange, const struct entry
     status.key = exchange->key.name;
     if (stored->age_s >= 0) {
         status.has_ttl = true;
-        status.ttl_s = (stored->stored_ms + stored->ttl_ms - wall_ms) / 1000;
+        status.ttl_s = whole_seconds(stored->stored_ms + stored->ttl_ms - wall_ms);
     }
     m.reply = (struct reply){
         .status = stored->status,

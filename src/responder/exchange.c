@@ -323,11 +323,23 @@ serve(struct exchange *exchange, const struct answer_origin *origin, int64_t wal
     return true;
 }
 
-static void
-serve_fresh(struct exchange *exchange, int64_t wall_ms)
+/* From the store; past its time where the client has said that this will do (max-stale). */
+static struct answer_origin
+origin_of(bool stale)
 {
-    const struct answer_origin origin = {.x_cache = "HIT", .status = {.hit = true}};
     counters_add(COUNTER_hits, 1);
+    if (stale)
+        counters_add(COUNTER_stale, 1);
+    return (struct answer_origin){
+        .x_cache = stale ? "STALE" : "HIT",
+        .stale = stale,
+        .status = {.hit = true, .detail = stale ? REASON_STALE : REASON_NONE}};
+}
+
+static void
+serve_stored(struct exchange *exchange, bool stale, int64_t wall_ms)
+{
+    const struct answer_origin origin = origin_of(stale);
     if (exchange->key.name != exchange->key.primary && wall_ms % TOUCH_EVERY == 0)
         storer_touch(exchange->site, exchange->key.primary, exchange->key.name);
     if (serve(exchange, &origin, wall_ms))
@@ -343,10 +355,7 @@ serve_fresh(struct exchange *exchange, int64_t wall_ms)
 static void
 serve_and_refresh(struct exchange *exchange, int64_t wall_ms)
 {
-    const struct answer_origin origin = {
-        .x_cache = "STALE", .stale = true, .status = {.hit = true, .detail = REASON_STALE}};
-    counters_add(COUNTER_hits, 1);
-    counters_add(COUNTER_stale, 1);
+    const struct answer_origin origin = origin_of(true);
     /* Not in the arena: if a fetcher finishes the answer, it may be gone. */
     char name[LARDER_KEY_MAX + 1];
     size_t n = strnlen(exchange->key.name, LARDER_KEY_MAX);
@@ -386,7 +395,7 @@ serve_from_cache(struct exchange *exchange)
     exchange->forward = decision.reason;
     switch (decision.reuse) {
     case REUSE_SERVE:
-        serve_fresh(exchange, wall_ms);
+        serve_stored(exchange, decision.reason == REASON_STALE, wall_ms);
         return true;
     case REUSE_SERVE_AND_REFRESH:
         serve_and_refresh(exchange, wall_ms);

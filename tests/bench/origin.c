@@ -27,6 +27,8 @@
  *   echo=1          the body is the request's head as it arrived
  *   sum=1           the body is the request body's length and SHA-256
  *   bye=1           no connection reuse: Connection: close
+ *   after=N         the first N such requests are answered as if the parameters before this one
+ *                   were not there
  *
  * What stands in the query travels in the request target: it is what a cache
  * keys on.
@@ -71,6 +73,8 @@ struct peer {
     char *fields; /* within buf, after the request line */
     uint64_t body_len;
     char body_sum[2 * EVP_MAX_MD_SIZE + 1];
+    const char *said; /* the target, or what of it counts: see after=N */
+    char first[8192];
     char buf[HEAD_MAX + 1];
 };
 
@@ -197,7 +201,7 @@ parameter_nth(const char *target, const char *name, int nth, char *out, size_t s
 static bool
 parameter(const struct peer *peer, const char *name, char *out, size_t size)
 {
-    return parameter_nth(peer->target, name, 0, out, size);
+    return parameter_nth(peer->said, name, 0, out, size);
 }
 
 static long long
@@ -483,7 +487,7 @@ send_head(struct peer *peer, enum framing framing, int status, bool bodyless, si
     }
     len = (size_t)snprintf(head, sizeof(head), "HTTP/1.1 %d Whatever\r\nContent-Type: %.200s\r\n",
                            status, value);
-    for (int i = 0; parameter_nth(peer->target, "h", i, value, sizeof(value)); i++) {
+    for (int i = 0; parameter_nth(peer->said, "h", i, value, sizeof(value)); i++) {
         char *colon = strchr(value, ':');
 
         if (colon == NULL || len + strlen(value) + 256 > sizeof(head)) {
@@ -504,14 +508,26 @@ send_head(struct peer *peer, enum framing framing, int status, bool bodyless, si
     return send_all(peer->fd, head, len);
 }
 
+/* What the target says this time. */
+static void
+listen_to(struct peer *peer, unsigned count)
+{
+    const char *after = strstr(peer->target, "after=");
+
+    peer->said = peer->target;
+    if (after != NULL && count <= (unsigned)atoi(after + 6)) {
+        const char *rest = strchr(after, '&');
+
+        /* Where parameter_nth() looks for them. */
+        snprintf(peer->first, sizeof(peer->first), "?%s", rest != NULL ? rest + 1 : "");
+        peer->said = peer->first;
+    }
+}
+
 /* False: close the connection. */
 static bool
 answer(struct peer *peer, const char *head)
 {
-    const enum framing framing = framing_of(peer);
-    const int status = (int)number(peer, "status", 200);
-    const bool bodyless = status == 204 || status == 304;
-    const long long wanted = number(peer, "size", -1);
     char line[sizeof(peer->method) + sizeof(peer->target) + 32];
     const char *text = line;
     size_t size;
@@ -521,11 +537,16 @@ answer(struct peer *peer, const char *head)
     if (log_fd >= 0 && write(log_fd, line, (size_t)len) != len) {
         return false;
     }
+    const unsigned count = count_request(line);
+    listen_to(peer, count);
+    const enum framing framing = framing_of(peer);
+    const int status = (int)number(peer, "status", 200);
+    const bool bodyless = status == 204 || status == 304;
+    const long long wanted = number(peer, "size", -1);
     if (number(peer, "hangup", 0) != 0) {
         return false;
     }
-    len = snprintf(line, sizeof(line), "%s %s #%u\n", peer->method, peer->target,
-                   count_request(line));
+    len = snprintf(line, sizeof(line), "%s %s #%u\n", peer->method, peer->target, count);
     if (number(peer, "echo", 0) != 0) {
         text = head;
         size = strlen(head);
