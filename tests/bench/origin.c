@@ -27,8 +27,8 @@
  *   echo=1          the body is the request's head as it arrived
  *   sum=1           the body is the request body's length and SHA-256
  *   bye=1           no connection reuse: Connection: close
- *   after=N         the first N such requests are answered as if the parameters before this one
- *                   were not there
+ *   after=N         the first N requests of this target, of whatever method, are answered as if the
+ *                   parameters before this one were not there
  *
  * What stands in the query travels in the request target: it is what a cache
  * keys on.
@@ -510,12 +510,12 @@ send_head(struct peer *peer, enum framing framing, int status, bool bodyless, si
 
 /* What the target says this time. */
 static void
-listen_to(struct peer *peer, unsigned count)
+listen_to(struct peer *peer)
 {
     const char *after = strstr(peer->target, "after=");
 
     peer->said = peer->target;
-    if (after != NULL && count <= (unsigned)atoi(after + 6)) {
+    if (after != NULL && count_request(peer->target) <= (unsigned)atoi(after + 6)) {
         const char *rest = strchr(after, '&');
 
         /* Where parameter_nth() looks for them. */
@@ -538,7 +538,7 @@ answer(struct peer *peer, const char *head)
         return false;
     }
     const unsigned count = count_request(line);
-    listen_to(peer, count);
+    listen_to(peer);
     const enum framing framing = framing_of(peer);
     const int status = (int)number(peer, "status", 200);
     const bool bodyless = status == 204 || status == 304;

@@ -1,0 +1,84 @@
+# Each unsafe method that succeeds drops its URL, and those that its answer names (RFC 9111 §4.4).
+# needs: lighttpd redis-server redis-cli spawn-fcgi curl
+. case
+
+site routes='{ path = "/**"; ttl = "5m"; cookies = { key = ["c"]; }; }'
+
+fresh() {
+    for target in "$@"; do
+        get "$target"
+        await is_hit "$target"
+    done
+}
+# change METHOD TARGET INVALIDATION
+change() {
+    get "$2" -X "$1" -d ''
+    is "$1 $2: X-Cache-Invalidate" "$(field X-Cache-Invalidate)" "$3"
+}
+dropped() {
+    get "$1"
+    is "$1 after $2: X-Cache" "$(field X-Cache)" MISS
+    await is_hit "$1"
+}
+stays() {
+    get "$1"
+    is "$1 after $2: X-Cache" "$(field X-Cache)" HIT
+}
+
+fresh /page /page?q=1 /other
+for method in POST PUT DELETE PATCH QUITEUNKNOWN; do
+    case $method in
+    # What lighttpd does not know does not arrive.
+    QUITEUNKNOWN) method=PROPPATCH ;;
+    esac
+    change $method /page done
+    dropped /page $method
+    stays '/page?q=1' "$method /page"
+    stays /other "$method /page"
+done
+for status in 200 201 204 301 303; do
+    page="/page?h=Cache-Control:max-age=300&status=$status"
+    fresh "$page"
+    change POST "$page" done
+    dropped "$page" "a POST with $status"
+done
+# Safe ones change nothing, and an error has changed nothing.
+get /page -X OPTIONS
+is "X-Cache-Invalidate" "$(field X-Cache-Invalidate)" ''
+stays /page OPTIONS
+for status in 400 404 412 500 503; do
+    fresh "/failing?status=$status&after=1"
+    change POST "/failing?status=$status&after=1" ''
+    stays "/failing?status=$status&after=1" "a POST with $status"
+done
+
+# All variants of it, and everybody's.
+varied='/page?h=Vary:X-V'
+get "$varied" -H 'X-V: 1'
+get "$varied" -H 'X-V: 2'
+get "$varied" -H 'X-V: 1' -b c=1
+sleep 0.2
+change POST "$varied" done
+for v in 1 2; do
+    get "$varied" -H "X-V: $v"
+    is "variant $v: X-Cache" "$(field X-Cache)" MISS
+done
+get "$varied" -H 'X-V: 1' -b c=1
+is "that with a cookie: X-Cache" "$(field X-Cache)" MISS
+
+# What the answer names, on this host and no other.
+fresh /list '/list?a=b' /item/1 /item/2 /elsewhere
+change POST '/list?h=Location:/item/1&h=Content-Location:../item/2&status=201' done
+dropped /item/1 "a POST with its Location"
+dropped /item/2 "a POST with its Content-Location"
+stays /list "a POST of another URL"
+change POST "/list?h=Location:http://127.0.0.1:$PORT1/item/1" done
+dropped /item/1 "a POST with a whole URL"
+change POST '/list?h=Location:http://example.com/elsewhere' done
+stays /elsewhere "a POST that names another host"
+change POST "/list?h=Location:http://127.0.0.1:1/elsewhere" done
+stays /elsewhere "a POST that names another port"
+change POST '/list?h=Content-Location://example.com/elsewhere' done
+stays /elsewhere "a POST that names another host"
+change POST '/list?h=Content-Location:https://127.0.0.1/elsewhere' done
+stays /elsewhere "a POST that names another scheme"
