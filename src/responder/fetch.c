@@ -144,16 +144,14 @@ answer_from_entry(struct fetch *fetch, const struct answer_origin *origin)
     exchange_let_go(exchange, sent);
 }
 
-static void
+/* false: the two cannot be put together (too many fields, no memory). */
+static bool
 answer_freshened(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
     struct kept kept;
-    if (!keep_freshen(&kept, exchange, &fetch->ask, &fetch->fields, &fetch->times)) {
-        if (!exchange->background)
-            exchange_refuse(exchange, 500, "Out of memory.", NULL);
-        return;
-    }
+    if (!keep_freshen(&kept, exchange, &fetch->ask, &fetch->fields, &fetch->times))
+        return false;
     bool stored = kept.decision.reason == REASON_NONE;
     const struct answer_origin origin = {.x_cache = "REVALIDATED",
                                          .status = {.forward = exchange->forward,
@@ -167,6 +165,7 @@ answer_freshened(struct fetch *fetch)
     else
         storer_drop(exchange->site, exchange->key.name);
     answer_from_entry(fetch, &origin);
+    return true;
 }
 
 static void
@@ -316,18 +315,14 @@ ask_backend(struct fetch *fetch)
         break;
     case MEANS_FRESHENED:
     case MEANS_HEAD:
-        answer_freshened(fetch);
-        break;
+        return !answer_freshened(fetch);
     case MEANS_FAILURE:
         answer_stale(fetch);
         break;
     case MEANS_VARIANT:
-        if (lookup_variant(exchange, exchange->marker.tags[fetch->variant].hash,
-                           clock_now_ms() + exchange->site->config->budget_ms)) {
-            answer_freshened(fetch);
-            break;
-        }
-        return true;
+        return !lookup_variant(exchange, exchange->marker.tags[fetch->variant].hash,
+                               clock_now_ms() + exchange->site->config->budget_ms) ||
+               !answer_freshened(fetch);
     case MEANS_AGAIN:
         return true;
     }
