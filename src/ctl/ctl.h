@@ -30,6 +30,9 @@ enum ctl_exit {
 /* How long a lock lives unless --ttl says otherwise. */
 #define CTL_LOCK_TTL_MS INT64_C(30000)
 
+/* Fields of a request that explain takes. */
+#define CTL_FIELDS_MAX 64
+
 struct ctl;
 
 struct command {
@@ -72,6 +75,10 @@ struct ctl {
     bool yes;
     bool server;
     bool pool;
+    const char *method; /* NULL: GET */
+    const char *as;     /* REMOTE_USER; NULL: none */
+    const char *fields[CTL_FIELDS_MAX];
+    int64_t field_count;
 
     const struct command *command;
     char **args;
@@ -170,6 +177,9 @@ int ctl_keys(struct ctl *ctl);
 int ctl_purge_pattern(struct ctl *ctl);
 int ctl_purge_user(struct ctl *ctl);
 int ctl_flush(struct ctl *ctl);
+
+/* explain.c */
+int ctl_explain(struct ctl *ctl);
 
 /* pool.c */
 int ctl_stats(struct ctl *ctl);

@@ -17,12 +17,12 @@
 
 #include "ctl/ctl.h"
 
-enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_DURATION };
+enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_DURATION, KIND_FIELD };
 
 struct option_spec {
     const char *name;
     const char *arg;
-    size_t offset; /* in struct ctl; bool, const char * or int64_t by kind */
+    size_t offset; /* in struct ctl; bool, const char * or int64_t by kind; the list of fields */
     int64_t min;
     int64_t max;
     const char *help;
@@ -71,6 +71,11 @@ static const struct option_spec option_table[] = {
     {"yes", NULL, FIELD(yes), 0, 0, "do not ask", KIND_FLAG, 'y', false},
     {"server", NULL, FIELD(server), 0, 0, "every database of the server, whoever uses it",
      KIND_FLAG, '\0', false},
+    {"header", "FIELD", FIELD(fields), 0, 0, "a field of the request, \"Name: value\"; repeatable",
+     KIND_FIELD, 'H', false},
+    {"method", "METHOD", FIELD(method), 0, 0, "instead of GET", KIND_TEXT, 'm', false},
+    {"as", "USER", FIELD(as), 0, 0, "as if the web server had said that this is the user",
+     KIND_TEXT, '\0', false},
     {"pool", NULL, FIELD(pool), 0, 0, "ask the processes, not Redis", KIND_FLAG, '\0', false},
 };
 
@@ -110,6 +115,17 @@ option_apply(struct ctl *ctl, const struct option_spec *spec, const char *value)
         return CTL_OK;
     case KIND_TEXT:
         memcpy(field, &value, sizeof value);
+        return CTL_OK;
+    case KIND_FIELD:
+        if (!strchr(value, ':')) {
+            complain("--%s: '%s' is not of the form \"Name: value\"", spec->name, value);
+            return CTL_USAGE;
+        }
+        if (ctl->field_count == CTL_FIELDS_MAX) {
+            complain("--%s: more than %d", spec->name, CTL_FIELDS_MAX);
+            return CTL_USAGE;
+        }
+        ctl->fields[ctl->field_count++] = value;
         return CTL_OK;
     case KIND_NUMBER:
         if (!number_parse(value, &number) || number < spec->min || number > spec->max) {

@@ -225,9 +225,8 @@ route_policy(const struct site *site, const struct route_match *match)
     return policy;
 }
 
-/* Route, policy, cookies, user, key: everything that can be known without asking anybody. */
-static enum reason
-examine(struct exchange *exchange)
+enum reason
+exchange_examine(struct exchange *exchange)
 {
     const struct config *config = exchange->site->config;
     struct request *request = &exchange->request;
@@ -380,11 +379,9 @@ serve_and_refresh(struct exchange *exchange, int64_t wall_ms)
 
 /* ---------------------------------------------------------------- the whole */
 
-/* Look up and decide. true: the exchange is taken; false: the backend is to be asked. */
-static bool
-serve_from_cache(struct exchange *exchange)
+struct reuse_decision
+exchange_look(struct exchange *exchange, int64_t wall_ms)
 {
-    int64_t wall_ms = clock_wall_ms();
     lookup(exchange, wall_ms);
     exchange->use_entry = exchange->has_entry &&
                           answer_is_possible(exchange, &exchange->entry, wall_ms);
@@ -393,6 +390,15 @@ serve_from_cache(struct exchange *exchange)
         decide_reuse(&exchange->policy, &exchange->facts,
                      exchange->use_entry ? &exchange->entry.stored : NULL, missing, wall_ms);
     exchange->forward = decision.reason;
+    return decision;
+}
+
+/* Look up and decide. true: the exchange is taken; false: the backend is to be asked. */
+static bool
+serve_from_cache(struct exchange *exchange)
+{
+    int64_t wall_ms = clock_wall_ms();
+    const struct reuse_decision decision = exchange_look(exchange, wall_ms);
     switch (decision.reuse) {
     case REUSE_SERVE:
         serve_stored(exchange, decision.reason == REASON_STALE, wall_ms);
@@ -439,7 +445,7 @@ exchange_serve(struct connection *connection)
         refuse_later(exchange, status, why);
         return;
     }
-    exchange->reason = examine(exchange);
+    exchange->reason = exchange_examine(exchange);
     if (exchange->reason == REASON_NONE && serve_from_cache(exchange))
         return;
     exchange->x_cache = exchange->reason == REASON_NONE       ? "MISS"

@@ -69,6 +69,18 @@ struct exchange {
  */
 void exchange_serve(struct connection *connection);
 
+/*
+ * Route, policy, cookies, user, key of exchange->request: everything that can be
+ * known without asking anybody. REASON_NONE: the cache has to do with it.
+ */
+enum reason exchange_examine(struct exchange *exchange);
+
+/*
+ * Then look it up, within exchange->redis_until_ms, and decide what is to be
+ * done. Changes nothing anywhere but in the exchange.
+ */
+struct reuse_decision exchange_look(struct exchange *exchange, int64_t wall_ms);
+
 /* The request must wait for the backend (fetch.c); called by a fetcher. */
 void exchange_fetch(struct exchange *exchange);
 

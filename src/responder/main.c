@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "responder/exchange.h"
+#include "responder/explain.h"
 #include "responder/fetcher.h"
 #include "responder/key.h"
 #include "responder/listen.h"
@@ -246,21 +247,13 @@ redis_status(const struct site *site)
     return redis;
 }
 
-static bool
-answer_control(void *arg, const char *command, json_object *request, json_object *answer)
+static void
+tell_status(struct site *site, json_object *answer)
 {
-    (void)arg;
-    (void)request;
-    bool is_status = strcmp(command, "status") == 0;
-    if (!is_status && strcmp(command, "ping") != 0)
-        return false;
-    add_number(answer, "pid", getpid());
-    json_object_object_add(answer, "version", json_object_new_string(larder_version()));
-    if (!is_status)
-        return true;
     struct fetcher_numbers fetchers;
     size_t store_count, store_bytes;
-    struct site *site = site_take();
+    add_number(answer, "pid", getpid());
+    json_object_object_add(answer, "version", json_object_new_string(larder_version()));
     fetchers_numbers(&fetchers);
     storer_numbers(&store_count, &store_bytes);
     add_number(answer, "started", self.started_wall_ms / 1000);
@@ -275,8 +268,22 @@ answer_control(void *arg, const char *command, json_object *request, json_object
     add_number(answer, "stores_queued", (int64_t)store_count);
     add_number(answer, "stores_queued_bytes", (int64_t)store_bytes);
     json_object_object_add(answer, "redis", redis_status(site));
+}
+
+static bool
+answer_control(void *arg, const char *command, json_object *request, json_object *answer)
+{
+    (void)arg;
+    struct site *site = site_take();
+    bool known = true;
+    if (strcmp(command, "status") == 0)
+        tell_status(site, answer);
+    else if (strcmp(command, "explain") == 0)
+        explain(site, request, answer);
+    else
+        known = false;
     site_give(site);
-    return true;
+    return known;
 }
 
 /* true: stop. */

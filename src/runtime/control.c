@@ -3,7 +3,7 @@
  * side is control_ask.c.
  *
  * The idea: no session and no state. A connection is one line of JSON in, one
- * line out, within one second and 4 KiB, served by the main thread when it has
+ * line out, within one second and 16 KiB, served by the main thread when it has
  * nothing else to do; whoever stalls is dropped. The socket's mode (0600) is
  * the permission: who may connect is the pool's own user, or root.
  *

@@ -5,9 +5,10 @@
  *   {"command":"ping"}      -> {"ok":true,"pid":123,"version":"0.1.0"}
  *   {"command":"status"}    -> pid, version, started, config file, workers, fetchers, kept, queue,
  *                              redis (larder_stats), upstream name
+ *   {"command":"explain"}   -> what a request would get (responder/explain.h)
  * An unknown command: {"ok":false,"error":"..."}.
  *
- * Served by the main thread between signals: a connection has 1 s and 4 KiB.
+ * Served by the main thread between signals: a connection has 1 s and 16 KiB.
  */
 #ifndef RUNTIME_CONTROL_H
 #define RUNTIME_CONTROL_H

@@ -15,7 +15,8 @@
 
 #include "larder.h"
 
-#define CONTROL_REQUEST_MAX 4096
+/* A question about a request has all of its fields. */
+#define CONTROL_REQUEST_MAX 16384
 
 /* false: too long for the name of a socket. */
 bool control_address(struct sockaddr_un *address, const char *dir, pid_t pid);

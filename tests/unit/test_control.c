@@ -334,7 +334,7 @@ what_is_no_command_is_refused_with_words(void **state)
 }
 
 static void
-a_request_has_at_most_4096_bytes(void **state)
+a_request_has_at_most_16_kib(void **state)
 {
     struct place *place = *state;
     pid_t pid = start_process(place);
@@ -346,7 +346,7 @@ a_request_has_at_most_4096_bytes(void **state)
         line[n] = '\n';
         json_object *a = say(place, pid, line, n + 1);
         assert_non_null(a);
-        assert_true(is_ok(a) == (n <= 4096));
+        assert_true(is_ok(a) == (n <= 16384));
         json_object_put(a);
     }
     /* An unknown command as long as may be comes back whole, multibyte characters and all. */
@@ -730,7 +730,7 @@ main(void)
         CASE(a_ping_is_answered_without_anybody_being_asked),
         CASE(a_command_gets_its_request_and_a_long_answer_back),
         CASE(what_is_no_command_is_refused_with_words),
-        CASE(a_request_has_at_most_4096_bytes),
+        CASE(a_request_has_at_most_16_kib),
         CASE(a_client_that_says_nothing_is_dropped),
         CASE(a_client_that_drips_is_dropped),
         CASE(a_client_that_does_not_read_is_dropped),

@@ -1,0 +1,375 @@
+/*
+ * Explaining. The idea stands in explain.h: a question goes the way of a request
+ * up to the point where something would be sent or fetched, and what has been
+ * found there is told: as JSON for programs, as lines for people.
+ */
+#include "responder/explain.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "config/scalar.h"
+#include "responder/exchange.h"
+#include "responder/explain_request.h"
+
+#define WAIT_MAX_MS 500
+/* What is shown of one value. */
+#define SHOWN_MAX ((size_t)300)
+
+struct explanation {
+    struct exchange exchange;
+    json_object *answer;
+    json_object *text;
+};
+
+/* ------------------------------------------------------------------------- telling */
+
+static void
+put(json_object *object, const char *name, json_object *value)
+{
+    if (json_object_object_add(object, name, value) != 0)
+        json_object_put(value);
+}
+
+/* Printable, and not endless: it may be the visitor's, the backend's or Redis'. */
+static const char *
+shown(struct explanation *e, struct slice value)
+{
+    size_t n = value.n < SHOWN_MAX ? value.n : SHOWN_MAX, used = 0;
+    char *text = arena_alloc(e->exchange.arena, 4 * n + 4);
+    if (!text)
+        return "?";
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)value.p[i];
+        if (c >= 0x20 && c < 0x7f)
+            text[used++] = (char)c;
+        else
+            used += (size_t)snprintf(text + used, 5, "\\x%02x", c);
+    }
+    snprintf(text + used, 4, "%s", value.n > n ? "..." : "");
+    return text;
+}
+
+static void
+put_text(struct explanation *e, json_object *object, const char *name, struct slice value)
+{
+    if (value.p)
+        put(object, name, json_object_new_string(shown(e, value)));
+}
+
+/* "Route: ..." for people. */
+static void __attribute__((format(printf, 3, 4)))
+say(struct explanation *e, const char *what, const char *format, ...)
+{
+    char line[2048];
+    va_list args;
+    int n = snprintf(line, sizeof line, "%-9s", what);
+    va_start(args, format);
+    vsnprintf(line + n, sizeof line - (size_t)n, format, args);
+    va_end(args);
+    json_object *value = json_object_new_string(line);
+    if (json_object_array_add(e->text, value) != 0)
+        json_object_put(value);
+}
+
+static const char *
+duration(struct explanation *e, int64_t ms)
+{
+    char text[SCALAR_TEXT_SIZE];
+    /* Of what takes minutes nobody wants the milliseconds. */
+    scalar_print_duration(text, sizeof text, ms < 10000 ? ms : ms - ms % 1000);
+    const char *copy = arena_strndup(e->exchange.arena, text, strlen(text));
+    return copy ? copy : "?";
+}
+
+/* ------------------------------------------------------------------------- request, route, key */
+
+static void
+tell_request(struct explanation *e)
+{
+    const struct request *request = &e->exchange.request;
+    json_object *object = json_object_new_object();
+    put_text(e, object, "method", request->method);
+    put_text(e, object, "scheme", request->scheme);
+    put_text(e, object, "host", request->host);
+    put_text(e, object, "target", request->target);
+    put(e->answer, "request", object);
+    say(e, "Request:", "%s %s://%s%s", shown(e, request->method), shown(e, request->scheme),
+        shown(e, request->host), shown(e, request->target));
+}
+
+/* How long an answer of the backend is kept. */
+static const char *
+lifetime_words(struct explanation *e)
+{
+    const struct policy *policy = &e->exchange.policy;
+    struct arena *arena = e->exchange.arena;
+    if (policy->ttl_override_ms > 0)
+        return arena_printf(arena, "fresh for %s, whatever the backend says of time",
+                            duration(e, policy->ttl_override_ms));
+    if (policy->ttl_ms > 0)
+        return arena_printf(arena, "fresh for as long as the backend says, else for %s",
+                            duration(e, policy->ttl_ms));
+    return policy->rfc ? "fresh for as long as the backend says"
+                       : "fresh for as long as the backend or ttl_by_status says";
+}
+
+static void
+tell_route(struct explanation *e)
+{
+    const struct exchange *exchange = &e->exchange;
+    const struct route *route = exchange->match.route;
+    if (!route) {
+        put(e->answer, "route", NULL);
+        say(e, "Route:", "none matches");
+        return;
+    }
+    json_object *object = json_object_new_object();
+    put_text(e, object, "name", slice_of(route->name));
+    put_text(e, object, "path", slice_of(route->path));
+    put_text(e, object, "resource", slice_of(route->resource));
+    put(object, "ttl_ms", json_object_new_int64(route->policy.ttl_ms));
+    put(object, "per_user", json_object_new_boolean(exchange->policy.per_user));
+    put(e->answer, "route", object);
+    bool named = strcmp(route->name, route->path) != 0;
+    say(e, "Route:", "%s%s%s%s", shown(e, slice_of(route->path)), named ? " (" : "",
+        named ? shown(e, slice_of(route->name)) : "", named ? ")" : "");
+}
+
+static void
+tell_key(struct explanation *e)
+{
+    const struct exchange *exchange = &e->exchange;
+    const char *space = exchange->site->config->redis.name_space;
+    const struct cache_key *key = &exchange->key;
+    if (!key->name)
+        return;
+    struct arena *arena = exchange->arena;
+    const char *between = *space ? ":" : "";
+    const char *name = arena_printf(arena, "%s%s%s", space, between, key->name);
+    json_object *object = json_object_new_object(), *tags = json_object_new_array();
+    put_text(e, object, "name", slice_of(name));
+    for (size_t i = 0; i < key->tags.count; i++)
+        json_object_array_add(tags, json_object_new_string(shown(e, slice_of(key->tags.name[i]))));
+    put(object, "tags", tags);
+    say(e, "Key:", "%s", name ? name : "?");
+    if (exchange->has_marker) {
+        const char *primary = arena_printf(arena, "%s%s%s", space, between, key->primary);
+        put_text(e, object, "primary", slice_of(primary));
+        json_object *names = json_object_new_array();
+        for (size_t i = 0; i < exchange->marker.vary.count; i++)
+            json_object_array_add(names,
+                                  json_object_new_string(shown(e, exchange->marker.vary.names[i])));
+        put(object, "vary", names);
+        say(e, "Vary:", "%s; the variant of this request's values",
+            shown(e, exchange->marker.names));
+    }
+    put(e->answer, "key", object);
+}
+
+/* ------------------------------------------------------------------------- what is stored */
+
+static void
+tell_staleness(struct explanation *e, const struct stored *stored, int64_t left_ms)
+{
+    int64_t while_ms = left_ms + stored->stale_while_s * 1000;
+    int64_t if_ms = left_ms + stored->stale_if_s * 1000;
+    if (left_ms > 0)
+        say(e, "Fresh:", "for another %s", duration(e, left_ms));
+    else
+        say(e, "Fresh:", "no longer, since %s", duration(e, -left_ms));
+    if (stored->stale_while_s > 0 && while_ms > 0)
+        say(e, "", "used while it is fetched anew for another %s", duration(e, while_ms));
+    if (stored->stale_if_s > 0 && if_ms > 0)
+        say(e, "", "used if the backend fails for another %s", duration(e, if_ms));
+}
+
+static void
+tell_stored(struct explanation *e, const struct reuse_decision *decision)
+{
+    static const char *const fields[] = {
+        "Cache-Control", "CDN-Cache-Control", "Expires", "ETag", "Last-Modified",
+        "Vary",          "Content-Type",      "Date"};
+    const struct exchange *exchange = &e->exchange;
+    const struct entry *entry = &exchange->entry;
+    const struct stored *stored = &entry->stored;
+    if (!exchange->has_entry) {
+        put(e->answer, "stored", NULL);
+        if (exchange->redis_answered)
+            say(e, "Stored:", "nothing that this request may have: %s",
+                explain_reason(exchange->missing));
+        else
+            say(e, "Stored:", "unknown: Redis did not answer in time");
+        return;
+    }
+    bool part = stored->flags & STORED_PARTIAL;
+    json_object *object = json_object_new_object(), *list = json_object_new_object();
+    put(object, "status", json_object_new_int(stored->status));
+    put(object, "body_bytes", json_object_new_int64((int64_t)entry->body.n));
+    put(object, "partial", json_object_new_boolean(part));
+    if (stored->age_s >= 0) {
+        put(object, "age_s", json_object_new_int64(decision->age_s));
+        put(object, "fresh_left_ms", json_object_new_int64(decision->fresh_left_ms));
+        put(object, "stale_while_revalidate_s", json_object_new_int64(stored->stale_while_s));
+        put(object, "stale_if_error_s", json_object_new_int64(stored->stale_if_s));
+        put(object, "no_cache", json_object_new_boolean(stored->flags & STORED_NO_CACHE));
+        put(object, "must_revalidate",
+            json_object_new_boolean(stored->flags & STORED_MUST_REVALIDATE));
+        put(object, "heuristic", json_object_new_boolean(stored->flags & STORED_HEURISTIC));
+    }
+    say(e, "Stored:", "%d with %s%zu bytes", stored->status, part ? "a part, " : "", entry->body.n);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        struct slice value = fields_get(&entry->fields, fields[i]);
+        if (!value.p)
+            continue;
+        put_text(e, list, fields[i], value);
+        say(e, "", "%s: %s", fields[i], shown(e, value));
+    }
+    put(object, "fields", list);
+    put(e->answer, "stored", object);
+    if (stored->age_s < 0)
+        return; /* the ancestor's: fresh while it is there */
+    say(e, "Age:", "%s", duration(e, decision->age_s * 1000));
+    if (exchange->use_entry)
+        tell_staleness(e, stored, decision->fresh_left_ms);
+    if (stored->flags & STORED_HEURISTIC)
+        say(e, "", "by our own guess from Last-Modified");
+}
+
+/* ------------------------------------------------------------------------- what will be done */
+
+static void
+tell_next(struct explanation *e, const char *x_cache, enum reason reason, const char *words)
+{
+    json_object *object = json_object_new_object();
+    put(object, "x_cache", json_object_new_string(x_cache));
+    put(object, "reason", json_object_new_string(reason_name(reason)));
+    put(object, "text", json_object_new_string(words ? words : "?"));
+    put(e->answer, "next", object);
+    if (reason == REASON_NONE)
+        say(e, "Next:", "%s: %s.", x_cache, words ? words : "?");
+    else
+        say(e, "Next:", "%s (%s): %s.", x_cache, reason_name(reason), words ? words : "?");
+}
+
+static void
+tell_fetch(struct explanation *e, const struct reuse_decision *decision)
+{
+    const struct exchange *exchange = &e->exchange;
+    struct arena *arena = exchange->arena;
+    const char *why = explain_reason(decision->reason);
+    if (!exchange->redis_answered) {
+        tell_next(e, "MISS", REASON_NO_GENERATIONS,
+                  "Redis did not answer in time; the backend is asked, and nothing is stored");
+        return;
+    }
+    if (!exchange->use_entry) {
+        tell_next(e, "MISS", decision->reason,
+                  arena_printf(arena,
+                               "%s; the backend is asked, and what it says is stored if it may "
+                               "be, %s",
+                               why, lifetime_words(e)));
+        return;
+    }
+    const struct fields *fields = &exchange->entry.fields;
+    bool validator = fields_get(fields, "ETag").n > 0 || fields_get(fields, "Last-Modified").n > 0;
+    const char *fallback = decide_on_error(&exchange->policy, &exchange->facts,
+                                           &exchange->entry.stored, clock_wall_ms())
+                               ? "; if it fails, what is stored is used"
+                               : "";
+    if (validator)
+        tell_next(e, "REVALIDATED", decision->reason,
+                  arena_printf(arena,
+                               "%s; the backend is asked whether it still holds (if it sends "
+                               "another: MISS)%s",
+                               why, fallback));
+    else
+        tell_next(
+            e, "MISS", decision->reason,
+            arena_printf(arena, "%s and has no validator; the backend is asked%s", why, fallback));
+}
+
+static void
+tell_decision(struct explanation *e, const struct reuse_decision *decision)
+{
+    struct arena *arena = e->exchange.arena;
+    bool stale = decision->reason == REASON_STALE;
+    switch (decision->reuse) {
+    case REUSE_SERVE:
+        if (stale)
+            tell_next(e, "STALE", REASON_STALE,
+                      "it is answered from the store, because the request says that a stale one "
+                      "will do");
+        else if (e->exchange.entry.stored.age_s < 0)
+            tell_next(e, "HIT", REASON_NONE, "it is answered from the store");
+        else
+            tell_next(e, "HIT", REASON_NONE,
+                      arena_printf(arena, "it is answered from the store, for another %s",
+                                   duration(e, decision->fresh_left_ms)));
+        break;
+    case REUSE_SERVE_AND_REFRESH:
+        tell_next(e, "STALE", REASON_STALE,
+                  "it is answered from the store at once, and fetched anew behind that");
+        break;
+    case REUSE_UNAVAILABLE:
+        tell_next(e, "MISS", decision->reason,
+                  arena_printf(arena, "%s; it gets 504", explain_reason(decision->reason)));
+        break;
+    case REUSE_VALIDATE:
+        tell_fetch(e, decision);
+        break;
+    }
+}
+
+static void
+look(struct explanation *e)
+{
+    struct exchange *exchange = &e->exchange;
+    int64_t budget_ms = exchange->site->config->budget_ms;
+    exchange->reason = exchange_examine(exchange);
+    tell_route(e);
+    if (exchange->reason != REASON_NONE) {
+        bool disabled = exchange->reason == REASON_DISABLED;
+        tell_next(e, disabled ? "DISABLED" : "BYPASS", exchange->reason,
+                  arena_printf(exchange->arena, "it goes to the backend, and nothing is stored: %s",
+                               explain_reason(exchange->reason)));
+        return;
+    }
+    exchange->redis_until_ms = clock_now_ms() + (budget_ms < WAIT_MAX_MS ? budget_ms : WAIT_MAX_MS);
+    const struct reuse_decision decision = exchange_look(exchange, clock_wall_ms());
+    tell_key(e);
+    tell_stored(e, &decision);
+    tell_decision(e, &decision);
+}
+
+void
+explain(struct site *site, json_object *question, json_object *answer)
+{
+    struct explanation *e = calloc(1, sizeof *e);
+    const char *wrong = "no memory";
+    if (e)
+        e->exchange.arena = arena_new(EXCHANGE_ARENA_MAX);
+    if (e && e->exchange.arena) {
+        e->exchange.site = site;
+        e->answer = answer;
+        e->text = json_object_new_array();
+        wrong = explain_request(&e->exchange, question);
+        if (!wrong) {
+            tell_request(e);
+            look(e);
+            put(answer, "text", e->text);
+        } else {
+            json_object_put(e->text);
+        }
+        free(e->exchange.value.data);
+        arena_free(e->exchange.arena);
+    }
+    if (wrong) {
+        put(answer, "ok", json_object_new_boolean(false));
+        put(answer, "error", json_object_new_string(wrong));
+    }
+    free(e);
+}

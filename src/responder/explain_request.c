@@ -1,0 +1,98 @@
+/*
+ * A question becomes the parameters that a web server would send, so that it is
+ * parsed, and refused, like any other request.
+ */
+#include "responder/explain_request.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define PARAMETERS_MAX (FIELDS_MAX + 16)
+
+struct parameters {
+    struct arena *arena;
+    size_t envc;
+    char *envp[PARAMETERS_MAX + 1];
+};
+
+static void
+parameter(struct parameters *e, const char *name, const char *value)
+{
+    char *text = arena_printf(e->arena, "%s=%s", name, value);
+    if (text && e->envc < PARAMETERS_MAX)
+        e->envp[e->envc++] = text;
+}
+
+static const char *
+member(json_object *object, const char *name, const char *otherwise)
+{
+    json_object *value;
+    return json_object_object_get_ex(object, name, &value) &&
+                   json_object_is_type(value, json_type_string)
+               ? json_object_get_string(value)
+               : otherwise;
+}
+
+/* "Accept-Encoding: gzip" as a web server hands it on. Of a name that comes twice the values are
+ * joined, as lighttpd and Apache do. */
+static bool
+field_parameter(struct parameters *e, const char *line)
+{
+    struct arena *arena = e->arena;
+    const char *colon = strchr(line, ':');
+    struct slice name = {line, colon ? (size_t)(colon - line) : 0};
+    if (!colon || !field_name_valid(name))
+        return false;
+    const char *value = colon + 1 + strspn(colon + 1, " \t");
+    char *variable = arena_printf(arena, "HTTP_%.*s", (int)name.n, name.p);
+    if (!variable)
+        return false;
+    size_t n = strlen(variable);
+    for (size_t i = 5; i < n; i++)
+        variable[i] = variable[i] == '-' ? '_' : (char)toupper((unsigned char)variable[i]);
+    for (size_t i = 0; i < e->envc; i++)
+        if (strncmp(e->envp[i], variable, n) == 0 && e->envp[i][n] == '=') {
+            const char *between = strcmp(variable, "HTTP_COOKIE") == 0 ? "; " : ", ";
+            char *joined = arena_printf(arena, "%s%s%s", e->envp[i], between, value);
+            if (joined)
+                e->envp[i] = joined;
+            return joined != NULL;
+        }
+    parameter(e, variable, value);
+    return true;
+}
+
+const char *
+explain_request(struct exchange *exchange, json_object *question)
+{
+    struct parameters parameters = {.arena = exchange->arena}, *e = &parameters;
+    const char *scheme = member(question, "scheme", "http"), *why = "";
+    const char *user = member(question, "remote_user", NULL);
+    json_object *fields;
+    parameter(e, "SERVER_PROTOCOL", "HTTP/1.1");
+    parameter(e, "REQUEST_METHOD", member(question, "method", "GET"));
+    parameter(e, "REQUEST_URI", member(question, "target", ""));
+    parameter(e, "REMOTE_ADDR", "127.0.0.1");
+    parameter(e, "HTTP_HOST", member(question, "host", "localhost"));
+    if (strcmp(scheme, "https") == 0)
+        parameter(e, "HTTPS", "on");
+    else if (strcmp(scheme, "http") != 0)
+        return "the scheme is neither http nor https";
+    if (user)
+        parameter(e, "REMOTE_USER", user);
+    if (json_object_object_get_ex(question, "fields", &fields)) {
+        if (!json_object_is_type(fields, json_type_array))
+            return "fields is no list";
+        size_t count = json_object_array_length(fields);
+        if (count > REQUEST_FIELDS_MAX)
+            return "too many fields";
+        for (size_t i = 0; i < count; i++) {
+            const char *line = json_object_get_string(json_object_array_get_idx(fields, i));
+            if (!line || !field_parameter(e, line))
+                return "a field is not of the form \"Name: value\"";
+        }
+    }
+    int status =
+        request_parse(&exchange->request, e->envp, exchange->site->config, exchange->arena, &why);
+    return status == 0 ? NULL : why;
+}
