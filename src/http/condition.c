@@ -220,10 +220,11 @@ bool
 condition_selects(const struct fields *stored, const struct fields *fresh)
 {
     struct slice etag = fields_get(fresh, "ETag"), modified = fields_get(fresh, "Last-Modified");
+    struct slice old = fields_get(stored, "ETag");
     if (etag_is_strong(etag))
-        return etag_equal_strong(etag, fields_get(stored, "ETag"));
-    if (etag.n)
-        return etag_equal_weak(etag, fields_get(stored, "ETag"));
+        return etag_equal_strong(etag, old);
+    if (etag.n) /* what is no tag at all is still the same if it is */
+        return etag_equal_weak(etag, old) || slice_equal(etag, old);
     if (modified.n && fields_get(stored, "Last-Modified").n)
         return slice_equal(modified, fields_get(stored, "Last-Modified"));
     return true;

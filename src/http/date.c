@@ -121,9 +121,11 @@ combine(int64_t year, int month, int day, int h, int m, int s, int64_t *out)
 bool
 http_date_parse(struct slice text, int64_t now_s, int64_t *out_s)
 {
-    struct cursor c = {text.p, text.p + text.n};
     int day, month, year, h, m, s;
-    if (!text.p || text.n > 40 || !take_letters(&c))
+    if (text.n == 0 || text.n > 40)
+        return false;
+    struct cursor c = {text.p, text.p + text.n};
+    if (!take_letters(&c))
         return false;
     if (take_char(&c, ',')) {
         if (!take_char(&c, ' ') || !take_digits(&c, 2, &day))

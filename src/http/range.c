@@ -44,9 +44,8 @@ take_number(struct cursor *c, int64_t *out)
     const char *start = c->p;
     int64_t value = 0;
     while (c->p < c->end && *c->p >= '0' && *c->p <= '9') {
-        value = value * 10 + (*c->p++ - '0');
-        if (value > POSITION_MAX)
-            value = POSITION_MAX;
+        int digit = *c->p++ - '0';
+        value = value <= (POSITION_MAX - digit) / 10 ? value * 10 + digit : POSITION_MAX;
     }
     *out = value;
     return c->p > start;

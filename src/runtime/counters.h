@@ -21,7 +21,7 @@
 #define COUNTERS(X)                                                        \
     X(requests, "requests received")                                       \
     X(hits, "answered from the cache")                                     \
-    X(stale, "of these, stale ones")                                       \
+    X(stale, "answered with a stale response")                             \
     X(revalidated, "answered from the cache after a 304")                  \
     X(refreshes, "stale entries fetched anew in the background")           \
     X(misses, "fetched from the backend and cacheable")                    \

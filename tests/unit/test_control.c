@@ -634,7 +634,7 @@ static void
 a_request_too_long_to_ask_is_refused(void **state)
 {
     struct place *place = *state;
-    char text[5000];
+    char text[20000];
     json_object *request = json_object_new_object(), *answers;
 
     memset(text, 'x', sizeof text);
