@@ -94,7 +94,8 @@ struct response_times {
  * caller looks at Content-Range and Content-Location itself). no-store beside
  * must-understand does not count when the status is one that we understand
  * (§5.2.2.3). What is stale on arrival or "no-cache" is stored only with a
- * validator, or if the origin itself allows to use it stale (RFC 5861).
+ * validator, or if the origin itself allows to use it stale (RFC 5861), or with
+ * policy.rfc if the policy does.
  */
 struct store_decision decide_store(const struct policy *policy, const struct request_facts *request,
                                    int status, const struct fields *response,

@@ -268,11 +268,13 @@ decide_store(const struct policy *policy, const struct request_facts *request, i
     decision.ttl_ms = ttl_ms > -DECIDE_TTL_MAX_MS ? ttl_ms : -DECIDE_TTL_MAX_MS;
     decision.keep_ms = keep_ms(&decision, policy, validator);
     bool of_use = decision.ttl_ms > 0 && !(decision.flags & STORED_NO_CACHE);
-    /* What never was fresh is worth storing only if it can be asked about, or if the origin itself
-     * allows to use it stale: the route's word alone would fill the store with what is rarely read. */
-    bool allowed = ((decision.flags & STORED_STALE_WHILE_OK) && decision.stale_while_s > 0) ||
-                   ((decision.flags & STORED_STALE_IF_OK) && decision.stale_if_s > 0);
-    if (decision.keep_ms <= 0 || (!of_use && !validator && !allowed))
+    /* What never was fresh is worth storing if it can be asked about, or used stale; by the route's
+     * word only where it wants all that HTTP allows: elsewhere that would be a write for each answer
+     * that is hardly ever read. */
+    bool by_origin = ((decision.flags & STORED_STALE_WHILE_OK) && decision.stale_while_s > 0) ||
+                     ((decision.flags & STORED_STALE_IF_OK) && decision.stale_if_s > 0);
+    bool by_route = policy->rfc && (decision.stale_while_s > 0 || decision.stale_if_s > 0);
+    if (decision.keep_ms <= 0 || (!of_use && !validator && !by_origin && !by_route))
         decision.reason = cc.no_cache ? REASON_NO_CACHE : REASON_EXPIRED;
     return decision;
 }

@@ -500,6 +500,12 @@ what_never_was_fresh_is_stored_only_if_it_can_be_of_use(void **state)
                      REASON_NONE);
     assert_int_equal(why_not(&silent, 200, "Cache-Control: max-age=0, stale-if-error=0"),
                      REASON_EXPIRED);
+    struct policy all = rfc;
+    assert_int_equal(why_not(&all, 200, "Cache-Control: max-age=0"), REASON_EXPIRED);
+    all.stale_if_ms = 60000;
+    assert_int_equal(why_not(&all, 200, "Cache-Control: max-age=0"), REASON_NONE);
+    assert_int_equal(why_not(&all, 200, "Cache-Control: max-age=0, must-revalidate"),
+                     REASON_EXPIRED);
 }
 
 static void

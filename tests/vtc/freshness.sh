@@ -3,7 +3,8 @@
 . case
 
 site routes='
-    { path = "/rfc/**"; cache = "rfc"; error_statuses = "rfc"; heuristic_max = "1h"; },
+    { path = "/rfc/**"; cache = "rfc"; error_statuses = "rfc"; heuristic_max = "1h";
+      stale_if_error = "0s"; },
     { path = "/override/**"; ttl_override = "100s"; },
     { path = "/status/**"; ttl = "20s"; negative_ttl = "5s";
       ttl_by_status = ["301 100s", "404 50s", "503 10s", "410 0s"]; },
