@@ -175,16 +175,17 @@ struct lookup {
     struct store_value *value;
 };
 
-/* The reply to MGET: as many generations as were asked for. What is not one counts as missing. */
+/* The reply's head and its generations; one more element, the value, comes behind them. What is no
+ * generation counts as missing. */
 static enum larder_status
 read_generations(struct reader *in, struct store_generations *current, struct larder_error *err)
 {
     int64_t count = 0;
 
-    enum larder_status status = read_count(in, '*', STORE_TAGS_MAX, &count, err);
+    enum larder_status status = read_count(in, '*', STORE_TAGS_MAX + 1, &count, err);
     if (status != LARDER_OK)
         return status;
-    if (count < 0 || (size_t)count != current->count)
+    if (count < 0 || (size_t)count != current->count + 1)
         return garbage(in, err);
     for (size_t i = 0; i < current->count; i++) {
         int64_t len = 0;
@@ -206,7 +207,7 @@ read_generations(struct reader *in, struct store_generations *current, struct la
     return LARDER_OK;
 }
 
-/* The reply to GET. */
+/* The last element. */
 static enum larder_status
 read_value(struct reader *in, const struct lookup *lookup, struct larder_error *err)
 {
@@ -214,6 +215,8 @@ read_value(struct reader *in, const struct lookup *lookup, struct larder_error *
     int64_t count = 0;
 
     enum larder_status status = read_count(in, '$', (int64_t)LARDER_VALUE_MAX, &count, err);
+    if (status == LARDER_REFUSED)
+        return garbage(in, err);
     if (status != LARDER_OK)
         return status;
     if (count < 0)
@@ -241,8 +244,6 @@ talk_lookup(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_err
 {
     const struct lookup *lookup = arg;
     struct store_value *value = lookup->value;
-    enum larder_status first = LARDER_OK;
-    struct larder_error first_err;
     struct reader in;
 
     in.conn = conn;
@@ -255,27 +256,16 @@ talk_lookup(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_err
     if (status != LARDER_OK)
         return status;
     in.deadline_ms = conn_reply_deadline(conn, deadline_ms);
-    if (value->current.count > 0) {
-        first = read_generations(&in, &value->current, &first_err);
-        if (first != LARDER_OK && first != LARDER_REFUSED) {
-            if (err)
-                *err = first_err;
-            return first;
-        }
-    }
-    status = read_value(&in, lookup, err);
-    /* Both must have been answered, and nothing else; otherwise the next caller would read it. */
+    status = read_generations(&in, &value->current, err);
+    if (status == LARDER_OK)
+        status = read_value(&in, lookup, err);
+    /* It must have been answered, and nothing else; otherwise the next caller would read it. */
     if ((status == LARDER_OK || status == LARDER_MISS || status == LARDER_REFUSED ||
          status == LARDER_CORRUPT) &&
         !conn->unwanted) {
         enum larder_status end = in.at == in.end ? conn_end(conn, err) : garbage(&in, err);
         if (end != LARDER_OK)
             status = end;
-    }
-    if (first == LARDER_REFUSED && (status == LARDER_OK || status == LARDER_MISS)) {
-        status = first;
-        if (err)
-            *err = first_err;
     }
     if (status != LARDER_OK) {
         free(value->data);
@@ -311,14 +301,11 @@ store_lookup(struct larder *cache, const char *key, const struct store_tags *tag
     }
 
     wire_init(&wire);
-    if (tags->count > 0) {
-        wire_begin(&wire, tags->count + 1);
-        wire_text(&wire, "MGET");
-        for (size_t i = 0; i < tags->count; i++)
-            generations_key(cache, &wire, tags->name[i]);
-    }
-    wire_begin(&wire, 2);
-    wire_text(&wire, "GET");
+    /* One command, so that generations and value are of one moment, and Redis has one to parse. */
+    wire_begin(&wire, tags->count + 2);
+    wire_text(&wire, "MGET");
+    for (size_t i = 0; i < tags->count; i++)
+        generations_key(cache, &wire, tags->name[i]);
     command_key(cache, &wire, key);
     status = command_execute(cache, &call, err);
     wire_free(&wire);

@@ -16,17 +16,14 @@ explain_reason(enum reason reason)
         [REASON_RANGE] = "the request asks for a range",
         [REASON_PRECONDITION] = "If-Match and If-Unmodified-Since are for the backend to evaluate",
         [REASON_COOKIE] = "the request has a cookie that no list in the route's cookies opens",
-        [REASON_AUTHORIZATION] = "the request has Authorization, and the route does not say "
-                                 "authorization = \"rfc\" or whose entries these are (user)",
+        [REASON_AUTHORIZATION] = "the request has Authorization, which the route does not open",
         [REASON_REMOTE_USER] = "the web server says who the user is, and the route is not per user",
         [REASON_CLIENT_CERTIFICATE] = "the client has a certificate, and the route is not per user",
         [REASON_NO_USER] = "the route is per user, and the request does not say who it is",
         [REASON_KEY_TOO_LONG] = "the name of its user or resource is too long for a key",
         [REASON_REQUEST_NO_STORE] = "the request says Cache-Control: no-store",
-        [REASON_REQUEST_NO_CACHE] = "the request asks for something newer than what is stored "
-                                    "(Cache-Control)",
-        [REASON_REQUEST_ONLY_IF_CACHED] = "the request says only-if-cached, and nothing stored may "
-                                          "be used",
+        [REASON_REQUEST_NO_CACHE] = "the request wants something newer (Cache-Control)",
+        [REASON_REQUEST_ONLY_IF_CACHED] = "it says only-if-cached, and nothing may be used",
         [REASON_MISS] = "nothing is stored under this key",
         [REASON_VARY_MISS] = "other variants of the URL are stored, but none for these fields",
         [REASON_STALE] = "what is stored is no longer fresh",
@@ -41,8 +38,8 @@ explain_reason(enum reason reason)
         [REASON_SET_COOKIE] = "the response sets a cookie (set_cookie)",
         [REASON_VARY] = "its Vary has too many names, or some that are none",
         [REASON_VARY_STAR] = "its Vary is \"*\"",
-        [REASON_AUTHORIZED_RESPONSE] = "it answers a request with Authorization and does not say "
-                                       "that others may have it",
+        [REASON_AUTHORIZED_RESPONSE] =
+            "it answers Authorization and does not open itself to others",
         [REASON_NO_FRESHNESS] = "nobody says how long it is fresh",
         [REASON_EXPIRED] = "it came stale",
         [REASON_CONTENT_RANGE] = "it does not say which part it is",
