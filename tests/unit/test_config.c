@@ -612,6 +612,56 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
         {ROUTE("user = \"cookie:uid\";\ncookies = { ignore = [\"*\"]; };"),
          "t.conf:3: user: the cookie \"uid\" is in cookies.ignore, expected it in cookies.key or "
          "in no list"},
+        {ROUTE("ttl = \"1m\";\nttl_by_status = [\"404\"];"),
+         "t.conf:4: ttl_by_status: found \"404\", expected a status and a duration up to 30d, such "
+         "as \"404 10s\""},
+        {ROUTE("ttl_by_status = [\"301 1h\",\n\"404 31d\"];"),
+         "t.conf:4: ttl_by_status: found \"404 31d\", expected a status and a duration up to 30d, "
+         "such as \"404 10s\""},
+        {ROUTE("ttl_by_status = [\"304 1m\"];"), "t.conf:3: ttl_by_status: found 304, expected a "
+                                                 "status from 200 to 599 that is neither 206 "
+                                                 "nor 304"},
+        {ROUTE("ttl_by_status = [\"100 1m\"];"), "t.conf:3: ttl_by_status: found 100, expected a "
+                                                 "status from 200 to 599 that is neither 206 "
+                                                 "nor 304"},
+        {ROUTE("ttl_by_status = [\"404 1m\",\n\"404 2m\"];"),
+         "t.conf:4: ttl_by_status: found 404 twice"},
+        {ROUTE("max_ttl = \"1m\";\nttl_by_status = [\"404 2m\"];"),
+         "t.conf:4: ttl_by_status: found \"404 2m\", more than max_ttl"},
+        {ROUTE("max_ttl = \"1m\";\nttl = \"2m\";"), "t.conf:4: ttl: found more than max_ttl"},
+        {ROUTE("max_ttl = \"1m\";\nttl_override = \"2m\";"),
+         "t.conf:4: ttl_override: found more than max_ttl"},
+        {ROUTE("ttl = \"1s\";\nmax_ttl = \"1m\";\nmin_ttl = \"2m\";"),
+         "t.conf:5: min_ttl: found more than max_ttl"},
+        {ROUTE("cache = \"rfc\";\nheuristic_min = \"1m\"; heuristic_max = \"1s\";"),
+         "t.conf:4: heuristic_min is more than heuristic_max"},
+        {ROUTE("stale_if_error = \"1m\";"), "t.conf:3: stale_if_error: nothing is cached on this "
+                                            "route; it has neither cache = \"rfc\" "
+                                            "nor a ttl"},
+        {ROUTE("cache = \"all\";"),
+         "t.conf:3: routes.cache: found \"all\", expected in quotes ttl or rfc"},
+        {ROUTE("ttl = \"1m\";\nset_cookie = \"drop\";"),
+         "t.conf:4: routes.set_cookie: found \"drop\", expected in quotes pass, strip or keep"},
+        {ROUTE("ttl = \"1m\";\nvariants = 0;"),
+         "t.conf:4: routes.variants: found the integer 0, expected an integer from 1 to 10000"},
+        {ROUTE("ttl = \"1m\";\nlanguages = [\"de\",\n\"d e\"];"),
+         "t.conf:5: languages: found \"d e\", expected a language tag such as \"de\" or \"pt-BR\""},
+        {ROUTE("ttl = \"1m\";\nlanguages = [\"de\", \"DE\"];"),
+         "t.conf:4: languages: found \"DE\" twice"},
+        {ROUTE("ttl = \"1m\";\nquery = { allow = []; };"),
+         "t.conf:4: query.allow: found an empty list; to ignore all parameters write ignore = [ "
+         "\"*\" ]"},
+        {ROUTE("ttl = \"1m\";\nquery = { ignore = [\"a=b\"]; };"),
+         "t.conf:4: query.ignore: found \"a=b\", expected a glob on a parameter's name, of at most "
+         "128 bytes"},
+        {ROUTE("ttl = \"1m\";\nquery = { ignored = [\"a\"]; };"),
+         "t.conf:4: unknown setting `ignored` in routes.query; did you mean `ignore`?"},
+        {ROUTE("methods = [\"POST\"];\nvariants = 3;"),
+         "t.conf:4: variants: methods has neither GET nor HEAD, and nothing else is cached"},
+        {URL
+         "cache = { compat = \"ancestor\"; };\nroutes = ({ path = \"/\"; ttl = \"1m\";\n keep = "
+         "\"1m\"; });",
+         "t.conf:4: keep: the ancestor's entries have no room for it (cache.compat)"},
         {ROUTE("invalidate = [\"a:{user}\"];"),
          "t.conf:3: invalidate: found {user}, but the route has no `user` that says who that is"},
         {ROUTE("invalidate = [\"ok:{id}\",\n\"a:{name}\"];"),
@@ -736,6 +786,71 @@ everything_has_its_place(void **state)
     assert_true(config->routes[5].user_trusted);
     assert_null(config->routes[5].user_name);
     assert_int_equal(config->routes[5].policy.ttl_ms, STORE_TTL_MAX_S * 1000);
+    config_free(config);
+}
+
+/* The rules of HTTP caching, as a route sets them. */
+static void
+caching_rules_have_their_place(void **state)
+{
+    (void)state;
+    struct config *config = load_text(
+        "upstream = { url = \"http://a\"; };\n"
+        "cache = { encodings = [\"br\"]; cache_status = \"short\"; };\n"
+        "routes = (\n"
+        " { path = \"/a\"; cache = \"rfc\"; ttl = \"1m\"; ttl_override = \"2m\";\n"
+        "   ttl_by_status = [\"404 10s\", \"301 1h\", \"410 0\"]; min_ttl = \"1s\"; max_ttl = "
+        "\"1d\";\n"
+        "   heuristic_min = \"2s\"; heuristic_max = \"3h\"; error_statuses = \"rfc\";\n"
+        "   negative_ttl = \"4s\"; set_cookie = \"strip\"; stale_while_revalidate = \"5s\";\n"
+        "   stale_if_error = \"6s\"; keep = \"7s\"; client_control = \"ignore\"; range_fetch = "
+        "\"1M\";\n"
+        "   variants = 8; languages = [\"en\", \"pt-BR\"];\n"
+        "   query = { ignore = [\"utm_*\"]; allow = [\"a\", \"b\"]; sort = true; };\n"
+        "   cookies = { vary = [\"*\"]; }; },\n"
+        " { path = \"/b\"; ttl = \"1m\"; }\n"
+        ");\n");
+    assert_int_equal(config->encodings.count, 1);
+    assert_string_equal(config->encodings.list[0], "br");
+    assert_int_equal(config->cache_status, CACHE_STATUS_SHORT);
+    const struct route *route = &config->routes[0];
+    const struct policy *p = &route->policy;
+    assert_true(p->rfc && p->errors_rfc);
+    assert_int_equal(p->ttl_ms, 60000);
+    assert_int_equal(p->ttl_override_ms, 120000);
+    assert_int_equal(p->by_status_count, 3);
+    assert_int_equal(p->by_status[0].status, 301);
+    assert_int_equal(p->by_status[0].ttl_ms, 3600000);
+    assert_int_equal(p->by_status[1].status, 404);
+    assert_int_equal(p->by_status[2].ttl_ms, 0);
+    assert_int_equal(p->min_ttl_ms, 1000);
+    assert_int_equal(p->max_ttl_ms, 86400000);
+    assert_int_equal(p->heuristic_min_ms, 2000);
+    assert_int_equal(p->heuristic_max_ms, 3 * 3600000);
+    assert_int_equal(p->negative_max_ms, 4000);
+    assert_int_equal(p->set_cookie, SET_COOKIE_STRIP);
+    assert_int_equal(p->stale_while_ms, 5000);
+    assert_int_equal(p->stale_if_ms, 6000);
+    assert_int_equal(p->keep_ms, 7000);
+    assert_int_equal(p->client_control, CLIENT_CONTROL_IGNORE);
+    assert_int_equal(route->range_fetch, 1024 * 1024);
+    assert_int_equal(route->variants, 8);
+    assert_string_equal(route->languages.list[1], "pt-BR");
+    assert_string_equal(route->query_ignore.list[0], "utm_*");
+    assert_int_equal(route->query_allow.count, 2);
+    assert_true(route->query_sort);
+    assert_int_equal(route->cookies[0].mode, COOKIE_VARY);
+
+    p = &config->routes[1].policy;
+    assert_false(p->rfc || p->errors_rfc);
+    assert_int_equal(p->negative_max_ms, 60000);
+    assert_int_equal(p->set_cookie, SET_COOKIE_PASS);
+    assert_int_equal(p->stale_while_ms, 0);
+    assert_int_equal(p->stale_if_ms, 600000);
+    assert_int_equal(p->keep_ms, 600000);
+    assert_int_equal(p->client_control, CLIENT_CONTROL_LIMITED);
+    assert_int_equal(config->routes[1].range_fetch, 0);
+    assert_int_equal(config->routes[1].variants, 64);
     config_free(config);
 }
 
@@ -1161,6 +1276,7 @@ main(void)
         cmocka_unit_test(urls_are_of_one_of_three_forms),
         cmocka_unit_test(routes_that_cannot_do_what_they_say_are_refused),
         cmocka_unit_test(everything_has_its_place),
+        cmocka_unit_test(caching_rules_have_their_place),
         cmocka_unit_test(thousands_of_routes_are_no_trouble),
         cmocka_unit_test(defaults_that_were_not_chosen_give_way),
         cmocka_unit_test(relative_names_stand_beside_their_file),
