@@ -207,7 +207,7 @@ read_generations(struct reader *in, struct store_generations *current, struct la
     return LARDER_OK;
 }
 
-/* The last element. */
+/* The last element, or without generations the whole reply. */
 static enum larder_status
 read_value(struct reader *in, const struct lookup *lookup, struct larder_error *err)
 {
@@ -215,7 +215,7 @@ read_value(struct reader *in, const struct lookup *lookup, struct larder_error *
     int64_t count = 0;
 
     enum larder_status status = read_count(in, '$', (int64_t)LARDER_VALUE_MAX, &count, err);
-    if (status == LARDER_REFUSED)
+    if (status == LARDER_REFUSED && value->current.count > 0)
         return garbage(in, err);
     if (status != LARDER_OK)
         return status;
@@ -256,7 +256,8 @@ talk_lookup(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_err
     if (status != LARDER_OK)
         return status;
     in.deadline_ms = conn_reply_deadline(conn, deadline_ms);
-    status = read_generations(&in, &value->current, err);
+    if (value->current.count > 0)
+        status = read_generations(&in, &value->current, err);
     if (status == LARDER_OK)
         status = read_value(&in, lookup, err);
     /* It must have been answered, and nothing else; otherwise the next caller would read it. */
@@ -303,7 +304,7 @@ store_lookup(struct larder *cache, const char *key, const struct store_tags *tag
     wire_init(&wire);
     /* One command, so that generations and value are of one moment, and Redis has one to parse. */
     wire_begin(&wire, tags->count + 2);
-    wire_text(&wire, "MGET");
+    wire_text(&wire, tags->count > 0 ? "MGET" : "GET");
     for (size_t i = 0; i < tags->count; i++)
         generations_key(cache, &wire, tags->name[i]);
     command_key(cache, &wire, key);
