@@ -7,11 +7,29 @@
  * may be made from any thread. Keys are without the namespace.
  *
  * Tags and generations. A stored response carries the generations of its tags
- * (doc/design, Invalidation). A generation is 16 random hex digits under the
- * key `gen:<tag>`. A fill gets them by store_generations() *before* it asks the
- * backend and stores them with the entry; an entry counts only while all of
- * them still match; missing means mismatch. To invalidate is to delete the
- * generation, so that a fill in flight is dead on arrival.
+ * (doc/design, Invalidation). A generation is a small string under the key
+ * `gen:<tag>`, in one of two forms:
+ *
+ *   <hard: 16 hex digits><soft: 16 hex digits>
+ *   M<purges> <previous> <token>:<deadline>[ <token>:<deadline>]...
+ *
+ * The first is settled. A fill gets it by store_generations() *before* it asks
+ * the backend and stores it with the entry; the entry counts only while the hard
+ * part is the same, and is fresh only while the soft part is. The second is
+ * marked: mutations are under way, each with a token and a deadline in ms since
+ * 1970 by Redis' clock; it matches no entry. `previous` is the settled value
+ * from before the marks, or `-`; `purges` counts what was invalidated meanwhile,
+ * after which `previous` is of no use any more. Missing means mismatch, so to
+ * invalidate is to delete, and a fill in flight is dead on arrival.
+ *
+ * Tags that a response brings are not known before its fetch. For them there is
+ * the news: a capped stream to which every invalidation is appended before it
+ * touches a generation (store_own_generations()).
+ *
+ * The identity of the server (64 bits made of its run_id and master_replid) is
+ * known for each connection. Generations of one identity say nothing about
+ * entries of another: a server that was restarted from a snapshot, or a replica
+ * that was promoted, may have brought back both.
  */
 #ifndef CLIENT_STORE_H
 #define CLIENT_STORE_H
@@ -21,36 +39,66 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "base/arena.h"
+#include "base/slice.h"
 #include "larder.h"
 
-#define STORE_TAGS_MAX 5
+/* Tags that are known before the backend is asked. */
+#define STORE_TAGS_MAX 24
+/* Tags that one response may bring. */
+#define STORE_OWN_TAGS_MAX 64
+/* With its NUL. */
 #define STORE_TAG_SIZE 512
-#define STORE_GENERATION_LEN 16
+#define STORE_GENERATION_LEN 32
+#define STORE_HARD_LEN 16
+#define STORE_TOKEN_LEN 16
 /* A generation outlives every entry that names it: no entry may live longer than STORE_TTL_MAX_S,
  * and each fill extends its generations to STORE_GENERATION_TTL_S. */
 #define STORE_TTL_MAX_S ((int64_t)30 * 86400)
 #define STORE_GENERATION_TTL_S ((int64_t)60 * 86400)
 
+/* NUL-terminated, settled; "" where there is none (missing, or refused by a full Redis); "M" where
+ * it is marked. */
+typedef char store_generation[STORE_GENERATION_LEN + 1];
+typedef char store_token[STORE_TOKEN_LEN + 1];
+
+/* Names live in the arena of whoever made the list. */
 struct store_tags {
     size_t count;
-    char name[STORE_TAGS_MAX][STORE_TAG_SIZE];
+    const char *name[STORE_TAGS_MAX];
 };
 
 struct store_generations {
     size_t count;
-    /* NUL-terminated; "" where there is none (missing, or refused by a full Redis). */
-    char value[STORE_TAGS_MAX][STORE_GENERATION_LEN + 1];
+    store_generation value[STORE_TAGS_MAX];
 };
 
 /*
  * The tags of a response: the namespace ("all"), its URL (store_url_tag), its
  * resource ("resource:<r>"), its user ("user:<u>"), resource and user together
  * ("resource:<r>:user:<u>"). resource and user are "" or NULL when there are none.
- * false: a tag does not fit STORE_TAG_SIZE; the response must not be stored.
- * user is as it stands in the key (already escaped by the caller).
+ * false: a tag does not fit STORE_TAG_SIZE, or no memory; the response must not be
+ * stored. user is as it stands in the key (already escaped by the caller).
  */
-bool store_tags_for(struct store_tags *tags, const char *resource, const char *user,
-                    uint64_t url_hash);
+bool store_tags_for(struct store_tags *tags, struct arena *arena, const char *resource,
+                    const char *user, uint64_t url_hash);
+
+/* One more; it is copied. The same tag twice is one. false: STORE_TAGS_MAX, or no memory. */
+bool store_tags_add(struct store_tags *tags, struct arena *arena, const char *tag);
+
+/*
+ * "tag:<name>": what routes, responses (Surrogate-Key, xkey, Cache-Tag) and
+ * purges call a tag. "group:<16 hex>:<name>": a cache group (RFC 9875), which
+ * belongs to one origin. Bytes of a name other than letters, digits and
+ * `-._~/@+=` are written as %XX. false: empty, or too long (STORE_TAG_NAME_MAX).
+ */
+#define STORE_TAG_NAME_MAX 128
+bool store_named_tag(char tag[STORE_TAG_SIZE], struct slice name);
+bool store_group_tag(char tag[STORE_TAG_SIZE], uint64_t origin_hash, struct slice name);
+
+/* "dir:<16 hex>": everything below a directory of a site. The hash is that of scheme, host and
+ * path with its last slash. */
+void store_directory_tag(char tag[STORE_TAG_SIZE], uint64_t directory_hash);
 
 /*
  * "url:<4 hex>": URLs share 65,536 generations, so that they cost megabytes and
@@ -81,6 +129,7 @@ struct store_value {
     char *data;
     size_t len;
     struct store_generations current; /* what Redis has now for the tags asked for */
+    uint64_t identity;                /* of the server that said so */
 };
 
 /*
@@ -96,19 +145,81 @@ enum larder_status store_lookup(struct larder *cache, const char *key,
                                 const struct store_tags *tags, size_t max_len, int64_t deadline_ms,
                                 struct store_value *value, struct larder_error *err);
 
+/* The generations of these tags as they are now, n at most STORE_OWN_TAGS_MAX; changes nothing.
+ * One MGET; spends what store_lookup() spends. */
+enum larder_status store_current(struct larder *cache, const char *const *tags, size_t n,
+                                 int64_t deadline_ms, store_generation *out, uint64_t *identity,
+                                 struct larder_error *err);
+
 /* Read the generations, creating the missing and extending the life of all. */
 enum larder_status store_generations(struct larder *cache, const struct store_tags *tags,
                                      int64_t deadline_ms, struct store_generations *out,
-                                     struct larder_error *err);
+                                     uint64_t *identity, struct larder_error *err);
 
-/* SET key <iov> PX ttl_ms; the value goes out by sendmsg, without a copy. ttl_ms is at least 1 and
- * at most STORE_TTL_MAX_S. */
-enum larder_status store_put(struct larder *cache, const char *key, const struct iovec *iov,
-                             int iovcnt, int64_t ttl_ms, int64_t deadline_ms,
-                             struct larder_error *err);
+/* Is it settled, so that an entry may carry it? */
+static inline bool
+store_generation_settled(const store_generation value)
+{
+    return value[0] != '\0' && value[0] != 'M';
+}
+
+/* When the soft purge was that made this soft part, ms since 1970 by Redis' clock; 0: none was. */
+int64_t store_soft_time_ms(const store_generation value);
 
 /*
- * Invalidate by patterns: first delete the generations that cover them (now
+ * Where the news were at a moment that has passed: taken before a fetch, it
+ * tells afterwards what was invalidated since. The client keeps one that is about
+ * a second old and costs nothing to have; without one (just started, Redis
+ * away) it asks, by deadline_ms. id is "" when there is none; then
+ * store_own_generations() proves nothing.
+ */
+struct store_position {
+    uint64_t identity;
+    char id[48];
+};
+enum larder_status store_position(struct larder *cache, int64_t deadline_ms,
+                                  struct store_position *out, struct larder_error *err);
+
+/*
+ * The generations of tags that a response brought, creating the missing, and
+ * then the proof that none of them was invalidated since the position, which is
+ * from before the fetch: in one round trip, in this order. LARDER_MISS: one was,
+ * or is marked, or nobody can say (the stream does not reach back so far, is
+ * another, another server's, or too long to read): the response must not be
+ * stored, or given to anybody but who asked for it.
+ */
+enum larder_status store_own_generations(struct larder *cache, const struct store_position *since,
+                                         const char *const *tags, size_t n, int64_t deadline_ms,
+                                         store_generation *out, struct larder_error *err);
+
+/*
+ * SET key <iov> PX ttl_ms; the value goes out by sendmsg, without a copy. ttl_ms
+ * is at least 1 and at most STORE_TTL_MAX_S. With `guard` it is stored only if the
+ * value that is there has these bytes at guard->offset: for who replaces what he
+ * has read, and not what came since. LARDER_EXISTS: it is another, or gone.
+ */
+struct store_guard {
+    size_t offset;
+    const void *bytes;
+    size_t len;
+};
+enum larder_status store_put(struct larder *cache, const char *key, const struct iovec *iov,
+                             int iovcnt, int64_t ttl_ms, const struct store_guard *guard,
+                             int64_t deadline_ms, struct larder_error *err);
+
+/*
+ * Invalidate tags, any number: append to the news, then delete their generations
+ * (a marked one stays marked, and counts it), or with `soft` change their soft
+ * part. Pipelined in batches. Tried again like any command that may be repeated,
+ * until deadline_ms. With wait_replicas (struct larder_options) each batch is
+ * followed by WAIT on the same connection; fewer replicas than asked for are
+ * LARDER_UNAVAILABLE. LARDER_OK: every one of them is done; anything else: some may be.
+ */
+enum larder_status store_purge_tags(struct larder *cache, const char *const *tags, size_t n,
+                                    bool soft, int64_t deadline_ms, struct larder_error *err);
+
+/*
+ * Invalidate by patterns: first purge (hard) the tags that cover them (now
  * every stored response concerned, and every fill in flight, is dead), then one
  * SCAN over the namespace that unlinks what matches any of them. *deleted (may
  * be NULL) counts keys. LARDER_TIMEOUT with *invalidated true: responses are
@@ -119,38 +230,66 @@ enum larder_status store_invalidate(struct larder *cache, const char *const *pat
                                     struct larder_error *err);
 
 /*
- * Invalidate by tags alone: delete their generations, in one round trip, without
- * a sweep. Tried again like any command that may be repeated, until deadline_ms.
- * n at most STORE_INVALIDATE_TAGS_MAX.
+ * The two steps of a mutation. store_mark() before it goes to the backend: the
+ * tags match no entry from here on, until store_unmark() or max_ms, the longest
+ * that any backend takes to commit. The caller makes the token (store_token_make())
+ * so that he knows it whatever happens. Repeatable.
+ * store_mark(): LARDER_OK: all are marked. LARDER_REFUSED: the server takes no
+ * writes (full): those that could not be marked have been purged instead, and the
+ * caller has to remember the mutation by himself. Otherwise nobody knows.
+ * store_unmark(): changed: the mutation did something, or may have; what was
+ * marked is invalidated. Not changed: what was valid before is valid again,
+ * unless somebody else invalidated it meanwhile. With wait_replicas as store_purge_tags().
  */
-#define STORE_INVALIDATE_TAGS_MAX 16
-enum larder_status store_invalidate_tags(struct larder *cache, const char (*tags)[STORE_TAG_SIZE],
-                                         size_t n, int64_t deadline_ms, struct larder_error *err);
+bool store_token_make(store_token token);
+enum larder_status store_mark(struct larder *cache, const char *const *tags, size_t n,
+                              const store_token token, int64_t max_ms, int64_t deadline_ms,
+                              struct larder_error *err);
+enum larder_status store_unmark(struct larder *cache, const char *const *tags, size_t n,
+                                const store_token token, bool changed, int64_t deadline_ms,
+                                struct larder_error *err);
 
 /*
- * Invalidate one tag and begin its next generation in one step, if nobody else
- * has invalidated it meanwhile: *claimed and `next` if the generation was still
- * `seen`; otherwise the tag is just deleted. For an answer to an unsafe request
- * that may itself be stored: what it stores is dead if any other invalidation
- * came between. Never repeated when its fate is unknown: then the tag is
- * deleted (which may be repeated) and *claimed is false.
+ * Complete a mutation on one tag and begin its next generation in one step, if
+ * our mark is the only one and nobody has invalidated the tag since it was made:
+ * *claimed and `next`. Otherwise as store_unmark() with changed. For an answer to
+ * an unsafe request that may itself be stored: what it stores is dead if any
+ * other invalidation came between. Never repeated when its fate is unknown: then
+ * the tag is purged (which may be repeated) and *claimed is false.
  */
-enum larder_status store_renew_generation(struct larder *cache, const char *tag, const char *seen,
-                                          int64_t deadline_ms, char next[STORE_GENERATION_LEN + 1],
-                                          bool *claimed, struct larder_error *err);
+enum larder_status store_renew(struct larder *cache, const char *tag, const store_token token,
+                               int64_t deadline_ms, store_generation next, bool *claimed,
+                               struct larder_error *err);
 
 /*
- * One of all processes may do a thing (refresh an entry) for life_ms at most.
- * name is without the namespace and gets the prefix "lease:". LARDER_OK: it is
- * ours, token (STORE_GENERATION_LEN hex digits) gives it back; LARDER_MISS:
- * somebody else has it. Not repeated.
+ * One of all processes may do a thing (fetch a page) for life_ms at most. name
+ * is without the namespace and gets the prefix "lease:". store_lease_take():
+ * LARDER_OK: it is ours, token gives it back; LARDER_MISS: somebody else has it,
+ * for *left_ms more unless he extends it. Not repeated.
  */
 enum larder_status store_lease_take(struct larder *cache, const char *name, int64_t life_ms,
-                                    int64_t deadline_ms, char token[STORE_GENERATION_LEN + 1],
+                                    int64_t deadline_ms, store_token token, int64_t *left_ms,
                                     struct larder_error *err);
-/* Give it back if it is still ours. */
-enum larder_status store_lease_drop(struct larder *cache, const char *name, const char *token,
-                                    int64_t deadline_ms, struct larder_error *err);
+/* LARDER_MISS: it is not ours any more. */
+enum larder_status store_lease_extend(struct larder *cache, const char *name,
+                                      const store_token token, int64_t life_ms, int64_t deadline_ms,
+                                      struct larder_error *err);
+/* Give it back if it is still ours, and in any case wake who waits for it, on every process
+ * (store_listen()): `word` is one of 'S' it is stored, look; 'N' it is not, fetch yourselves. */
+enum larder_status store_lease_end(struct larder *cache, const char *name, const store_token token,
+                                   char word, int64_t deadline_ms, struct larder_error *err);
+
+/*
+ * Hear of leases that end, on all processes. fn is called from a thread of the
+ * client's with the name that store_lease_end() got, and must not block; word 0
+ * and name "" mean that some may have been missed (the connection was broken).
+ * One listener a client, to be set once, before the first lease is asked for; it
+ * keeps a connection of its own, outside of the pool, and tries again by itself.
+ * larder_close() ends it.
+ */
+typedef void (*store_wake_fn)(void *arg, const char *name, size_t len, char word);
+enum larder_status store_listen(struct larder *cache, store_wake_fn fn, void *arg,
+                                struct larder_error *err);
 
 /*
  * Variants of a URL (Vary). Under the primary key stands a marker, which the
@@ -166,7 +305,8 @@ enum larder_status store_lease_drop(struct larder *cache, const char *name, cons
  */
 enum larder_status store_variant_put(struct larder *cache, const char *primary, const char *key,
                                      const struct iovec *iov, int iovcnt, int64_t ttl_ms,
-                                     int64_t now_wall_ms, size_t max_variants, int64_t deadline_ms,
+                                     const struct store_guard *guard, int64_t now_wall_ms,
+                                     size_t max_variants, int64_t deadline_ms,
                                      struct larder_error *err);
 enum larder_status store_variant_touch(struct larder *cache, const char *primary, const char *key,
                                        int64_t now_wall_ms, int64_t deadline_ms,
