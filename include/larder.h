@@ -102,7 +102,7 @@ struct larder_options {
     int64_t breaker_max_rest_ms;  /* 1000; longest time between two probes while open */
     int wait_replicas;            /* 0; so many replicas must have an invalidation (WAIT) */
     int64_t wait_timeout_ms;      /* 1000; longest wait for them */
-    int64_t news_length;          /* 10000; invalidations that the news stream keeps, about */
+    int news_length;              /* 10000; invalidations that the news stream keeps, about */
     larder_log_fn log;            /* NULL; one line per change of state, never per request */
     void *log_arg;
 };

@@ -323,6 +323,15 @@ check_cache(struct config *config, struct reader *reader)
                             "cache.store_queue_bytes: %zu bytes are less than max_object, %zu: "
                             "such a response would never be stored",
                             config->store_queue_bytes, config->max_object);
+    /* A mutation that timed out may still be under way at the backend for some time. */
+    const config_setting_t *most = reader_setting(reader, "cache", "mutation_max");
+    if (most && config->upstream.timeout_ms > config->mutation_max_ms)
+        return reader_error(reader, most,
+                            "cache.mutation_max: %" PRId64 "ms is less than upstream.timeout, "
+                            "%" PRId64 "ms",
+                            config->mutation_max_ms, config->upstream.timeout_ms);
+    if (config->mutation_max_ms < config->upstream.timeout_ms)
+        config->mutation_max_ms = config->upstream.timeout_ms;
     return check_encodings(config, reader);
 }
 
@@ -497,6 +506,8 @@ config_load(const char *file, struct larder_error *err)
     option_set_defaults("upstream", config);
     option_set_defaults("redis", config);
     option_set_defaults("cache", config);
+    option_set_defaults("coalesce", config);
+    option_set_defaults("admin", config);
     option_set_defaults("responder", config);
     option_set_defaults("log", config);
     config->redis.enabled = config->cache_enabled;

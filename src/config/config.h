@@ -79,20 +79,27 @@ struct route {
     size_t cookie_count;
     const char *user_name;         /* field or cookie name; NULL for REMOTE_USER */
     struct string_list invalidate; /* patterns with {user} and {captures} */
+    struct string_list tags;       /* names with {user} and {captures} */
     int64_t client_cache_s;        /* for CLIENT_CACHE_PUBLIC */
     struct route_segment *compiled;
     size_t literal_prefix; /* length of the pattern before its first special character */
     int variants;          /* 64; most variants of one URL */
+    int directory_tags;    /* levels of directories that are tags */
+    int early_refresh;     /* percent; 0: none */
     enum user_source user;
     enum client_cache client_cache;
     bool client_cache_set; /* "backend" in so many words also ends what a shorter prefix says */
     bool user_trusted;     /* REMOTE_USER, or a field in trusted_fields */
     bool async;            /* invalidate after the answer, the ancestor's way */
     bool query_sort;
+    bool coalesce;
 };
 
 /* What an answer's Cache-Status has: everything; no key and no detail; no such field. */
 enum cache_status_mode { CACHE_STATUS_FULL, CACHE_STATUS_SHORT, CACHE_STATUS_OFF };
+
+/* What becomes of a response's own tags. */
+enum response_tags { RESPONSE_TAGS_STRIP, RESPONSE_TAGS_KEEP, RESPONSE_TAGS_IGNORE };
 
 enum log_destination { LOG_TO_SYSLOG, LOG_TO_FILE, LOG_TO_STDERR };
 
@@ -108,16 +115,35 @@ struct config {
     struct larder_options redis; /* enabled, namespace, pool, timeouts, password from file or env */
     const char *redis_password_file; /* where redis.password came from; NULL: elsewhere */
 
+    bool trust_restart; /* redis.after_restart = "trust" */
+
     bool cache_enabled;
     size_t max_object;             /* 8M; body bytes */
     int64_t budget_ms;             /* 50; what one request may lose to Redis */
     int64_t invalidate_timeout_ms; /* 5000 */
-    size_t store_queue_bytes;      /* 64M waiting to be stored, a process */
-    size_t store_queue_count;      /* 1024 */
-    bool compat_ancestor;          /* compat = "ancestor" */
-    struct string_list encodings;  /* codings that Accept-Encoding is reduced to; empty: it is
+    int64_t mutation_max_ms;       /* 300000; the longest that a backend takes to commit */
+    bool refuse_unreachable;       /* on_unreachable = "refuse" */
+    const char *state_dir;         /* "/var/lib/larder" */
+    size_t journal_max;            /* 1M; bytes of the journal before it is collapsed */
+    enum response_tags response_tags;
+    size_t store_queue_bytes;     /* 64M waiting to be stored, a process */
+    size_t store_queue_count;     /* 1024 */
+    bool compat_ancestor;         /* compat = "ancestor" */
+    struct string_list encodings; /* codings that Accept-Encoding is reduced to; empty: it is
                                       not sent on a cacheable miss */
     enum cache_status_mode cache_status;
+
+    bool coalesce;             /* coalesce.enabled */
+    int64_t coalesce_wait_ms;  /* 10000 */
+    int64_t coalesce_lease_ms; /* 3000 */
+    int64_t hit_for_miss_ms;   /* 120000; 0: none */
+
+    const char *admin_token;      /* NULL: nobody may purge over HTTP */
+    const char *admin_token_file; /* where it came from; NULL: from the file itself */
+    const char *admin_path;       /* "/.larder/purge" */
+    struct string_list admin_allow;
+    struct address_block *admin_blocks; /* admin_allow, ready to compare with */
+    int admin_rate;                     /* 600 a minute; 0: no limit */
 
     int workers;               /* 2 */
     int max_fetchers;          /* 256 */

@@ -41,6 +41,9 @@ static const char *const cache_choices[] = {"ttl", "rfc", NULL};
 static const char *const error_choices[] = {"safe", "rfc", NULL};
 static const char *const set_cookie_choices[] = {"pass", "strip", "keep", NULL};
 static const char *const client_control_choices[] = {"limited", "honour", "ignore", NULL};
+static const char *const restart_choices[] = {"cold", "trust", NULL};
+static const char *const unreachable_choices[] = {"journal", "refuse", NULL};
+static const char *const tags_choices[] = {"strip", "keep", "ignore", NULL};
 static const char *const cache_status_choices[] = {"full", "short", "off", NULL};
 
 #define IN_CONFIG(field) offsetof(struct config, field)
@@ -145,6 +148,18 @@ const struct option options[] = {
     {"redis", "breaker_max_rest", OPTION_DURATION, "1s", 10, 10 * M_MS, NULL,
      "longest time between two tries to find it back",
      IN_CONFIG(redis.breaker_max_rest_ms)},
+    {"redis", "after_restart", OPTION_SWITCH, "cold", 0, 0, restart_choices,
+     "what a server held before it was restarted or took over: not used, or trusted",
+     IN_CONFIG(trust_restart)},
+    {"redis", "wait_replicas", OPTION_INT, "0", 0, 100, NULL,
+     "replicas that must have an invalidation before it counts as done",
+     IN_CONFIG(redis.wait_replicas)},
+    {"redis", "wait_timeout", OPTION_DURATION, "1s", 1, M_MS, NULL,
+     "longest wait for them",
+     IN_CONFIG(redis.wait_timeout_ms)},
+    {"redis", "news_length", OPTION_INT, "10000", 100, 10000000, NULL,
+     "invalidations that are remembered for responses that name their own tags",
+     IN_CONFIG(redis.news_length)},
 
     {"cache", "enabled", OPTION_BOOL, "true", 0, 0, NULL,
      "false: every request goes to the backend, Redis is not asked",
@@ -158,6 +173,21 @@ const struct option options[] = {
     {"cache", "invalidate_timeout", OPTION_DURATION, "5s", 1, 10 * M_MS, NULL,
      "longest time that a mutation waits for its invalidation",
      IN_CONFIG(invalidate_timeout_ms)},
+    {"cache", "mutation_max", OPTION_DURATION, "5m", S_MS, D_MS, NULL,
+     "longest time from a mutation's request until the backend has done it or never will",
+     IN_CONFIG(mutation_max_ms)},
+    {"cache", "on_unreachable", OPTION_SWITCH, "journal", 0, 0, unreachable_choices,
+     "a mutation while Redis is away: noted on this machine, or answered 503",
+     IN_CONFIG(refuse_unreachable)},
+    {"cache", "state_dir", OPTION_PATH, "/var/lib/larder", 1, FILE_NAME_MAX, NULL,
+     "directory of the journal of invalidations that Redis has not got yet",
+     IN_CONFIG(state_dir)},
+    {"cache", "journal_max", OPTION_SIZE, "1M", 64 * KIB, GIB, NULL,
+     "a longer journal becomes one record that drops everything",
+     IN_CONFIG(journal_max)},
+    {"cache", "response_tags", OPTION_CHOICE, "strip", 0, 0, tags_choices,
+     "Cache-Groups, Surrogate-Key, xkey, Cache-Tag: used and removed, used and sent on, ignored",
+     IN_CONFIG(response_tags)},
     {"cache", "store_queue_bytes", OPTION_SIZE, "64M", KIB, 16 * GIB, NULL,
      "responses that wait to be stored, a process; beyond it the store is skipped",
      IN_CONFIG(store_queue_bytes)},
@@ -173,6 +203,35 @@ const struct option options[] = {
     {"cache", "cache_status", OPTION_CHOICE, "full", 0, 0, cache_status_choices,
      "the Cache-Status field: with all it has, without key and detail, or none",
      IN_CONFIG(cache_status)},
+
+    {"coalesce", "enabled", OPTION_BOOL, "true", 0, 0, NULL,
+     "one fetch for all who ask for the same response at once",
+     IN_CONFIG(coalesce)},
+    {"coalesce", "wait", OPTION_DURATION, "10s", 1, 10 * M_MS, NULL,
+     "longest wait for somebody else's fetch to begin its answer",
+     IN_CONFIG(coalesce_wait_ms)},
+    {"coalesce", "lease", OPTION_DURATION, "3s", 100, 10 * M_MS, NULL,
+     "a process that has died while it fetched is waited for so long; extended while it lives",
+     IN_CONFIG(coalesce_lease_ms)},
+    {"coalesce", "hit_for_miss", OPTION_DURATION, "2m", 0, D_MS, NULL,
+     "after a response that must not be stored nobody waits for the same for so long; 0: off",
+     IN_CONFIG(hit_for_miss_ms)},
+
+    {"admin", "token", OPTION_STRING, NULL, 16, CONFIG_PASSWORD_MAX, NULL,
+     "secret of who may purge over HTTP; without one nobody may",
+     IN_CONFIG(admin_token)},
+    {"admin", "token_file", OPTION_PATH, NULL, 1, FILE_NAME_MAX, NULL,
+     "file that holds it",
+     IN_CONFIG(admin_token_file)},
+    {"admin", "path", OPTION_STRING, "/.larder/purge", 2, 256, NULL,
+     "path that takes purges by POST and DELETE",
+     IN_CONFIG(admin_path)},
+    {"admin", "allow", OPTION_STRINGS, NULL, 0, 256, NULL,
+     "addresses and CIDR blocks that purges may come from; not set: all who have the token",
+     IN_CONFIG(admin_allow)},
+    {"admin", "rate", OPTION_INT, "600", 0, 1000000, NULL,
+     "purge requests in a minute, a process; 0: no limit",
+     IN_CONFIG(admin_rate)},
 
     {"responder", "workers", OPTION_INT, "2", 1, 256, NULL,
      "threads that accept, look up and serve",
@@ -280,6 +339,18 @@ const struct option options[] = {
     {"routes", "invalidate", OPTION_STRINGS, NULL, 0, 16, NULL,
      "patterns that a successful mutation drops, with {user} and {captures}",
      IN_ROUTE(invalidate)},
+    {"routes", "tags", OPTION_STRINGS, NULL, 0, 8, NULL,
+     "tags of its responses, and of what its mutations drop, with {user} and {captures}",
+     IN_ROUTE(tags)},
+    {"routes", "directory_tags", OPTION_INT, "0", 0, 8, NULL,
+     "levels of directories that can be purged by prefix",
+     IN_ROUTE(directory_tags)},
+    {"routes", "coalesce", OPTION_BOOL, "true", 0, 0, NULL,
+     "one fetch for all who ask at once",
+     IN_ROUTE(coalesce)},
+    {"routes", "early_refresh", OPTION_INT, "0", 0, 1000, NULL,
+     "refreshed before it expires, by chance: percent of the fetch's time; 0: never",
+     IN_ROUTE(early_refresh)},
     {"routes", "async", OPTION_BOOL, "false", 0, 0, NULL,
      "invalidate after the answer, not before",
      IN_ROUTE(async)},
@@ -337,6 +408,9 @@ _Static_assert(SET_COOKIE_PASS == 0 && SET_COOKIE_STRIP == 1 && SET_COOKIE_KEEP 
 _Static_assert(CLIENT_CONTROL_LIMITED == 0 && CLIENT_CONTROL_HONOUR == 1 &&
                    CLIENT_CONTROL_IGNORE == 2,
                "see client_control_choices");
+_Static_assert(sizeof(enum response_tags) == sizeof(int), "a choice is stored as an int");
+_Static_assert(RESPONSE_TAGS_STRIP == 0 && RESPONSE_TAGS_KEEP == 1 && RESPONSE_TAGS_IGNORE == 2,
+               "see tags_choices");
 _Static_assert(CACHE_STATUS_FULL == 0 && CACHE_STATUS_SHORT == 1 && CACHE_STATUS_OFF == 2,
                "see cache_status_choices");
 _Static_assert(LOG_TO_SYSLOG == 0 && LOG_TO_FILE == 1 && LOG_TO_STDERR == 2, "see log_choices");

@@ -63,6 +63,12 @@ void key_unselect(struct cache_key *key);
  */
 uint64_t key_url_hash(struct slice scheme, struct slice host, struct slice target);
 
+/* The hash of a directory for its tag: a path up to and with a slash; otherwise the same. */
+uint64_t key_directory_hash(struct slice scheme, struct slice host, struct slice directory);
+
+/* The hash of an origin (RFC 6454), to which cache groups belong. */
+uint64_t key_origin_hash(struct slice scheme, struct slice host);
+
 /* Host in lower case and without the scheme's own port (RFC 9110 §4.2.3). .p NULL: no memory. */
 struct slice key_normal_host(struct slice host, struct slice scheme, struct arena *arena);
 

@@ -1,0 +1,50 @@
+/*
+ * The one way in which the responder invalidates: whatever a mutation, an
+ * answer's fields or an operator make stale is a list of tags, and of patterns
+ * for application values, and goes through here. What Redis does not take goes
+ * to the journal of the machine, so that it is never lost.
+ */
+#ifndef RESPONDER_PURGE_H
+#define RESPONDER_PURGE_H
+
+#include "base/arena.h"
+#include "base/slice.h"
+#include "client/store.h"
+#include "responder/server.h"
+
+struct purge {
+    const char **tags; /* as store.h names them */
+    size_t tag_count, tag_room;
+    const char **patterns; /* Redis globs: their tags, then the keys that match, are dropped */
+    size_t pattern_count;
+    bool soft; /* tags only become stale; patterns are hard in any case */
+};
+
+/* The tag goes into the arena, once. false: no memory. */
+bool purge_add_tag(struct purge *purge, struct arena *arena, const char *tag);
+
+/*
+ * The tag of a URL of this site: the query is reduced as the route of a GET for
+ * it says. host in any spelling. false: no memory.
+ */
+bool purge_add_url(struct purge *purge, const struct config *config, struct slice scheme,
+                   struct slice host, struct slice target, struct arena *arena);
+
+enum purge_outcome {
+    PURGE_DONE,    /* in force on every machine */
+    PURGE_JOURNAL, /* in force on this machine; the others hear of it when Redis is back */
+    PURGE_FAILED   /* neither Redis nor the journal took it */
+};
+
+/*
+ * Invalidate, by deadline_ms (monotonic). What went wrong with Redis is in err
+ * also when the journal has it. *deleted (may be NULL): keys that patterns
+ * dropped. Counts and logs nothing.
+ */
+enum purge_outcome purge_run(struct site *site, const struct purge *purge, int64_t deadline_ms,
+                             int64_t *deleted, struct larder_error *err);
+
+/* "done", "journal", "failed": the value of X-Cache-Invalidate. Static. */
+const char *purge_outcome_name(enum purge_outcome outcome);
+
+#endif
