@@ -99,7 +99,7 @@ struct route {
 enum cache_status_mode { CACHE_STATUS_FULL, CACHE_STATUS_SHORT, CACHE_STATUS_OFF };
 
 /* What becomes of a response's own tags. */
-enum response_tags { RESPONSE_TAGS_STRIP, RESPONSE_TAGS_KEEP, RESPONSE_TAGS_IGNORE };
+enum tags_mode { RESPONSE_TAGS_STRIP, RESPONSE_TAGS_KEEP, RESPONSE_TAGS_IGNORE };
 
 enum log_destination { LOG_TO_SYSLOG, LOG_TO_FILE, LOG_TO_STDERR };
 
@@ -125,7 +125,7 @@ struct config {
     bool refuse_unreachable;       /* on_unreachable = "refuse" */
     const char *state_dir;         /* "/var/lib/larder" */
     size_t journal_max;            /* 1M; bytes of the journal before it is collapsed */
-    enum response_tags response_tags;
+    enum tags_mode response_tags;
     size_t store_queue_bytes;     /* 64M waiting to be stored, a process */
     size_t store_queue_count;     /* 1024 */
     bool compat_ancestor;         /* compat = "ancestor" */

@@ -408,7 +408,7 @@ _Static_assert(SET_COOKIE_PASS == 0 && SET_COOKIE_STRIP == 1 && SET_COOKIE_KEEP 
 _Static_assert(CLIENT_CONTROL_LIMITED == 0 && CLIENT_CONTROL_HONOUR == 1 &&
                    CLIENT_CONTROL_IGNORE == 2,
                "see client_control_choices");
-_Static_assert(sizeof(enum response_tags) == sizeof(int), "a choice is stored as an int");
+_Static_assert(sizeof(enum tags_mode) == sizeof(int), "a choice is stored as an int");
 _Static_assert(RESPONSE_TAGS_STRIP == 0 && RESPONSE_TAGS_KEEP == 1 && RESPONSE_TAGS_IGNORE == 2,
                "see tags_choices");
 _Static_assert(CACHE_STATUS_FULL == 0 && CACHE_STATUS_SHORT == 1 && CACHE_STATUS_OFF == 2,

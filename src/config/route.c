@@ -519,6 +519,7 @@ struct expansion {
     size_t n;
     bool too_long;
     bool narrow; /* specials as `?`, one byte, instead of escaped, two */
+    bool plain;  /* no pattern: nothing is special */
 };
 
 static void
@@ -534,6 +535,10 @@ expand_byte(struct expansion *to, char c)
 static void
 expand_value_byte(struct expansion *to, unsigned char c)
 {
+    if (to->plain) {
+        expand_byte(to, (char)c);
+        return;
+    }
     bool special = strchr("*?[]^-\\", c) != NULL;
     if (c < 0x20 || c == 0x7f || (special && to->narrow)) {
         expand_byte(to, '?');
@@ -611,4 +616,14 @@ route_expand(const struct route_match *match, struct arena *arena, const char *p
         return NULL;
     to.buf[to.n] = '\0';
     return to.buf;
+}
+
+struct slice
+route_expand_name(const struct route_match *match, struct arena *arena, const char *name,
+                  struct slice user)
+{
+    struct expansion to = {.buf = arena_alloc(arena, EXPANDED_MAX + 1), .plain = true};
+    if (!to.buf || !expand(&to, match, name, user) || to.too_long)
+        return (struct slice){NULL, 0};
+    return (struct slice){to.buf, to.n};
 }

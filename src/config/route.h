@@ -57,4 +57,9 @@ bool route_has_capture(const struct route *route, struct slice name);
 const char *route_expand(const struct route_match *match, struct arena *arena, const char *pattern,
                          struct slice user);
 
+/* The same for a name that is no pattern: what is put in is percent-decoded and otherwise as it is.
+ * .p NULL: a placeholder has no value, it is longer than a key may be, or no memory. */
+struct slice route_expand_name(const struct route_match *match, struct arena *arena,
+                               const char *name, struct slice user);
+
 #endif

@@ -300,24 +300,25 @@ read_cookies(struct entry *entry)
 
 /* What stands at a { and where it ends. NULL: reported. */
 static const char *
-check_placeholder(struct entry *entry, const config_setting_t *where, const char *at)
+check_placeholder(struct entry *entry, const config_setting_t *where, const char *option,
+                  const char *at)
 {
     const struct route *route = entry->route;
     const char *end = strchr(at, '}');
     if (!end) {
-        reader_error(entry->reader, where, "invalidate: found `%.40s`, expected a } after it", at);
+        reader_error(entry->reader, where, "%s: found `%.40s`, expected a } after it", option, at);
         return NULL;
     }
     struct slice name = {at + 1, (size_t)(end - at - 1)};
     bool user = slice_equal(name, slice_of("user"));
     if (user && route->user == USER_NONE) {
         reader_error(entry->reader, where,
-                     "invalidate: found {user}, but the route has no `user` that says who that is");
+                     "%s: found {user}, but the route has no `user` that says who that is", option);
         return NULL;
     }
     if (!user && !route_has_capture(route, name)) {
         reader_error(entry->reader, where,
-                     "invalidate: found `%.*s`, expected {user} or a {name} of the path",
+                     "%s: found `%.*s`, expected {user} or a {name} of the path", option,
                      (int)(name.n < 40 ? name.n + 2 : 42), at);
         return NULL;
     }
@@ -338,7 +339,7 @@ check_pattern(struct entry *entry, const config_setting_t *where, const char *pa
             return reader_error(entry->reader, where,
                                 "invalidate: found a backslash at the end of \"%.40s\"", pattern);
         if (*p == '{') {
-            p = check_placeholder(entry, where, p);
+            p = check_placeholder(entry, where, "invalidate", p);
             if (!p)
                 return LARDER_INVALID;
             continue;
@@ -374,6 +375,37 @@ check_invalidate(struct entry *entry)
         status = check_pattern(entry, config_setting_get_elem(list, (unsigned)i),
                                route->invalidate.list[i]);
     return status;
+}
+
+/* A name of which nothing could ever be purged, or never whole, is a mistake. */
+static enum larder_status
+check_tags(struct entry *entry)
+{
+    const struct route *route = entry->route;
+    const config_setting_t *list = setting(entry, "tags");
+    for (size_t i = 0; i < route->tags.count; i++) {
+        const config_setting_t *where = config_setting_get_elem(list, (unsigned)i);
+        const char *name = route->tags.list[i];
+        if (!*name || strlen(name) > STORE_TAG_NAME_MAX)
+            return reader_error(entry->reader, where,
+                                "tags: found a name of %zu bytes, expected 1 to %d", strlen(name),
+                                STORE_TAG_NAME_MAX);
+        for (const char *p = name; *p;) {
+            if (*p == '{') {
+                p = check_placeholder(entry, where, "tags", p);
+                if (!p)
+                    return LARDER_INVALID;
+                continue;
+            }
+            if (*p <= ' ' || *p == ',' || *p == '*' || *p == '"' || (unsigned char)*p >= 0x7f)
+                return reader_error(entry->reader, where,
+                                    "tags: found \"%.40s\", expected a name without blanks, "
+                                    "commas, quotes and *",
+                                    name);
+            p++;
+        }
+    }
+    return LARDER_OK;
 }
 
 /* ------------------------------------------------------------- client cache */
@@ -460,6 +492,8 @@ route_entry_read(struct reader *reader, const config_setting_t *group, const str
         status = read_cookies(&entry);
     if (status == LARDER_OK)
         status = check_invalidate(&entry);
+    if (status == LARDER_OK)
+        status = check_tags(&entry);
     if (status == LARDER_OK)
         status = route_rules_read(reader, group, config, route);
     if (status == LARDER_OK)

@@ -49,7 +49,8 @@ enum stored_flags {
     STORED_STALE_WHILE_OK = 8,  /* stale_while_s is the origin's explicit word */
     STORED_STALE_IF_OK = 16,    /* stale_if_s likewise */
     STORED_PARTIAL = 32,        /* the body is a part: see range_first, total */
-    STORED_VERBATIM = 64        /* ... which is shorter than its Content-Range says */
+    STORED_VERBATIM = 64,       /* ... which is shorter than its Content-Range says */
+    STORED_HIT_FOR_MISS = 128   /* no response: the last one must not be stored */
 };
 
 /* What is known of a stored response. */
@@ -61,6 +62,7 @@ struct stored {
     int64_t age_s;     /* corrected initial age at stored_ms (§4.2.3); -1: not known */
     int64_t stale_while_s;
     int64_t stale_if_s;
+    int64_t fetch_ms; /* how long the backend took for it */
     unsigned flags;
 };
 

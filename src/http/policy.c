@@ -28,6 +28,9 @@ reason_name(enum reason reason)
         [REASON_STALE] = "stale",
         [REASON_MUST_VALIDATE] = "must-validate",
         [REASON_INVALIDATED] = "invalidated",
+        [REASON_OTHER_SERVER] = "redis-restarted",
+        [REASON_JOURNAL] = "journal",
+        [REASON_HIT_FOR_MISS] = "hit-for-miss",
         [REASON_PARTIAL] = "partial",
         [REASON_STATUS] = "status",
         [REASON_ERROR_STATUS] = "error-status",
@@ -47,6 +50,8 @@ reason_name(enum reason reason)
         [REASON_INCOMPLETE] = "incomplete",
         [REASON_HEAD] = "head",
         [REASON_NO_GENERATIONS] = "no-generations",
+        [REASON_CHANGING] = "changing",
+        [REASON_TAGS] = "tags",
         [REASON_NO_MEMORY] = "no-memory",
         [REASON_BACKEND_FAILED] = "backend-failed",
     };

@@ -35,6 +35,9 @@ enum reason {
     REASON_STALE,         /* its time is over */
     REASON_MUST_VALIDATE, /* no-cache: never used unasked */
     REASON_INVALIDATED,   /* a generation does not match */
+    REASON_OTHER_SERVER,  /* it is from before Redis was restarted, or from another master */
+    REASON_JOURNAL,       /* this machine knows of invalidations that Redis has not got yet */
+    REASON_HIT_FOR_MISS,  /* what came last must not be stored: no use in waiting for another's */
     REASON_PARTIAL,       /* only a part is stored, and not the one that was asked for */
     /* of the response */
     REASON_STATUS,
@@ -56,6 +59,8 @@ enum reason {
     REASON_INCOMPLETE,
     REASON_HEAD,
     REASON_NO_GENERATIONS,
+    REASON_CHANGING, /* a tag of it is being changed, or was while it was fetched */
+    REASON_TAGS,     /* it has too many tags, or one that is too long */
     REASON_NO_MEMORY,
     REASON_BACKEND_FAILED, /* unreachable, broken off, too slow, 5xx: the stale one was used */
     REASON_COUNT

@@ -11,9 +11,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#define CHECKSUM_AT 80
-
-static const char magic[8] = "LARDER2\n";
+static const char magic[8] = "LARDER3\n";
 
 static void
 put_be(char *p, uint64_t value, int bytes)
@@ -37,7 +35,7 @@ get_be(const char *p, int bytes)
 static uint64_t
 checksum(const char *data, size_t meta_len, struct slice body)
 {
-    uint64_t seed = XXH3_64bits(data, CHECKSUM_AT);
+    uint64_t seed = XXH3_64bits(data, ENTRY_CHECKSUM_AT);
     seed = XXH3_64bits_withSeed(data + ENTRY_HEAD_SIZE, meta_len, seed);
     return XXH3_64bits_withSeed(body.n ? body.p : "", body.n, seed);
 }
@@ -50,12 +48,41 @@ append(char *p, const char *text, size_t n)
     return p + n;
 }
 
+static char *
+append_tag(char *p, const char *tag, const store_generation generation)
+{
+    p = append(p, tag, strlen(tag));
+    *p++ = ' ';
+    p = append(p, generation, STORE_GENERATION_LEN);
+    *p++ = '\n';
+    return p;
+}
+
+/* Without a settled generation for each tag it would be dead as soon as it is stored. */
+static bool
+is_complete(const struct entry *entry, const struct store_tags *tags)
+{
+    if (entry->generations.count != tags->count)
+        return false;
+    for (size_t i = 0; i < tags->count; i++)
+        if (!store_generation_settled(entry->generations.value[i]))
+            return false;
+    for (size_t i = 0; i < entry->own.count; i++)
+        if (!store_generation_settled(entry->own.generation[i]))
+            return false;
+    return true;
+}
+
 char *
 entry_encode(const struct entry *entry, const struct store_tags *tags, size_t *len)
 {
+    if (!is_complete(entry, tags))
+        return NULL;
     size_t tags_len = 0, fields_len = entry->fields.bytes + 4 * entry->fields.count;
     for (size_t i = 0; i < tags->count; i++)
-        tags_len += strlen(tags->name[i]) + 1 + strlen(entry->generations.value[i]) + 1;
+        tags_len += strlen(tags->name[i]) + STORE_GENERATION_LEN + 2;
+    for (size_t i = 0; i < entry->own.count; i++)
+        tags_len += strlen(entry->own.name[i]) + STORE_GENERATION_LEN + 2;
     size_t meta_len = entry->material.n + tags_len + fields_len + entry->range.n;
     if (meta_len > ENTRY_META_MAX)
         return NULL;
@@ -63,12 +90,10 @@ entry_encode(const struct entry *entry, const struct store_tags *tags, size_t *l
     if (!data)
         return NULL;
     char *p = append(data + ENTRY_HEAD_SIZE, entry->material.p, entry->material.n);
-    for (size_t i = 0; i < tags->count; i++) {
-        p = append(p, tags->name[i], strlen(tags->name[i]));
-        *p++ = ' ';
-        p = append(p, entry->generations.value[i], strlen(entry->generations.value[i]));
-        *p++ = '\n';
-    }
+    for (size_t i = 0; i < tags->count; i++)
+        p = append_tag(p, tags->name[i], entry->generations.value[i]);
+    for (size_t i = 0; i < entry->own.count; i++)
+        p = append_tag(p, entry->own.name[i], entry->own.generation[i]);
     for (size_t i = 0; i < entry->fields.count; i++) {
         p = append(p, entry->fields.list[i].name.p, entry->fields.list[i].name.n);
         p = append(p, ": ", 2);
@@ -92,25 +117,57 @@ entry_encode(const struct entry *entry, const struct store_tags *tags, size_t *l
     put_be(data + 60, entry->range.n, 4);
     put_be(data + 64, (uint64_t)entry->range_first, 8);
     put_be(data + 72, (uint64_t)entry->total, 8);
-    put_be(data + CHECKSUM_AT, checksum(data, meta_len, entry->body), 8);
+    put_be(data + 80, entry->identity, 8);
+    put_be(data + 88, (uint64_t)stored->fetch_ms, 4);
+    put_be(data + ENTRY_CHECKSUM_AT, checksum(data, meta_len, entry->body), 8);
     *len = ENTRY_HEAD_SIZE + meta_len;
     return data;
 }
 
-/* The tags must be those of the key, in their order. */
+/* The generation behind a tag's name and its blank. */
 static bool
-take_tags(struct entry *entry, const char *p, const char *end, const struct store_tags *tags)
+take_generation(const char *p, store_generation out)
+{
+    for (size_t i = 0; i < STORE_GENERATION_LEN; i++)
+        if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f')))
+            return false;
+    memcpy(out, p, STORE_GENERATION_LEN);
+    out[STORE_GENERATION_LEN] = '\0';
+    return p[STORE_GENERATION_LEN] == '\n';
+}
+
+/* The key's tags in their order, then those that the response brought. */
+static bool
+take_tags(struct entry *entry, const char *p, const char *end, const struct store_tags *tags,
+          struct arena *arena)
 {
     for (size_t i = 0; i < tags->count; i++) {
         size_t n = strlen(tags->name[i]);
         if ((size_t)(end - p) < n + STORE_GENERATION_LEN + 2 || memcmp(p, tags->name[i], n) != 0 ||
-            p[n] != ' ' || p[n + 1 + STORE_GENERATION_LEN] != '\n')
+            p[n] != ' ' || !take_generation(p + n + 1, entry->generations.value[i]))
             return false;
-        memcpy(entry->generations.value[i], p + n + 1, STORE_GENERATION_LEN);
         p += n + STORE_GENERATION_LEN + 2;
     }
     entry->generations.count = tags->count;
-    return p == end;
+    if (p == end)
+        return true;
+    struct own_tags *own = &entry->own;
+    own->name = arena_calloc(arena, STORE_OWN_TAGS_MAX, sizeof *own->name);
+    own->generation = arena_calloc(arena, STORE_OWN_TAGS_MAX, sizeof *own->generation);
+    if (!own->name || !own->generation)
+        return false;
+    while (p < end) {
+        const char *blank = memchr(p, ' ', (size_t)(end - p));
+        size_t n = blank ? (size_t)(blank - p) : 0;
+        if (n == 0 || n >= STORE_TAG_SIZE || memchr(p, '\0', n) ||
+            (size_t)(end - p) < n + STORE_GENERATION_LEN + 2 || own->count == STORE_OWN_TAGS_MAX ||
+            !take_generation(blank + 1, own->generation[own->count]) ||
+            !(own->name[own->count] = arena_strndup(arena, p, n)))
+            return false;
+        own->count++;
+        p += n + STORE_GENERATION_LEN + 2;
+    }
+    return true;
 }
 
 static bool
@@ -163,7 +220,7 @@ entry_decode(struct entry *entry, const char *data, size_t len, const struct sto
     const char *field_lines = tag_lines + tags_len, *range = field_lines + fields_len;
     entry->range = (struct slice){range, range_len};
     entry->body = (struct slice){range + range_len, rest - meta_len};
-    if (get_be(data + CHECKSUM_AT, 8) != checksum(data, meta_len, entry->body))
+    if (get_be(data + ENTRY_CHECKSUM_AT, 8) != checksum(data, meta_len, entry->body))
         return false;
     entry->material = (struct slice){key, key_len};
     entry->range_first = (int64_t)get_be(data + 64, 8);
@@ -176,22 +233,47 @@ entry_decode(struct entry *entry, const char *data, size_t len, const struct sto
         .age_s = (int64_t)get_be(data + 24, 4),
         .stale_while_s = (int64_t)get_be(data + 28, 4),
         .stale_if_s = (int64_t)get_be(data + 56, 4),
+        .fetch_ms = (int64_t)get_be(data + 88, 4),
         .flags = (unsigned)get_be(data + 22, 2),
     };
+    entry->identity = get_be(data + 80, 8);
+    memcpy(entry->checksum, data + ENTRY_CHECKSUM_AT, sizeof entry->checksum);
     return entry->stored.status >= 200 && entry->stored.status <= 599 &&
            times_are_sound(&entry->stored) && part_is_sound(entry) &&
-           take_tags(entry, tag_lines, field_lines, tags) &&
+           take_tags(entry, tag_lines, field_lines, tags, arena) &&
            take_fields(entry, field_lines, range, arena);
 }
 
-bool
-entry_generations_match(const struct entry *entry, const struct store_generations *current)
+/* One tag: what it was worth then, and what it is worth now. */
+static enum entry_state
+compare(const store_generation then, const store_generation now, int64_t *stale_since_ms)
 {
+    if (!store_generation_settled(now) || memcmp(then, now, STORE_HARD_LEN) != 0)
+        return ENTRY_DEAD;
+    if (memcmp(then, now, STORE_GENERATION_LEN) == 0)
+        return ENTRY_VALID;
+    int64_t since_ms = store_soft_time_ms(now);
+    if (since_ms < *stale_since_ms)
+        *stale_since_ms = since_ms;
+    return ENTRY_SOFT;
+}
+
+enum entry_state
+entry_judge(const struct entry *entry, const struct store_generations *current,
+            const store_generation *own, int64_t *stale_since_ms)
+{
+    enum entry_state worst = ENTRY_VALID;
+    *stale_since_ms = INT64_MAX;
     if (entry->generations.count != current->count)
-        return false;
-    for (size_t i = 0; i < current->count; i++)
-        if (!current->value[i][0] ||
-            memcmp(entry->generations.value[i], current->value[i], STORE_GENERATION_LEN) != 0)
-            return false;
-    return true;
+        return ENTRY_DEAD;
+    for (size_t i = 0; i < current->count && worst != ENTRY_DEAD; i++) {
+        enum entry_state state =
+            compare(entry->generations.value[i], current->value[i], stale_since_ms);
+        worst = state > worst ? state : worst;
+    }
+    for (size_t i = 0; i < entry->own.count && worst != ENTRY_DEAD; i++) {
+        enum entry_state state = compare(entry->own.generation[i], own[i], stale_since_ms);
+        worst = state > worst ? state : worst;
+    }
+    return worst;
 }

@@ -1,7 +1,7 @@
 /*
  * A stored response as bytes. Numbers are big-endian.
  *
- *   0  8  "LARDER2\n"
+ *   0  8  "LARDER3\n"
  *   8  4  length of the key material
  *  12  4  length of the tag lines
  *  16  4  length of the field lines
@@ -16,14 +16,17 @@
  *  60  4  length of the Range that a verbatim part answers
  *  64  8  a part: where in the whole its first byte stands
  *  72  8  a part: length of the whole; all bits set: not known
- *  80  8  XXH3 of the 80 bytes before, and seeded with that of all that follows
- *  88     key material
- *         tag lines: "<tag> <generation>\n"
+ *  80  8  identity of the server whose generations these are
+ *  88  4  how long the backend took, ms
+ *  92  4  0
+ *  96  8  XXH3 of the 96 bytes before, and seeded with that of all that follows
+ * 104     key material
+ *         tag lines: "<tag> <generation>\n"; those of the key, then those it brought
  *         field lines: "<name>: <value>\r\n", in order, with repeats
  *         Range
  *         body
  *
- * `redis-cli --raw getrange KEY 88 2000` shows it as text. Nothing in it is
+ * `redis-cli --raw getrange KEY 104 2000` shows it as text. Nothing in it is
  * copied or converted on the way out, which is why this is not JSON: a hit
  * spent a third of its time in the parser (9 of 28 µs).
  */
@@ -34,18 +37,31 @@
 #include "client/store.h"
 #include "http/decide.h"
 
-#define ENTRY_HEAD_SIZE 88
+#define ENTRY_HEAD_SIZE 104
+/* The checksum: it tells one entry from another under the same key. */
+#define ENTRY_CHECKSUM_AT 96
+#define ENTRY_CHECKSUM_SIZE 8
 /* Key material, tags and fields together. */
 #define ENTRY_META_MAX ((size_t)1024 * 1024)
+
+/* Tags that a response brought, with their generations; all in the arena. */
+struct own_tags {
+    size_t count;
+    const char **name;
+    store_generation *generation;
+};
 
 struct entry {
     struct slice material;
     struct stored stored; /* its fields point to `fields` below */
     struct fields fields;
     struct store_generations generations; /* in the order of the key's tags */
-    int64_t range_first;                  /* STORED_PARTIAL */
-    int64_t total;                        /* STORED_PARTIAL: of the whole; -1: not known */
-    struct slice range;                   /* STORED_VERBATIM: the Range that it answers */
+    struct own_tags own;
+    uint64_t identity;
+    char checksum[ENTRY_CHECKSUM_SIZE];
+    int64_t range_first; /* STORED_PARTIAL */
+    int64_t total;       /* STORED_PARTIAL: of the whole; -1: not known */
+    struct slice range;  /* STORED_VERBATIM: the Range that it answers */
     struct slice body;
 };
 
@@ -63,7 +79,13 @@ char *entry_encode(const struct entry *entry, const struct store_tags *tags, siz
 bool entry_decode(struct entry *entry, const char *data, size_t len, const struct store_tags *tags,
                   struct arena *arena);
 
-/* Every generation there and the same. */
-bool entry_generations_match(const struct entry *entry, const struct store_generations *current);
+/*
+ * What the generations of now say: `own` are those of entry->own, in its order.
+ * ENTRY_SOFT: one of them was purged softly since, for the first time at
+ * *stale_since_ms (wall clock, by Redis).
+ */
+enum entry_state { ENTRY_VALID, ENTRY_SOFT, ENTRY_DEAD };
+enum entry_state entry_judge(const struct entry *entry, const struct store_generations *current,
+                             const store_generation *own, int64_t *stale_since_ms);
 
 #endif

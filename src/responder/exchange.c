@@ -269,9 +269,38 @@ bool
 exchange_has_generations(const struct exchange *exchange)
 {
     for (size_t i = 0; i < exchange->key.tags.count; i++)
-        if (i >= exchange->generations.count || !exchange->generations.value[i][0])
+        if (i >= exchange->generations.count ||
+            !store_generation_settled(exchange->generations.value[i]))
             return false;
     return true;
+}
+
+bool
+exchange_is_changing(const struct exchange *exchange)
+{
+    for (size_t i = 0; i < exchange->generations.count; i++)
+        if (exchange->generations.value[i][0] == 'M')
+            return true;
+    return false;
+}
+
+void
+exchange_note_generations(struct exchange *exchange, int64_t deadline_ms)
+{
+    struct larder *cache = exchange->site->cache;
+    if (exchange->reason != REASON_NONE || !exchange->redis_answered)
+        return;
+    if (!exchange->generations_complete && !exchange_is_changing(exchange))
+        exchange->generations_complete =
+            store_generations(cache, &exchange->key.tags, deadline_ms, &exchange->generations,
+                              &exchange->identity, NULL) == LARDER_OK &&
+            exchange_has_generations(exchange);
+    if (!exchange->generations_complete || exchange->position.id[0] ||
+        exchange->site->config->response_tags == RESPONSE_TAGS_IGNORE ||
+        exchange->site->config->compat_ancestor)
+        return;
+    if (store_position(cache, deadline_ms, &exchange->position, NULL) != LARDER_OK)
+        exchange->position.id[0] = '\0';
 }
 
 /* --------------------------------------------------------------------- hit */

@@ -38,8 +38,10 @@ struct exchange {
     int64_t started_ms;     /* monotonic */
     int64_t redis_until_ms; /* what this request may lose to Redis ends here */
 
-    /* Read before the backend is asked; complete: every tag has one. */
+    /* Read before the backend is asked; complete: every tag has a settled one. */
     struct store_generations generations;
+    uint64_t identity;              /* of the server that said so */
+    struct store_position position; /* where the news were then; id "": not known */
 
     /* What the look-up found (lookup.c). */
     struct store_value value; /* the bytes of the entry */
@@ -116,8 +118,18 @@ void exchange_done(struct exchange *exchange);
 /* The route's say, and what the request's match adds to it. */
 struct policy route_policy(const struct site *site, const struct route_match *match);
 
-/* Is there a generation for every tag of the key? */
+/* Is there a settled generation for every tag of the key? */
 bool exchange_has_generations(const struct exchange *exchange);
+
+/* Is a tag of the key marked: a mutation under way that may change this response? */
+bool exchange_is_changing(const struct exchange *exchange);
+
+/*
+ * Before the backend is asked: the generations that are missing, and where the
+ * news are. What is invalidated from here on kills what is fetched. Two round
+ * trips at most, by deadline_ms.
+ */
+void exchange_note_generations(struct exchange *exchange, int64_t deadline_ms);
 
 /* Give back what is kept for reuse; at the end of the process. */
 void exchange_cleanup(void);

@@ -29,6 +29,11 @@ explain_reason(enum reason reason)
         [REASON_STALE] = "what is stored is no longer fresh",
         [REASON_MUST_VALIDATE] = "what is stored may never be used without asking (no-cache)",
         [REASON_INVALIDATED] = "what is stored has been invalidated, by a change or a purge",
+        [REASON_OTHER_SERVER] =
+            "what is stored is from before Redis was restarted, or from another "
+            "master (redis.after_restart)",
+        [REASON_JOURNAL] = "this machine has invalidations in its journal that Redis has not got",
+        [REASON_HIT_FOR_MISS] = "what came last forbids to store it, so nobody waits for another's",
         [REASON_PARTIAL] = "only a part is stored, and not what is asked for",
         [REASON_STATUS] = "its status says nothing to the next who asks",
         [REASON_ERROR_STATUS] = "it is an error (error_statuses)",
@@ -49,6 +54,8 @@ explain_reason(enum reason reason)
         [REASON_INCOMPLETE] = "it broke off",
         [REASON_HEAD] = "it has no body to store",
         [REASON_NO_GENERATIONS] = "Redis did not answer in time",
+        [REASON_CHANGING] = "something that it shows is being changed, or was meanwhile",
+        [REASON_TAGS] = "it has too many tags, or one that is too long",
         [REASON_NO_MEMORY] = "there was no memory for it",
         [REASON_BACKEND_FAILED] = "the backend failed",
     };

@@ -37,55 +37,6 @@
 /* What a refresh may lose to Redis: nobody waits for it. */
 #define REFRESH_BUDGET_MS 1000
 
-/* --------------------------------------------------------------- mutations */
-
-/* Does this answer, or its absence, mean that something may have changed? */
-static bool
-may_have_changed(const struct fetch *fetch, bool maybe_received)
-{
-    if (fetch->status)
-        return fetch->status >= 200 && fetch->status < 400;
-    /* No answer: the backend may have done it all the same. */
-    return maybe_received;
-}
-
-void
-fetch_invalidate(struct fetch *fetch, bool maybe_received)
-{
-    struct exchange *exchange = fetch->exchange;
-    struct site *site = exchange->site;
-    struct invalidation *invalidation = &fetch->invalidation;
-    if (fetch->invalidated || method_is_safe(exchange->request.method) ||
-        !may_have_changed(fetch, maybe_received) || !site->cache || !larder_is_enabled(site->cache))
-        return;
-    /* The ancestor's entries have no generations to delete. */
-    if (!site->config->compat_ancestor &&
-        !invalidation_urls(invalidation, site->config, &exchange->request,
-                           fetch->status ? &fetch->fields : NULL, exchange->arena)) {
-        fetch->invalidated = "failed";
-        return;
-    }
-    if (invalidation->count == 0 && invalidation->tag_count == 0)
-        return;
-    if (fetch->post) {
-        /* In place of deleting the generation of its URL, which stands first. */
-        bool claimed = false;
-        if (!post_is_own(exchange, fetch->status, &fetch->fields) ||
-            post_claim(fetch->post, clock_now_ms() + site->config->invalidate_timeout_ms, &claimed,
-                       NULL) != LARDER_OK ||
-            !claimed)
-            fetch->post = NULL;
-        else
-            invalidation->tags_done = 1;
-    }
-    if (exchange->match.route && exchange->match.route->async &&
-        storer_invalidate(site, invalidation)) {
-        fetch->invalidated = "queued";
-        return;
-    }
-    fetch->invalidated = invalidate_now(site, invalidation);
-}
-
 /* ---------------------------------------------------------------- the whole */
 
 static ssize_t
@@ -211,7 +162,10 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
 {
     struct exchange *exchange = fetch->exchange;
     const struct request *request = &exchange->request;
-    fetch_invalidate(fetch, result->maybe_received);
+    const char *said = mutation_end(&fetch->mutation, exchange, fetch->status,
+                                    result->maybe_received, NULL, &fetch->post);
+    if (said)
+        fetch->invalidated = said;
     int status = 502;
     const char *why = "The backend's answer could not be understood.";
     switch (result->outcome) {
@@ -329,18 +283,6 @@ ask_backend(struct fetch *fetch)
     return false;
 }
 
-/* Before the backend is asked: what is invalidated from here on kills what we fetch. */
-static void
-note_generations(struct exchange *exchange)
-{
-    if (exchange->reason == REASON_NONE && exchange->redis_answered &&
-        !exchange->generations_complete)
-        exchange->generations_complete =
-            store_generations(exchange->site->cache, &exchange->key.tags, exchange->redis_until_ms,
-                              &exchange->generations, NULL) == LARDER_OK &&
-            exchange_has_generations(exchange);
-}
-
 /* With its refresh, if it turns out to need one. */
 static void
 fetch_and_answer(struct exchange *exchange)
@@ -358,13 +300,17 @@ fetch_and_answer(struct exchange *exchange)
             return;
         }
     }
-    if (site->cache && !method_is_safe(exchange->request.method) &&
-        !invalidation_expand(&fetch.invalidation, &exchange->match, exchange->key.user,
-                             exchange->arena)) {
+    switch (mutation_begin(&fetch.mutation, exchange)) {
+    case MUTATION_GO:
+        break;
+    case MUTATION_REFUSED:
+        exchange_refuse(exchange, 503, "What this would change could not be invalidated.", NULL);
+        return;
+    case MUTATION_NO_MEMORY:
         exchange_refuse(exchange, 500, "Out of memory.", NULL);
         return;
     }
-    note_generations(exchange);
+    exchange_note_generations(exchange, exchange->redis_until_ms);
     if (site->cache)
         fetch.post = post_prepare(exchange);
     if (ask_backend(&fetch)) {
@@ -388,14 +334,16 @@ exchange_refresh(struct exchange *exchange)
 {
     struct larder *cache = exchange->site->cache;
     const char *name = exchange->refresh;
-    char token[STORE_GENERATION_LEN + 1];
+    store_token token;
+    int64_t left_ms = 0;
     int64_t until_ms = clock_now_ms() + REFRESH_BUDGET_MS;
     exchange->background = true;
     exchange->redis_until_ms = until_ms;
-    if (store_lease_take(cache, name, REFRESH_LEASE_MS, until_ms, token, NULL) == LARDER_OK) {
+    if (store_lease_take(cache, name, REFRESH_LEASE_MS, until_ms, token, &left_ms, NULL) ==
+        LARDER_OK) {
         counters_add(COUNTER_refreshes, 1);
         fetch_and_answer(exchange);
-        store_lease_drop(cache, name, token, clock_now_ms() + REFRESH_BUDGET_MS, NULL);
+        store_lease_end(cache, name, token, 'S', clock_now_ms() + REFRESH_BUDGET_MS, NULL);
     }
     refresh_end(name);
 }

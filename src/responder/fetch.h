@@ -10,7 +10,7 @@
 #include "responder/ask.h"
 #include "responder/copy.h"
 #include "responder/exchange.h"
-#include "responder/invalidate.h"
+#include "responder/mutation.h"
 #include "responder/keep.h"
 #include "upstream/upstream.h"
 
@@ -30,7 +30,7 @@ struct fetch {
     enum ask_kind kind;
     enum meaning meaning;
     struct exchange *post; /* a GET of the same URL that a POST's answer may be stored for */
-    struct invalidation invalidation;
+    struct mutation mutation;
     const char *invalidated; /* NULL: nothing was to be done; else the value of the field */
     int status;
     struct fields fields; /* the backend's, in the arena */
@@ -64,9 +64,5 @@ bool incoming_send(struct fetch *fetch, const struct iovec *pieces, int count, b
 
 /* May exchange->entry stand in for a backend that failed? */
 bool incoming_may_stand_in(const struct fetch *fetch);
-
-/* Drop what an unsafe request has made stale, once, if its answer, or the lack of one, calls for
- * it. maybe_received: the backend may have seen the request. */
-void fetch_invalidate(struct fetch *fetch, bool maybe_received);
 
 #endif

@@ -325,7 +325,9 @@ on_head(void *arg, int status, struct fields *fields)
     fetch->fields = *fields;
     fetch->times.response_ms = clock_wall_ms();
     fetch->content_length = has_no_body(exchange, status) ? -1 : content_length_of(fields);
-    fetch_invalidate(fetch, true);
+    const char *said = mutation_end(&fetch->mutation, exchange, status, true, fields, &fetch->post);
+    if (said)
+        fetch->invalidated = said;
     fetch->meaning = meaning_of(fetch);
     if (fetch->meaning != MEANS_ANSWER)
         return true;

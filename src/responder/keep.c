@@ -16,6 +16,7 @@
 #include "http/condition.h"
 #include "http/date.h"
 #include "http/range.h"
+#include "http/response_tags.h"
 #include "responder/storer.h"
 #include "runtime/counters.h"
 
@@ -78,8 +79,10 @@ limits(struct exchange *exchange, const struct fields *fields)
 {
     struct slice length = fields_get(fields, "Content-Length");
     int64_t n;
+    if (exchange->missing == REASON_JOURNAL)
+        return REASON_JOURNAL;
     if (!exchange->generations_complete)
-        return REASON_NO_GENERATIONS;
+        return exchange_is_changing(exchange) ? REASON_CHANGING : REASON_NO_GENERATIONS;
     /* It stops counting at 2 GiB, far beyond what max_object may be. */
     if (http_seconds_parse(length, &n) && n > (int64_t)exchange->site->config->max_object) {
         counters_add(COUNTER_store_too_large, 1);
@@ -88,12 +91,116 @@ limits(struct exchange *exchange, const struct fields *fields)
     return REASON_NONE;
 }
 
+/* ------------------------------------------------------------------------ its own tags */
+
+/* Host as the visitor sees it, in normal form. */
+static struct slice
+visible_host(const struct exchange *exchange)
+{
+    const struct cache_key *key = &exchange->key;
+    return key->forwarded_host.p ? key->forwarded_host : key->host;
+}
+
+/* false: no memory. There is room. What is there already needs no second line. */
+static bool
+add_own(struct own_tags *own, const struct exchange *exchange, const char *tag)
+{
+    const struct store_tags *key_tags = &exchange->key.tags;
+    for (size_t i = 0; i < key_tags->count; i++)
+        if (strcmp(key_tags->name[i], tag) == 0)
+            return true;
+    for (size_t i = 0; i < own->count; i++)
+        if (strcmp(own->name[i], tag) == 0)
+            return true;
+    own->name[own->count] = arena_strndup(exchange->arena, tag, strlen(tag));
+    return own->name[own->count] && ++own->count;
+}
+
+/* The names that it brings, as tags, and those of the part that it is put together with. */
+static enum reason
+find_own(struct own_tags *own, const struct exchange *exchange, const struct fields *fields,
+         const struct own_tags *inherited)
+{
+    struct arena *arena = exchange->arena;
+    struct response_tags found;
+    if (exchange->site->config->response_tags == RESPONSE_TAGS_IGNORE)
+        return REASON_NONE;
+    if (!response_tags_find(&found, fields, arena))
+        return REASON_NO_MEMORY;
+    if (found.too_many)
+        return REASON_TAGS;
+    size_t room = found.count + (inherited ? inherited->count : 0);
+    if (room == 0)
+        return REASON_NONE;
+    own->name = arena_calloc(arena, room, sizeof *own->name);
+    own->generation = arena_calloc(arena, room, sizeof *own->generation);
+    if (!own->name || !own->generation)
+        return REASON_NO_MEMORY;
+    uint64_t origin = key_origin_hash(exchange->request.scheme, visible_host(exchange));
+    for (size_t i = 0; i < found.count; i++) {
+        char tag[STORE_TAG_SIZE];
+        bool fits = found.list[i].group ? store_group_tag(tag, origin, found.list[i].name)
+                                        : store_named_tag(tag, found.list[i].name);
+        /* Of what cannot be named nobody could ever say that it is out of date. */
+        if (!fits)
+            return REASON_TAGS;
+        if (!add_own(own, exchange, tag))
+            return REASON_NO_MEMORY;
+    }
+    for (size_t i = 0; inherited && i < inherited->count; i++)
+        if (!add_own(own, exchange, inherited->name[i]))
+            return REASON_NO_MEMORY;
+    return own->count <= STORE_OWN_TAGS_MAX ? REASON_NONE : REASON_TAGS;
+}
+
+/*
+ * Nobody knew these tags when the backend was asked, so no generation of that
+ * time is at hand. It is stored only on the proof that none of them has been
+ * invalidated since then.
+ */
+static enum reason
+prove_own(struct own_tags *own, const struct exchange *exchange)
+{
+    if (own->count == 0)
+        return REASON_NONE;
+    int64_t deadline_ms = clock_now_ms() + exchange->site->config->budget_ms;
+    if (exchange->position.identity != exchange->identity)
+        return REASON_OTHER_SERVER;
+    switch (store_own_generations(exchange->site->cache, &exchange->position, own->name, own->count,
+                                  deadline_ms, own->generation, NULL)) {
+    case LARDER_OK:
+        return REASON_NONE;
+    case LARDER_MISS:
+        return REASON_CHANGING;
+    default:
+        return REASON_NO_GENERATIONS;
+    }
+}
+
+/* A 206 need not repeat the tags of the part that it will be joined to (RFC 9110 §15.3.7). */
+static const struct own_tags *
+parts_tags(const struct exchange *exchange)
+{
+    bool part = exchange->has_entry && (exchange->entry.stored.flags & STORED_PARTIAL);
+    return part ? &exchange->entry.own : NULL;
+}
+
+static int64_t
+fetch_time_ms(const struct response_times *times)
+{
+    int64_t ms = times->response_ms - times->request_ms;
+    return ms < 0 ? 0 : ms > INT32_MAX ? INT32_MAX : ms;
+}
+
 void
 keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask, int status,
             const struct fields *fields, const struct response_times *times)
 {
-    *kept = (struct kept){
-        .status = status, .fields = fields, .head_wall_ms = times->response_ms, .total = -1};
+    *kept = (struct kept){.status = status,
+                          .fields = fields,
+                          .head_wall_ms = times->response_ms,
+                          .fetch_ms = fetch_time_ms(times),
+                          .total = -1};
     kept->decision = decide_store(&exchange->policy, &exchange->facts, status, fields, times);
     enum reason *reason = &kept->decision.reason;
     /* Answers to a condition or a range say nothing to those who did not ask so. */
@@ -105,6 +212,11 @@ keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask,
         *reason = choose_key(kept, exchange, ask);
     if (*reason == REASON_NONE)
         *reason = limits(exchange, fields);
+    if (*reason == REASON_NONE)
+        *reason = find_own(&kept->own, exchange, fields,
+                           kept->part || ask->completes ? parts_tags(exchange) : NULL);
+    if (*reason == REASON_NONE)
+        *reason = prove_own(&kept->own, exchange);
 }
 
 /* ------------------------------------------------------------------------- storing */
@@ -120,7 +232,9 @@ stored_fields(struct fields *out, const struct kept *kept, const struct exchange
     cache_control_of_response(&cc, kept->fields, &targeted);
     for (size_t i = 0; i < kept->fields->count; i++) {
         const struct field *f = &kept->fields->list[i];
-        if (response_field_is_left_out(&exchange->policy, &cc, f) ||
+        bool tags = exchange->site->config->response_tags == RESPONSE_TAGS_STRIP &&
+                    response_tags_is_field(f->name);
+        if (tags || response_field_is_left_out(&exchange->policy, &cc, f) ||
             (!with_range && slice_equal_nocase(f->name, "Content-Range")))
             continue;
         if (!fields_add(out, arena, f->name, f->value))
@@ -193,6 +307,9 @@ put(const struct kept *kept, struct exchange *exchange, struct entry *entry, str
                                .body = body->p,
                                .body_len = body->n,
                                .ttl_ms = left_ms};
+    /* Only in place of the very entry that was validated: another one may be newer. */
+    if (kept->replaces && !config->compat_ancestor)
+        item.replaces = exchange->entry.checksum;
     if (kept->names.n) {
         item.primary = key->primary;
         item.names = kept->names;
@@ -212,6 +329,8 @@ describe(struct entry *entry, const struct kept *kept, const struct exchange *ex
     const struct store_decision *decision = &kept->decision;
     entry->material = exchange->key.material;
     entry->generations = exchange->generations;
+    entry->identity = exchange->identity;
+    entry->own = kept->own;
     entry->stored = (struct stored){.status = kept->status,
                                     .fields = &entry->fields,
                                     .stored_ms = kept->head_wall_ms,
@@ -219,6 +338,7 @@ describe(struct entry *entry, const struct kept *kept, const struct exchange *ex
                                     .age_s = decision->age_s,
                                     .stale_while_s = decision->stale_while_s,
                                     .stale_if_s = decision->stale_if_s,
+                                    .fetch_ms = kept->fetch_ms,
                                     .flags = decision->flags};
 }
 
@@ -292,6 +412,23 @@ keep_store(struct kept *kept, struct exchange *exchange, struct copy *body)
 
 /* --------------------------------------------------------------------- freshening */
 
+/*
+ * A freshen is a fill: what it is stored under is from before the conditional
+ * request. The tags are those that the 304 names, if it names any, else those
+ * that the entry has.
+ */
+static enum reason
+freshen_own(struct kept *kept, const struct exchange *exchange, const struct fields *update)
+{
+    enum reason reason = find_own(&kept->own, exchange, update, NULL);
+    if (reason != REASON_NONE)
+        return reason;
+    if (kept->own.count > 0)
+        return prove_own(&kept->own, exchange);
+    kept->own = exchange->entry.own;
+    return REASON_NONE;
+}
+
 bool
 keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask,
              const struct fields *update, const struct response_times *times)
@@ -324,6 +461,7 @@ keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask
     *kept = (struct kept){.status = entry->stored.status,
                           .fields = all,
                           .head_wall_ms = times->response_ms,
+                          .fetch_ms = fetch_time_ms(times),
                           .total = entry->total};
     kept->decision = decide_store(&exchange->policy, &facts, kept->status, all, times);
     kept->decision.flags |= part;
@@ -331,9 +469,12 @@ keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask
         kept->decision.reason = choose_key(kept, exchange, ask);
     if (kept->decision.reason == REASON_NONE && !exchange->generations_complete)
         kept->decision.reason = REASON_NO_GENERATIONS;
+    if (kept->decision.reason == REASON_NONE)
+        kept->decision.reason = freshen_own(kept, exchange, update);
     entry->fields = (struct fields){0};
     if (!stored_fields(&entry->fields, kept, exchange, with_range))
         return false;
+    kept->replaces = slice_equal(entry->material, exchange->key.material);
     if (kept->decision.reason == REASON_NONE)
         describe(entry, kept, exchange);
     else {

@@ -12,8 +12,11 @@ struct kept {
     int status;
     const struct fields *fields; /* the backend's; for a freshened entry the updated ones */
     int64_t head_wall_ms;
-    struct slice names; /* of selecting fields; .n 0: no Vary */
-    bool part;          /* the body is a part: */
+    int64_t fetch_ms;    /* from the question to the head, so far */
+    struct slice names;  /* of selecting fields; .n 0: no Vary */
+    struct own_tags own; /* that it brings, proven not to have been invalidated meanwhile */
+    bool replaces;       /* exchange->entry, under its very key: and nothing else */
+    bool part;           /* the body is a part: */
     int64_t range_first;
     int64_t total;      /* -1: not known */
     int64_t told;       /* how long it is by its Content-Range */
@@ -22,7 +25,9 @@ struct kept {
 
 /*
  * May it be stored, where, and as what? Chooses exchange->key for its Vary.
- * times: when the request went out and the head came.
+ * times: when the request went out and the head came. Where it brings tags of its
+ * own, Redis is asked whether one of them was invalidated since
+ * exchange->position: that costs a round trip, within cache.budget.
  */
 void keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask, int status,
                  const struct fields *fields, const struct response_times *times);

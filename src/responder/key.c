@@ -255,6 +255,51 @@ name_of(const struct cache_key *key, struct arena *arena)
     return join(parts, sizeof parts / sizeof *parts, arena);
 }
 
+/*
+ * The directories above a path, from the root down: "/", "/blog/", "/blog/2026/".
+ * Of paths that are not in normal form nobody knows which directory the backend
+ * takes them to be in, so they are compared as they are: a purge of a prefix
+ * says so (purge over HTTP wants the normal form).
+ */
+static bool
+add_directories(struct cache_key *key, const struct request *request, struct slice host, int levels,
+                struct arena *arena)
+{
+    struct slice path = request->path;
+    for (size_t i = 0; i < path.n && levels > 0; i++) {
+        char tag[STORE_TAG_SIZE];
+        if (path.p[i] != '/')
+            continue;
+        store_directory_tag(
+            tag, key_directory_hash(request->scheme, host, (struct slice){path.p, i + 1}));
+        if (!store_tags_add(&key->tags, arena, tag))
+            return false;
+        levels--;
+    }
+    return true;
+}
+
+/* Everything that can make a response of this key stale and is known before it is fetched. */
+static enum reason
+add_tags(struct cache_key *key, const struct request *request, struct slice host, const char *user,
+         const struct route_match *match, struct arena *arena)
+{
+    const struct route *route = match->route;
+    uint64_t url = key_url_hash(request->scheme, host, key->target);
+    if (!store_tags_for(&key->tags, arena, route->resource, user, url))
+        return REASON_KEY_TOO_LONG;
+    for (size_t i = 0; i < route->tags.count; i++) {
+        char tag[STORE_TAG_SIZE];
+        struct slice name = route_expand_name(match, arena, route->tags.list[i], key->user);
+        if (!name.p || !store_named_tag(tag, name))
+            return REASON_TAGS;
+        if (!store_tags_add(&key->tags, arena, tag))
+            return REASON_NO_MEMORY;
+    }
+    return add_directories(key, request, host, route->directory_tags, arena) ? REASON_NONE
+                                                                             : REASON_NO_MEMORY;
+}
+
 enum reason
 key_make(struct cache_key *key, const struct request *request, const struct route_match *match,
          const struct config *config, struct arena *arena)
@@ -321,10 +366,7 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
     key->name = key->primary = name_of(key, arena);
     if (!key->name)
         return REASON_NO_MEMORY;
-    uint64_t url = key_url_hash(request->scheme, outer.p ? outer : host, key->target);
-    if (!store_tags_for(&key->tags, resource, user, url))
-        return REASON_KEY_TOO_LONG;
-    return REASON_NONE;
+    return add_tags(key, request, outer.p ? outer : host, user, match, arena);
 }
 
 bool
@@ -371,6 +413,18 @@ key_url_hash(struct slice scheme, struct slice host, struct slice target)
     uint64_t hash = XXH3_64bits(scheme.n ? scheme.p : "", scheme.n);
     hash = XXH3_64bits_withSeed(host.n ? host.p : "", host.n, hash);
     return XXH3_64bits_withSeed(target.n ? target.p : "", target.n, hash);
+}
+
+uint64_t
+key_directory_hash(struct slice scheme, struct slice host, struct slice directory)
+{
+    return key_url_hash(scheme, host, directory);
+}
+
+uint64_t
+key_origin_hash(struct slice scheme, struct slice host)
+{
+    return key_url_hash(scheme, host, (struct slice){NULL, 0});
 }
 
 struct slice

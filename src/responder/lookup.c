@@ -75,6 +75,45 @@ may_be_served(const struct exchange *exchange, const struct entry *entry, int64_
            !fields_get(&entry->fields, "Vary").p;
 }
 
+/*
+ * What the generations say about an entry. Those of the tags that it brought
+ * are asked for now, since nobody knew them before; what is invalidated between
+ * the two round trips was asked for after this request came.
+ */
+static enum reason
+judge(struct exchange *exchange, struct entry *entry, int64_t wall_ms, int64_t deadline_ms)
+{
+    store_generation own[STORE_OWN_TAGS_MAX];
+    uint64_t identity = exchange->identity;
+    int64_t since_ms = 0;
+    if (entry->own.count > 0 &&
+        store_current(exchange->site->cache, entry->own.name, entry->own.count, deadline_ms, own,
+                      &identity, NULL) != LARDER_OK)
+        return REASON_NO_GENERATIONS;
+    if (identity != exchange->identity ||
+        (entry->identity != identity && !exchange->site->config->trust_restart))
+        return REASON_OTHER_SERVER;
+    enum entry_state state = entry_judge(entry, &exchange->generations, own, &since_ms);
+    if (state == ENTRY_DEAD)
+        return REASON_INVALIDATED;
+    if (state == ENTRY_SOFT) {
+        /* Stale from then on, whatever the clocks of this machine and of Redis say: now at the
+         * latest. */
+        if (since_ms > wall_ms)
+            since_ms = wall_ms;
+        int64_t ttl_ms = since_ms - entry->stored.stored_ms;
+        int64_t resident_ms = wall_ms - entry->stored.stored_ms;
+        if (ttl_ms > resident_ms)
+            ttl_ms = resident_ms;
+        if (ttl_ms < entry->stored.ttl_ms)
+            entry->stored.ttl_ms = ttl_ms;
+    }
+    /* What they are worth now is what a validation of the entry is made under. */
+    for (size_t i = 0; i < entry->own.count; i++)
+        memcpy(entry->own.generation[i], own[i], sizeof own[i]);
+    return REASON_NONE;
+}
+
 /* The bytes in exchange->value, as an entry for this request. */
 static enum reason
 examine(struct exchange *exchange, int64_t wall_ms)
@@ -94,8 +133,10 @@ examine(struct exchange *exchange, int64_t wall_ms)
         return may_be_served(exchange, entry, wall_ms) ? REASON_NONE : REASON_MISS;
     if (!slice_equal(entry->material, exchange->key.material))
         return REASON_MISS;
-    return entry_generations_match(entry, &exchange->generations) ? REASON_NONE
-                                                                  : REASON_INVALIDATED;
+    enum reason reason = judge(exchange, entry, wall_ms, exchange->redis_until_ms);
+    return reason == REASON_NONE && (entry->stored.flags & STORED_HIT_FOR_MISS)
+               ? REASON_HIT_FOR_MISS
+               : reason;
 }
 
 static enum larder_status
@@ -144,11 +185,17 @@ lookup(struct exchange *exchange, int64_t wall_ms)
 {
     exchange->missing = REASON_MISS;
     exchange->has_entry = exchange->has_marker = false;
+    /* What Redis has may be what somebody has been told is gone. */
+    if (site_distrusts_redis(exchange->site)) {
+        exchange->missing = REASON_JOURNAL;
+        return;
+    }
     enum larder_status status = get(exchange, &exchange->key.tags, exchange->redis_until_ms);
     if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT)
         return;
     exchange->redis_answered = true;
     exchange->generations = exchange->value.current;
+    exchange->identity = exchange->value.identity;
     exchange->generations_complete = exchange_has_generations(exchange);
     if (status != LARDER_OK)
         return;
@@ -169,7 +216,8 @@ lookup_variant(struct exchange *exchange, struct slice hash, int64_t deadline_ms
     bool found = exchange->key.name && get(exchange, &none, deadline_ms) == LARDER_OK &&
                  entry_decode(&exchange->entry, exchange->value.data, exchange->value.len,
                               &own.tags, arena) &&
-                 entry_generations_match(&exchange->entry, &exchange->generations);
+                 !(exchange->entry.stored.flags & STORED_HIT_FOR_MISS) &&
+                 judge(exchange, &exchange->entry, clock_wall_ms(), deadline_ms) == REASON_NONE;
     exchange->key = own;
     /* Of the same URL: what the primary key says, and then its own values. */
     size_t n = own.primary_material.n;

@@ -2,16 +2,22 @@
  * Answers to POST that later GETs may have.
  *
  * The trap: a POST invalidates its URL, and so the generation that an entry made
- * of its answer would carry. The URL's generation is therefore exchanged for a
- * new one in one step that fails if it is not the one that was read before the
- * backend was asked; whoever invalidates later deletes the new one like any
- * other.
+ * of its answer would carry. The URL is marked while the backend works; the mark is
+ * exchanged for a new generation in one step that fails if it is not the only one,
+ * or if somebody has invalidated the URL meanwhile; whoever does so later deletes
+ * the new one like any other.
  */
 #include "responder/post.h"
 
 #include "base/clock.h"
 #include "http/uri.h"
 #include "responder/key.h"
+
+static bool
+is_url_tag(const char *tag)
+{
+    return strncmp(tag, "url:", 4) == 0;
+}
 
 struct exchange *
 post_prepare(struct exchange *exchange)
@@ -38,11 +44,19 @@ post_prepare(struct exchange *exchange)
         decide_request(&get->policy, &get->facts) != REASON_NONE ||
         key_make(&get->key, request, &get->match, config, arena) != REASON_NONE)
         return NULL;
+    struct larder *cache = exchange->site->cache;
     int64_t until_ms = clock_now_ms() + config->budget_ms;
-    get->generations_complete = store_generations(exchange->site->cache, &get->key.tags, until_ms,
-                                                  &get->generations, NULL) == LARDER_OK &&
-                                exchange_has_generations(get);
-    return get->generations_complete ? get : NULL;
+    if (store_generations(cache, &get->key.tags, until_ms, &get->generations, &get->identity,
+                          NULL) != LARDER_OK ||
+        store_position(cache, until_ms, &get->position, NULL) != LARDER_OK)
+        return NULL;
+    /* All but that of the URL, which comes with the claim. */
+    for (size_t i = 0; i < get->key.tags.count; i++)
+        if (!is_url_tag(get->key.tags.name[i]) &&
+            !store_generation_settled(get->generations.value[i]))
+            return NULL;
+    get->generations_complete = true;
+    return get;
 }
 
 bool
@@ -60,17 +74,24 @@ post_is_own(const struct exchange *exchange, int status, const struct fields *re
     return target.p && slice_equal(target, request->target);
 }
 
-enum larder_status
-post_claim(struct exchange *get, int64_t deadline_ms, bool *claimed, struct larder_error *err)
+const char *
+post_tag(const struct exchange *get)
 {
-    const struct store_tags *tags = &get->key.tags;
-    *claimed = false;
-    for (size_t i = 0; i < tags->count; i++)
-        if (strncmp(tags->name[i], "url:", 4) == 0)
-            return store_renew_generation(get->site->cache, tags->name[i],
-                                          get->generations.value[i], deadline_ms,
-                                          get->generations.value[i], claimed, err);
-    return LARDER_INVALID;
+    for (size_t i = 0; get && i < get->key.tags.count; i++)
+        if (is_url_tag(get->key.tags.name[i]))
+            return get->key.tags.name[i];
+    return NULL;
+}
+
+enum larder_status
+post_claim(struct exchange *get, const char *tag, const store_token token, int64_t deadline_ms,
+           bool *claimed)
+{
+    size_t i = 0;
+    while (i < get->key.tags.count && strcmp(get->key.tags.name[i], tag) != 0)
+        i++;
+    return store_renew(get->site->cache, tag, token, deadline_ms, get->generations.value[i],
+                       claimed, NULL);
 }
 
 void

@@ -44,6 +44,10 @@ enum purge_outcome {
 enum purge_outcome purge_run(struct site *site, const struct purge *purge, int64_t deadline_ms,
                              int64_t *deleted, struct larder_error *err);
 
+/* A copy of its own, by malloc, and its end. false: no memory. */
+bool purge_copy(struct purge *out, const struct purge *purge);
+void purge_free(struct purge *purge);
+
 /* "done", "journal", "failed": the value of X-Cache-Invalidate. Static. */
 const char *purge_outcome_name(enum purge_outcome outcome);
 

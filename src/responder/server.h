@@ -18,6 +18,7 @@ struct site {
     struct config *config;
     struct larder *cache; /* NULL: switched off */
     struct upstream *upstream;
+    struct journal *journal; /* NULL: the cache is switched off */
 };
 
 /* Make a site of a configuration, which it then owns. Touches no network. */
@@ -27,6 +28,20 @@ struct site *site_again(struct site *site); /* count once more */
 void site_give(struct site *site);
 /* Make it the current one; the old one goes when its last user is done. NULL: at the end. */
 void site_install(struct site *site);
+
+/*
+ * What Redis could not be told goes to the journal of the machine. While that
+ * holds something, what Redis has is not used by any process of the machine.
+ */
+bool site_distrusts_redis(const struct site *site);
+/* Changes with each invalidation that goes to the journal. */
+uint64_t site_journal_epoch(const struct site *site);
+/* false: it could not be written; logged. */
+struct purge;
+bool site_note(struct site *site, const struct purge *purge);
+bool site_note_intent(struct site *site, const struct purge *purge, const char *token,
+                      int64_t deadline_wall_ms);
+void site_note_done(struct site *site, const char *token);
 
 /* Set once, by the main thread: accept no more. */
 extern atomic_bool server_stopping;

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "client/store.h"
-#include "responder/invalidate.h"
+#include "responder/entry.h"
 #include "responder/marker.h"
 #include "runtime/counters.h"
 
@@ -34,10 +34,12 @@ struct job {
     char *head, *body;
     size_t head_len, body_len;
     int64_t ttl_ms;
+    bool replaces;
+    char checksum[ENTRY_CHECKSUM_SIZE];
     char *primary; /* NULL: no variant */
     struct slice names, etag;
     size_t max_variants;
-    struct invalidation invalidation;
+    struct purge purge;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
@@ -53,9 +55,7 @@ job_free(struct job *job)
 {
     if (!job)
         return;
-    for (size_t i = 0; i < job->invalidation.count; i++)
-        free((char *)job->invalidation.patterns[i]);
-    free(job->invalidation.patterns);
+    purge_free(&job->purge);
     free(job->key);
     free(job->head);
     free(job->body);
@@ -103,7 +103,7 @@ put_marker(const struct job *job, int64_t deadline_ms, struct larder_error *err)
         int64_t ttl_ms = there && left_ms > job->ttl_ms ? left_ms : job->ttl_ms;
         if (ttl_ms > STORE_TTL_MAX_S * 1000)
             ttl_ms = STORE_TTL_MAX_S * 1000;
-        status = text.p ? store_put(cache, job->primary, &piece, 1, ttl_ms, deadline_ms, err)
+        status = text.p ? store_put(cache, job->primary, &piece, 1, ttl_ms, NULL, deadline_ms, err)
                         : LARDER_NOMEM;
     }
     free(value.data);
@@ -118,10 +118,12 @@ run_put(const struct job *job, int64_t deadline_ms)
     struct larder_error err = {0};
     struct larder *cache = job->site->cache;
     enum larder_status status;
+    const struct store_guard same = {ENTRY_CHECKSUM_AT, job->checksum, sizeof job->checksum};
+    const struct store_guard *guard = job->replaces ? &same : NULL;
     if (!job->primary) {
-        status = store_put(cache, job->key, value, 2, job->ttl_ms, deadline_ms, &err);
+        status = store_put(cache, job->key, value, 2, job->ttl_ms, guard, deadline_ms, &err);
     } else {
-        status = store_variant_put(cache, job->primary, job->key, value, 2, job->ttl_ms,
+        status = store_variant_put(cache, job->primary, job->key, value, 2, job->ttl_ms, guard,
                                    clock_wall_ms(), job->max_variants, deadline_ms, &err);
         if (status == LARDER_OK)
             status = put_marker(job, deadline_ms, &err);
@@ -130,8 +132,27 @@ run_put(const struct job *job, int64_t deadline_ms)
         counters_add(COUNTER_stored, 1);
         return;
     }
+    if (status == LARDER_EXISTS) {
+        log_write(LARDER_LOG_DEBUG, "%s is another one by now: not replaced", job->key);
+        return;
+    }
     counters_add(COUNTER_store_failed, 1);
     log_write(LARDER_LOG_DEBUG, "cannot store %s: %s", job->key, err.message);
+}
+
+static void
+run_purge(const struct job *job)
+{
+    struct larder_error err = {0};
+    int64_t deleted = 0;
+    int64_t deadline_ms = clock_now_ms() + job->site->config->invalidate_timeout_ms;
+    enum purge_outcome outcome = purge_run(job->site, &job->purge, deadline_ms, &deleted, &err);
+    counters_add(COUNTER_invalidated_keys, deleted > 0 ? (uint64_t)deleted : 0);
+    if (outcome == PURGE_DONE)
+        return;
+    counters_add(COUNTER_invalidate_failed, 1);
+    log_write(LARDER_LOG_ERROR, "an invalidation after the answer %s: %s",
+              outcome == PURGE_JOURNAL ? "went to the journal" : "is lost", err.message);
 }
 
 static void
@@ -150,7 +171,7 @@ run(const struct job *job)
         store_drop(job->site->cache, job->key, deadline_ms, NULL);
         break;
     case JOB_INVALIDATE:
-        invalidate_now(job->site, &job->invalidation);
+        run_purge(job);
         break;
     }
 }
@@ -247,6 +268,9 @@ job_put(struct site *site, const struct storer_item *item)
     job->body = item->body;
     job->body_len = item->body_len;
     job->ttl_ms = item->ttl_ms;
+    job->replaces = item->replaces != NULL;
+    if (item->replaces)
+        memcpy(job->checksum, item->replaces, sizeof job->checksum);
     job->max_variants = item->max_variants;
     return job;
 }
@@ -311,24 +335,10 @@ storer_drop(struct site *site, const char *key)
 }
 
 bool
-storer_invalidate(struct site *site, const struct invalidation *invalidation)
+storer_invalidate(struct site *site, const struct purge *purge)
 {
     struct job *job = job_new(site, JOB_INVALIDATE, "", NULL);
-    if (!job)
-        return false;
-    size_t n = invalidation->count;
-    struct invalidation *own = &job->invalidation;
-    memcpy(own->tags, invalidation->tags, sizeof own->tags);
-    own->tag_count = invalidation->tag_count;
-    own->tags_done = invalidation->tags_done;
-    own->patterns = calloc(n ? n : 1, sizeof *own->patterns);
-    for (size_t i = 0; own->patterns && i < n; i++) {
-        own->patterns[i] = strdup(invalidation->patterns[i]);
-        if (!own->patterns[i])
-            break;
-        own->count++;
-    }
-    if (!own->patterns || own->count < n) {
+    if (!job || !purge_copy(&job->purge, purge)) {
         job_free(job);
         return false;
     }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
-#include "responder/invalidate.h"
+#include "responder/purge.h"
 #include "responder/server.h"
 
 /* false: no thread could be made. */
@@ -22,6 +22,8 @@ struct storer_item {
     char *head, *body; /* malloc'd */
     size_t head_len, body_len;
     int64_t ttl_ms;
+    const char *replaces; /* NULL, or the checksum of the entry that this is the successor of: it is
+                             stored only if that one is still there */
     /* A variant: key is its own; NULL: none of this counts. */
     const char *primary;
     struct slice names; /* of the selecting fields, as the marker has them */
@@ -50,7 +52,7 @@ void storer_drop(struct site *site, const char *key);
 
 /* Invalidate after the answer. What it names is copied. Never dropped for lack of room in the
  * queue; false: no memory. */
-bool storer_invalidate(struct site *site, const struct invalidation *invalidation);
+bool storer_invalidate(struct site *site, const struct purge *purge);
 
 /* Work off the queue, at most timeout_ms, then end the thread. */
 void storer_stop(int64_t timeout_ms);

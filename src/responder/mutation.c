@@ -1,0 +1,390 @@
+/*
+ * What a mutation makes stale.
+ *
+ * Known before the backend is asked: its own URL, as RFC 9111 §4.4 has it for
+ * every cache, and what its route names: patterns, by the tag that covers them,
+ * and tags. These are marked first, so that nothing that is fetched while the
+ * backend works is stored, and whoever reads after the answer gets nothing from
+ * before it. Known only by the answer: what Location and Content-Location name,
+ * and Cache-Group-Invalidation. These are dropped in one step, before the answer
+ * goes out. Last come the application values that the patterns match.
+ *
+ * A URL of which nothing is ever cached is not marked: it would cost a round trip
+ * more, and keep its neighbours in the table of URL generations from being stored.
+ * That what is cached under it after all (by another method's route) is dropped in
+ * one step is enough: no fill of it can be under way.
+ */
+#include "responder/mutation.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/response_tags.h"
+#include "http/uri.h"
+#include "responder/key.h"
+#include "responder/post.h"
+#include "responder/storer.h"
+#include "runtime/counters.h"
+
+/* ------------------------------------------------------------------ what becomes stale */
+
+static struct slice
+visible_host(const struct request *request)
+{
+    return request->forwarded_host.p ? request->forwarded_host : request->host;
+}
+
+/* The patterns of the route with this request's user and captures, and the tags that cover them.
+ * Patterns with a placeholder that has no value are left out. */
+static bool
+add_patterns(struct purge *purge, const struct exchange *exchange)
+{
+    const struct route_match *match = &exchange->match;
+    const struct route *route = match->route;
+    struct arena *arena = exchange->arena;
+    struct slice user = exchange->key.user;
+    /* In the keys of responses a user stands escaped, in those of the application as he is. */
+    char escaped[STORE_TAG_SIZE];
+    struct slice in_response = user;
+    if (user.n && store_escape_user(escaped, sizeof escaped, user.p, user.n))
+        in_response = slice_of(escaped);
+    bool twice = !slice_equal(user, in_response);
+    purge->patterns = arena_calloc(arena, 2 * route->invalidate.count + 1, sizeof *purge->patterns);
+    if (!purge->patterns)
+        return false;
+    for (size_t i = 0; i < 2 * route->invalidate.count; i++) {
+        const char *source = route->invalidate.list[i / 2];
+        if (i % 2 == 1 && (!twice || !strstr(source, "{user}")))
+            continue;
+        const char *pattern = route_expand(match, arena, source, i % 2 == 0 ? user : in_response);
+        char tag[STORE_TAG_SIZE];
+        if (!pattern)
+            continue;
+        purge->patterns[purge->pattern_count++] = pattern;
+        if (!exchange->site->config->compat_ancestor && store_tag_for_pattern(pattern, tag) &&
+            !purge_add_tag(purge, arena, tag))
+            return false;
+    }
+    return true;
+}
+
+static bool
+add_route_tags(struct purge *purge, const struct exchange *exchange)
+{
+    const struct route *route = exchange->match.route;
+    for (size_t i = 0; i < route->tags.count; i++) {
+        char tag[STORE_TAG_SIZE];
+        struct slice name = route_expand_name(&exchange->match, exchange->arena,
+                                              route->tags.list[i], exchange->key.user);
+        /* Without it no response is stored under it either. */
+        if (name.p && store_named_tag(tag, name) && !purge_add_tag(purge, exchange->arena, tag))
+            return false;
+    }
+    return true;
+}
+
+static bool
+add_own_url(struct purge *purge, const struct exchange *exchange)
+{
+    const struct request *request = &exchange->request;
+    return purge_add_url(purge, exchange->site->config, request->scheme, visible_host(request),
+                         request->target, exchange->arena);
+}
+
+/* Is a GET of this URL ever cached? */
+static bool
+url_is_cached(const struct exchange *exchange)
+{
+    struct route_match match;
+    const struct request *request = &exchange->request;
+    if (!route_find(exchange->site->config, exchange->arena, slice_of("GET"), request->host,
+                    request->path, &match))
+        return true;
+    return match.route && !match.never && route_caches(match.route);
+}
+
+/* What the answer names on its own origin. */
+static bool
+add_answers_urls(struct purge *purge, const struct exchange *exchange,
+                 const struct fields *response)
+{
+    static const char *const names[] = {"Location", "Content-Location"};
+    const struct request *request = &exchange->request;
+    struct arena *arena = exchange->arena;
+    const struct uri_base base = {
+        .scheme = request->scheme,
+        .host = key_normal_host(visible_host(request), request->scheme, arena),
+        .target = request->target};
+    if (!base.host.p)
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct slice reference = fields_get(response, names[i]);
+        if (!reference.p)
+            continue;
+        struct slice target = uri_same_origin_target(&base, reference, arena);
+        if (target.p && !slice_equal(target, request->target) &&
+            !purge_add_url(purge, exchange->site->config, base.scheme, base.host, target, arena))
+            return false;
+    }
+    return true;
+}
+
+/* RFC 9875 §3: all responses of these groups that came from the same origin. */
+static bool
+add_answers_groups(struct purge *purge, const struct exchange *exchange,
+                   const struct fields *response)
+{
+    const struct request *request = &exchange->request;
+    struct arena *arena = exchange->arena;
+    struct response_tags groups;
+    struct slice host = key_normal_host(visible_host(request), request->scheme, arena);
+    if (exchange->site->config->response_tags == RESPONSE_TAGS_IGNORE)
+        return true;
+    if (!host.p || !response_tags_invalidated(&groups, response, arena))
+        return false;
+    /* Nobody knows what the others are called. */
+    if (groups.too_many)
+        return purge_add_tag(purge, arena, "all");
+    uint64_t origin = key_origin_hash(request->scheme, host);
+    for (size_t i = 0; i < groups.count; i++) {
+        char tag[STORE_TAG_SIZE];
+        /* A group whose name is too long has no stored responses (keep.c). */
+        if (store_group_tag(tag, origin, groups.list[i].name) && !purge_add_tag(purge, arena, tag))
+            return false;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------------- before */
+
+enum outcome {
+    CHANGED,   /* the backend says that it did something (RFC 9111 §4.4: 2xx, 3xx) */
+    UNCHANGED, /* it says that it did not, or never heard of it */
+    UNKNOWN    /* it heard of it, and did not say */
+};
+
+/* What the status of an answer (0: there was none) says. */
+static enum outcome
+outcome_of(int status, bool received)
+{
+    if (status == 0)
+        return received ? UNKNOWN : UNCHANGED;
+    /* A gateway between us and the backend that got no answer, or a bad one, knows no more than we
+     * would. */
+    if (status == 502 || status == 504)
+        return UNKNOWN;
+    return status >= 200 && status < 400 ? CHANGED : UNCHANGED;
+}
+
+static bool
+has_cache(const struct exchange *exchange)
+{
+    return exchange->site->cache && larder_is_enabled(exchange->site->cache) &&
+           !method_is_safe(exchange->request.method);
+}
+
+static int64_t
+step_deadline(const struct exchange *exchange)
+{
+    return clock_now_ms() + exchange->site->config->invalidate_timeout_ms;
+}
+
+static void
+log_trouble(const struct exchange *exchange, const char *what, const struct larder_error *err)
+{
+    const struct request *request = &exchange->request;
+    counters_add(COUNTER_invalidate_failed, 1);
+    log_write(LARDER_LOG_ERROR, "%.*s %.*s: %s: %s", (int)request->method.n, request->method.p,
+              (int)request->target.n, request->target.p, what, err->message);
+}
+
+/* Redis does not know of it: the journal does, until the outcome is known. */
+static enum mutation_start
+note(struct mutation *mutation, const struct exchange *exchange, const struct larder_error *why,
+     bool unreachable)
+{
+    const struct config *config = exchange->site->config;
+    if (unreachable && config->refuse_unreachable) {
+        log_trouble(exchange, "refused, Redis is out of reach", why);
+        return MUTATION_REFUSED;
+    }
+    mutation->noted = site_note_intent(exchange->site, &mutation->known, mutation->token,
+                                       clock_wall_ms() + config->mutation_max_ms);
+    if (!mutation->noted)
+        log_trouble(exchange, "what it invalidates could be told neither Redis nor the journal",
+                    why);
+    return MUTATION_GO;
+}
+
+enum mutation_start
+mutation_begin(struct mutation *mutation, struct exchange *exchange)
+{
+    const struct config *config = exchange->site->config;
+    const struct route *route = exchange->match.route;
+    struct larder_error err = {0};
+    *mutation = (struct mutation){.marked = false};
+    if (!has_cache(exchange))
+        return MUTATION_GO;
+    if (route && (!add_patterns(&mutation->known, exchange) ||
+                  (!config->compat_ancestor && !add_route_tags(&mutation->known, exchange))))
+        return MUTATION_NO_MEMORY;
+    /* The ancestor's entries have no generations. */
+    if (config->compat_ancestor || (route && route->async) || !store_token_make(mutation->token))
+        return MUTATION_GO;
+    if ((mutation->known.tag_count > 0 || url_is_cached(exchange)) &&
+        !add_own_url(&mutation->known, exchange))
+        return MUTATION_NO_MEMORY;
+    if (mutation->known.tag_count == 0)
+        return MUTATION_GO;
+    switch (store_mark(exchange->site->cache, mutation->known.tags, mutation->known.tag_count,
+                       mutation->token, config->mutation_max_ms, step_deadline(exchange), &err)) {
+    case LARDER_OK:
+        mutation->marked = true;
+        return MUTATION_GO;
+    case LARDER_REFUSED:
+        return note(mutation, exchange, &err, false);
+    default:
+        return note(mutation, exchange, &err, true);
+    }
+}
+
+/* -------------------------------------------------------------------------- after */
+
+static enum purge_outcome
+worse(enum purge_outcome a, enum purge_outcome b)
+{
+    return a > b ? a : b;
+}
+
+/*
+ * The URL's generation is exchanged for the one that the answer to the POST is
+ * stored under, unless somebody else has invalidated it meanwhile; the other
+ * tags that were marked are left.
+ */
+static void
+claim(struct mutation *mutation, struct exchange *exchange, const struct fields *response,
+      int status, struct exchange **post)
+{
+    bool claimed = false;
+    const char *tag = post_tag(*post);
+    if (mutation->marked && tag && post_is_own(exchange, status, response) &&
+        post_claim(*post, tag, mutation->token, step_deadline(exchange), &claimed) == LARDER_OK &&
+        claimed) {
+        struct purge *known = &mutation->known;
+        size_t n = 0;
+        for (size_t i = 0; i < known->tag_count; i++)
+            if (strcmp(known->tags[i], tag) != 0)
+                known->tags[n++] = known->tags[i];
+        known->tag_count = n;
+        return;
+    }
+    *post = NULL;
+}
+
+/* The tags that were marked or noted. */
+static enum purge_outcome
+settle(struct mutation *mutation, struct exchange *exchange, bool changed)
+{
+    const struct purge tags = {.tags = mutation->known.tags,
+                               .tag_count = mutation->known.tag_count};
+    struct larder_error err = {0};
+    int64_t deadline_ms = step_deadline(exchange);
+    enum purge_outcome outcome = PURGE_DONE;
+    if (mutation->marked) {
+        if (store_unmark(exchange->site->cache, tags.tags, tags.tag_count, mutation->token, changed,
+                         deadline_ms, &err) == LARDER_OK)
+            return PURGE_DONE;
+        /* What did not change is only not stored until the mark ends. */
+        if (changed)
+            outcome = site_note(exchange->site, &tags) ? PURGE_JOURNAL : PURGE_FAILED;
+    } else {
+        if (changed && tags.tag_count > 0)
+            outcome = purge_run(exchange->site, &tags, deadline_ms, NULL, &err);
+        /* The intent is of use no longer, now that this is in its place. */
+        if (mutation->noted && outcome != PURGE_FAILED)
+            site_note_done(exchange->site, mutation->token);
+    }
+    if (outcome != PURGE_DONE)
+        log_trouble(exchange,
+                    outcome == PURGE_JOURNAL ? "invalidation went to the journal"
+                                             : "invalidation is lost",
+                    &err);
+    return outcome;
+}
+
+/* What is dropped in one step: that which the answer names, and application values. */
+static enum purge_outcome
+drop(struct mutation *mutation, struct exchange *exchange, const struct fields *response)
+{
+    struct purge rest = {.patterns = mutation->known.patterns,
+                         .pattern_count = mutation->known.pattern_count};
+    struct larder_error err = {0};
+    int64_t deleted = 0;
+    bool marked_own = mutation->marked || mutation->noted;
+    if (!exchange->site->config->compat_ancestor &&
+        ((!marked_own && !add_own_url(&rest, exchange)) ||
+         (response && (!add_answers_urls(&rest, exchange, response) ||
+                       !add_answers_groups(&rest, exchange, response)))))
+        return PURGE_FAILED;
+    if (rest.tag_count == 0 && rest.pattern_count == 0)
+        return PURGE_DONE;
+    enum purge_outcome outcome =
+        purge_run(exchange->site, &rest, step_deadline(exchange), &deleted, &err);
+    counters_add(COUNTER_invalidated_keys, deleted > 0 ? (uint64_t)deleted : 0);
+    if (outcome != PURGE_DONE)
+        log_trouble(exchange,
+                    outcome == PURGE_JOURNAL ? "invalidation went to the journal"
+                                             : "invalidation is lost",
+                    &err);
+    return outcome;
+}
+
+/* The ancestor's way: after the answer. */
+static const char *
+queue(struct mutation *mutation, struct exchange *exchange, const struct fields *response)
+{
+    struct purge all = mutation->known;
+    if (!exchange->site->config->compat_ancestor &&
+        (!add_own_url(&all, exchange) ||
+         (response && (!add_answers_urls(&all, exchange, response) ||
+                       !add_answers_groups(&all, exchange, response)))))
+        return "failed";
+    return storer_invalidate(exchange->site, &all) ? "queued" : NULL;
+}
+
+const char *
+mutation_end(struct mutation *mutation, struct exchange *exchange, int status, bool received,
+             const struct fields *response, struct exchange **post)
+{
+    enum outcome outcome = outcome_of(status, received);
+    const struct route *route = exchange->match.route;
+    if (mutation->ended || !has_cache(exchange))
+        return NULL;
+    mutation->ended = true;
+    if (outcome != CHANGED)
+        *post = NULL;
+    if (outcome == UNCHANGED) {
+        if (mutation->marked || mutation->noted)
+            settle(mutation, exchange, false);
+        return NULL;
+    }
+    /* The ancestor's entries are found by the patterns of a route alone. */
+    if (exchange->site->config->compat_ancestor && mutation->known.pattern_count == 0)
+        return NULL;
+    counters_add(COUNTER_invalidations, 1);
+    if (outcome == UNKNOWN) {
+        /* The mark stays, for as long as the backend may still be at it; and what it may have done
+         * already is dropped. */
+        bool held = mutation->marked || mutation->noted;
+        enum purge_outcome dropped = drop(mutation, exchange, NULL);
+        return held && dropped == PURGE_DONE ? "marked" : purge_outcome_name(dropped);
+    }
+    if (route && route->async) {
+        const char *said = queue(mutation, exchange, response);
+        if (said)
+            return said;
+    }
+    if (*post)
+        claim(mutation, exchange, response, status, post);
+    enum purge_outcome settled = settle(mutation, exchange, true);
+    return purge_outcome_name(worse(settled, drop(mutation, exchange, response)));
+}

@@ -1,0 +1,47 @@
+/*
+ * A request that may change something, and what that makes stale.
+ *
+ *   mutation_begin    before it goes to the backend: what it may make stale matches
+ *                     nothing from here on (marked in Redis, or noted in the journal)
+ *   mutation_end      when the backend has answered, or did not: it is stale, or is as
+ *                     it was, or nobody knows
+ *
+ * Only then does the client get the answer. A process that dies in between leaves
+ * a mark that ends by itself when no backend can commit any more.
+ */
+#ifndef RESPONDER_MUTATION_H
+#define RESPONDER_MUTATION_H
+
+#include "responder/exchange.h"
+#include "responder/purge.h"
+
+struct mutation {
+    struct purge known; /* what is known to become stale before the backend is asked */
+    bool marked;        /* ... is marked in Redis */
+    bool noted;         /* ... is an intent in the journal */
+    bool ended;
+    store_token token;
+};
+
+enum mutation_start {
+    MUTATION_GO,
+    MUTATION_REFUSED, /* Redis is out of reach, and the configuration says refuse: 503 */
+    MUTATION_NO_MEMORY
+};
+
+/* A safe request, or one on a site without a cache, has nothing to begin. */
+enum mutation_start mutation_begin(struct mutation *mutation, struct exchange *exchange);
+
+/*
+ * Carry out what follows, once, each step within cache.invalidate_timeout.
+ * status and response: of the answer; 0 and NULL without one. received: the
+ * backend may have seen the request. *post: the GET that the answer to a POST may
+ * be stored for, or NULL; its URL's generation is exchanged if it may, and *post
+ * becomes NULL if it may not. Returns the value for X-Cache-Invalidate, NULL if
+ * there is nothing to say: "done", "journal", "failed", "queued" (a route with
+ * async), "marked" (it is not known whether something changed). Static.
+ */
+const char *mutation_end(struct mutation *mutation, struct exchange *exchange, int status,
+                         bool received, const struct fields *response, struct exchange **post);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * The one way in which the responder invalidates. The idea stands in purge.h.
+ *
+ * Called by mutation.c and by the purge interface; for routes with async by the
+ * storer, hence purge_copy().
+ */
+#include "responder/purge.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "responder/key.h"
+
+#define ROOM_FIRST 8
+
+bool
+purge_add_tag(struct purge *purge, struct arena *arena, const char *tag)
+{
+    for (size_t i = 0; purge->tag_count <= 64 && i < purge->tag_count; i++)
+        if (strcmp(purge->tags[i], tag) == 0)
+            return true;
+    if (purge->tag_count == purge->tag_room) {
+        size_t room = purge->tag_room ? 2 * purge->tag_room : ROOM_FIRST;
+        const char **tags = arena_calloc(arena, room, sizeof *tags);
+        if (!tags)
+            return false;
+        for (size_t i = 0; i < purge->tag_count; i++)
+            tags[i] = purge->tags[i];
+        purge->tags = tags;
+        purge->tag_room = room;
+    }
+    const char *copy = arena_strndup(arena, tag, strlen(tag));
+    if (!copy)
+        return false;
+    purge->tags[purge->tag_count++] = copy;
+    return true;
+}
+
+bool
+purge_add_url(struct purge *purge, const struct config *config, struct slice scheme,
+              struct slice host, struct slice target, struct arena *arena)
+{
+    static const struct slice get = {"GET", 3};
+    struct route_match match;
+    char tag[STORE_TAG_SIZE];
+    struct slice normal = key_normal_host(host, scheme, arena);
+    const char *query = memchr(target.p, '?', target.n);
+    struct slice path = {target.p, query ? (size_t)(query - target.p) : target.n};
+    /* The key of a GET for this target has its query reduced as that route says. */
+    if (!normal.p || !route_find(config, arena, get, normal, path, &match))
+        return false;
+    struct slice reduced = key_target(target, match.route, arena);
+    if (!reduced.p)
+        return false;
+    store_url_tag(tag, key_url_hash(scheme, normal, reduced));
+    return purge_add_tag(purge, arena, tag);
+}
+
+enum purge_outcome
+purge_run(struct site *site, const struct purge *purge, int64_t deadline_ms, int64_t *deleted,
+          struct larder_error *err)
+{
+    struct larder_error own = {0};
+    bool tags_done = true, patterns_done = true, invalidated = false;
+    if (deleted)
+        *deleted = 0;
+    if (purge->tag_count > 0)
+        tags_done = store_purge_tags(site->cache, purge->tags, purge->tag_count, purge->soft,
+                                     deadline_ms, err) == LARDER_OK;
+    if (purge->pattern_count > 0)
+        patterns_done = store_invalidate(site->cache, purge->patterns, purge->pattern_count,
+                                         deadline_ms, deleted, &invalidated,
+                                         tags_done ? err : &own) == LARDER_OK;
+    if (tags_done && patterns_done)
+        return PURGE_DONE;
+    struct purge rest = *purge;
+    if (tags_done)
+        rest.tag_count = 0;
+    if (patterns_done)
+        rest.pattern_count = 0;
+    return site_note(site, &rest) ? PURGE_JOURNAL : PURGE_FAILED;
+}
+
+const char *
+purge_outcome_name(enum purge_outcome outcome)
+{
+    switch (outcome) {
+    case PURGE_DONE:
+        return "done";
+    case PURGE_JOURNAL:
+        return "journal";
+    case PURGE_FAILED:
+        break;
+    }
+    return "failed";
+}
+
+/* ------------------------------------------------------- for who works on it later */
+
+static const char **
+copy_list(const char *const *list, size_t count)
+{
+    const char **copy = calloc(count ? count : 1, sizeof *copy);
+    for (size_t i = 0; copy && i < count; i++) {
+        copy[i] = strdup(list[i]);
+        if (copy[i])
+            continue;
+        while (i-- > 0)
+            free((char *)copy[i]);
+        free(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+bool
+purge_copy(struct purge *out, const struct purge *purge)
+{
+    *out = (struct purge){.soft = purge->soft};
+    out->tags = copy_list(purge->tags, purge->tag_count);
+    if (!out->tags)
+        return false;
+    out->tag_count = out->tag_room = purge->tag_count;
+    out->patterns = copy_list(purge->patterns, purge->pattern_count);
+    if (!out->patterns) {
+        purge_free(out);
+        return false;
+    }
+    out->pattern_count = purge->pattern_count;
+    return true;
+}
+
+void
+purge_free(struct purge *purge)
+{
+    for (size_t i = 0; i < purge->tag_count; i++)
+        free((char *)purge->tags[i]);
+    for (size_t i = 0; i < purge->pattern_count; i++)
+        free((char *)purge->patterns[i]);
+    free(purge->tags);
+    free(purge->patterns);
+    *purge = (struct purge){.soft = false};
+}
