@@ -262,6 +262,17 @@ decide(struct fetch *fetch)
     }
 }
 
+/* Tags are between the backend and us; which they are is known by now. */
+static void
+strip_tags(struct fetch *fetch)
+{
+    static const char *const names[] = {"Surrogate-Key", "xkey", "Cache-Tag"};
+    if (fetch->exchange->site->config->response_tags != RESPONSE_TAGS_STRIP)
+        return;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        fields_remove(&fetch->fields, names[i]);
+}
+
 /*
  * The whole was asked for because of a range, and it is too large for that, or
  * nobody else is to have it: then the range alone costs less than to read up to
@@ -335,6 +346,7 @@ on_head(void *arg, int status, struct fields *fields)
     if (completion && !begin_completion(fetch))
         return false;
     decide(fetch);
+    strip_tags(fetch);
     if (is_too_much(fetch)) {
         fetch->meaning = MEANS_AGAIN;
         fetch->kind = ASK_RANGE;

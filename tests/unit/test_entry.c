@@ -12,13 +12,16 @@
 
 static struct arena *arena;
 static struct store_tags tags;
+static const char *own_name[] = {"tag:a", "group:0:b"};
+static store_generation own_generation[] = {"0123456789abcdef0000000000000000",
+                                            "123456789abcdef00000000000000000"};
 
 static int
 setup(void **state)
 {
     (void)state;
     arena = arena_new((size_t)64 * 1024 * 1024);
-    return arena && store_tags_for(&tags, "r", "42", 0x1234) ? 0 : -1;
+    return arena && store_tags_for(&tags, arena, "r", "42", 0x1234) ? 0 : -1;
 }
 
 static int
@@ -49,14 +52,17 @@ stored(struct entry *entry, size_t *len)
                                        .age_s = 7,
                                        .stale_while_s = 11,
                                        .stale_if_s = 13,
+                                       .fetch_ms = 250,
                                        .flags = STORED_MUST_REVALIDATE},
+                            .own = {2, own_name, own_generation},
+                            .identity = UINT64_C(0xfedcba9876543210),
                             .body = {body, sizeof body}};
     add(&entry->fields, "Link", "</a>; rel=\"x\"");
     add(&entry->fields, "X-Latin", "caf\xe9 \\ \"");
     add(&entry->fields, "Link", "</b>");
     entry->generations.count = tags.count;
     for (size_t i = 0; i < tags.count; i++)
-        snprintf(entry->generations.value[i], STORE_GENERATION_LEN + 1, "%016zx", i + 1);
+        snprintf(entry->generations.value[i], STORE_GENERATION_LEN + 1, "%032zx", i + 1);
     char *head = entry_encode(entry, &tags, len);
     assert_non_null(head);
     char *whole = malloc(*len + sizeof body);
@@ -90,7 +96,12 @@ what_goes_in_comes_out(void **state)
         assert_true(slice_equal(out.fields.list[i].name, in.fields.list[i].name));
         assert_true(slice_equal(out.fields.list[i].value, in.fields.list[i].value));
     }
-    assert_true(entry_generations_match(&out, &in.generations));
+    int64_t since_ms;
+    assert_int_equal(out.own.count, 2);
+    assert_string_equal(out.own.name[1], "group:0:b");
+    assert_string_equal(out.own.generation[1], own_generation[1]);
+    assert_true(out.identity == UINT64_C(0xfedcba9876543210) && out.stored.fetch_ms == 250);
+    assert_int_equal(entry_judge(&out, &in.generations, own_generation, &since_ms), ENTRY_VALID);
     free(data);
 }
 
@@ -141,18 +152,76 @@ a_generation_that_is_missing_or_other_does_not_match(void **state)
     size_t len;
     char *data = stored(&in, &len);
     assert_true(entry_decode(&out, data, len, &tags, arena));
+    int64_t since_ms;
     for (size_t i = 0; i < tags.count; i++) {
         struct store_generations now = in.generations;
         now.value[i][0] = '\0';
-        assert_false(entry_generations_match(&out, &now));
+        assert_int_equal(entry_judge(&out, &now, own_generation, &since_ms), ENTRY_DEAD);
         now = in.generations;
         now.value[i][5] = 'f';
-        assert_false(entry_generations_match(&out, &now));
+        assert_int_equal(entry_judge(&out, &now, own_generation, &since_ms), ENTRY_DEAD);
+        strcpy(now.value[i], "M");
+        assert_int_equal(entry_judge(&out, &now, own_generation, &since_ms), ENTRY_DEAD);
     }
+    for (size_t i = 0; i < 2; i++) {
+        store_generation now[2];
+        memcpy(now, own_generation, sizeof now);
+        now[i][0] = '\0';
+        assert_int_equal(entry_judge(&out, &in.generations, now, &since_ms), ENTRY_DEAD);
+        memcpy(now, own_generation, sizeof now);
+        now[i][3] = 'e';
+        assert_int_equal(entry_judge(&out, &in.generations, now, &since_ms), ENTRY_DEAD);
+    }
+    struct store_generations fewer = in.generations;
+    fewer.count--;
+    assert_int_equal(entry_judge(&out, &fewer, own_generation, &since_ms), ENTRY_DEAD);
     struct store_tags other;
-    assert_true(store_tags_for(&other, "r", "43", 0x1234));
+    assert_true(store_tags_for(&other, arena, "r", "43", 0x1234));
     assert_false(entry_decode(&out, data, len, &other, arena));
     free(data);
+}
+
+/* The soft part: 12 hex digits of the time, and four by chance. */
+static void
+a_soft_purge_makes_it_stale_since_the_first_of_them(void **state)
+{
+    (void)state;
+    struct entry in, out;
+    size_t len;
+    int64_t since_ms;
+    char *data = stored(&in, &len);
+    assert_true(entry_decode(&out, data, len, &tags, arena));
+    struct store_generations now = in.generations;
+    memcpy(now.value[1] + STORE_HARD_LEN, "018bcfe56800abcd", 16);
+    assert_int_equal(entry_judge(&out, &now, own_generation, &since_ms), ENTRY_SOFT);
+    assert_true(since_ms == INT64_C(1700000000000));
+    store_generation own[2];
+    memcpy(own, own_generation, sizeof own);
+    memcpy(own[0] + STORE_HARD_LEN, "018bcfe56400abcd", 16);
+    assert_int_equal(entry_judge(&out, &now, own, &since_ms), ENTRY_SOFT);
+    assert_true(since_ms == INT64_C(1700000000000) - 1024);
+    /* A hard one beside it kills. */
+    now.value[0][0] = 'e';
+    assert_int_equal(entry_judge(&out, &now, own, &since_ms), ENTRY_DEAD);
+    free(data);
+}
+
+static void
+without_a_settled_generation_for_each_tag_nothing_is_stored(void **state)
+{
+    (void)state;
+    struct entry in;
+    size_t len;
+    free(stored(&in, &len));
+    strcpy(in.generations.value[1], "M");
+    assert_null(entry_encode(&in, &tags, &len));
+    free(stored(&in, &len));
+    in.generations.value[0][0] = '\0';
+    assert_null(entry_encode(&in, &tags, &len));
+    free(stored(&in, &len));
+    store_generation own[2] = {"", ""};
+    in.own.generation = own;
+    assert_null(entry_encode(&in, &tags, &len));
 }
 
 static void
@@ -263,6 +332,8 @@ main(void)
         cmocka_unit_test(one_flipped_bit_anywhere_is_a_miss),
         cmocka_unit_test(a_truncated_or_longer_value_is_a_miss),
         cmocka_unit_test(a_generation_that_is_missing_or_other_does_not_match),
+        cmocka_unit_test(a_soft_purge_makes_it_stale_since_the_first_of_them),
+        cmocka_unit_test(without_a_settled_generation_for_each_tag_nothing_is_stored),
         cmocka_unit_test(fields_that_split_answers_do_not_come_out_of_the_store),
         cmocka_unit_test(no_field_with_power_over_the_web_server_goes_out),
         cmocka_unit_test(ours_replaces_theirs),
