@@ -9,7 +9,10 @@
 #include <stddef.h>
 
 #include "client/breaker.h"
+#include "client/identity.h"
 #include "client/keeper.h"
+#include "client/listen.h"
+#include "client/news.h"
 #include "client/pool.h"
 #include "client/redis.h"
 #include "larder.h"
@@ -19,9 +22,12 @@ struct larder {
     char *prefix;                  /* the namespace and a colon, or "" */
     size_t prefix_len;
     struct endpoint endpoint;
+    struct identity identity;
     struct pool pool;
     struct breaker breaker;
     struct keeper keeper;
+    struct news news;
+    struct listener listener;
     atomic_bool no_unlink; /* this server is too old for UNLINK */
 
     atomic_uint_fast64_t hits;

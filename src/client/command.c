@@ -47,9 +47,19 @@ static const struct command_rule rules[COMMAND_COUNT] = {
     [COMMAND_EXTEND] = {"EVAL (extend)", true, true},
     [COMMAND_LOOKUP] = {"MGET (lookup)", true, false},
     [COMMAND_GENERATIONS] = {"SET NX (generations)", true, true},
-    [COMMAND_INVALIDATE] = {"DEL (generations)", true, true},
-    [COMMAND_RENEW] = {"EVAL (generation)", false, true},
+    [COMMAND_LIFE] = {"EVAL (life)", true, true},
+    [COMMAND_CURRENT] = {"MGET (generations)", true, false},
+    [COMMAND_PURGE] = {"EVAL (purge)", true, true},
+    [COMMAND_MARK] = {"EVAL (mark)", true, true},
+    [COMMAND_UNMARK] = {"EVAL (unmark)", true, true},
+    [COMMAND_RENEW] = {"EVAL (renew)", false, true},
+    [COMMAND_FORGET] = {"DEL (generations)", true, true},
+    [COMMAND_NEWS] = {"XREVRANGE (news)", true, true},
+    [COMMAND_OWN] = {"XRANGE (news)", true, true},
+    [COMMAND_PUT_IF] = {"EVAL (put)", false, true},
     [COMMAND_LEASE] = {"SET NX (lease)", false, true},
+    [COMMAND_LEASE_EXTEND] = {"EVAL (lease)", true, true},
+    [COMMAND_LEASE_END] = {"PUBLISH (lease)", true, true},
     [COMMAND_VARIANT] = {"ZADD (variants)", true, true},
 };
 
@@ -154,6 +164,7 @@ try_once(struct larder *cache, struct command_call *call, bool fresh, struct out
     }
 
     conn_begin(conn, rule->name);
+    call->identity = conn->identity;
     status = call->talk(conn, call->deadline_ms, call->arg, err);
     if (conn->sent)
         call->tries++;
@@ -225,6 +236,7 @@ struct plain {
     const struct wire *wire;
     redisReply **replies;
     size_t n;
+    const struct command_more *more;
 };
 
 static enum larder_status
@@ -235,7 +247,12 @@ talk_plain(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_erro
     size_t got = 0;
 
     while (status == LARDER_OK && got < plain->n) {
-        status = conn_reply(conn, deadline_ms, &plain->replies[got], err);
+        int64_t limit_ms = conn_reply_deadline(conn, deadline_ms);
+        if (got + 1 == plain->n)
+            limit_ms += plain->more->patience_ms;
+        if (limit_ms > deadline_ms)
+            limit_ms = deadline_ms;
+        status = conn_reply_by(conn, limit_ms, &plain->replies[got], err);
         if (status == LARDER_OK)
             got++;
     }
@@ -246,7 +263,7 @@ talk_plain(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_erro
         if (reply->type != REDIS_REPLY_ERROR)
             continue;
         enum larder_status refused = conn_refused(conn, reply->str, reply->len, err);
-        if (plain->n == 1 || conn->passing)
+        if ((plain->n == 1 && !plain->more->judges) || conn->passing)
             status = refused;
     }
     if (status != LARDER_OK)
@@ -256,10 +273,11 @@ talk_plain(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_erro
 
 enum larder_status
 command_run(struct larder *cache, enum command command, const struct wire *wire,
-            int64_t deadline_ms, redisReply **replies, size_t n, int *tries,
+            int64_t deadline_ms, redisReply **replies, size_t n, struct command_more *more,
             struct larder_error *err)
 {
-    struct plain plain = {wire, replies, n};
+    static const struct command_more nothing = {.judges = false};
+    struct plain plain = {wire, replies, n, more ? more : &nothing};
     struct command_call call = {.command = command,
                                 .deadline_ms = deadline_ms,
                                 .retries = cache->options.max_retries,
@@ -269,8 +287,10 @@ command_run(struct larder *cache, enum command command, const struct wire *wire,
     for (size_t i = 0; i < n; i++)
         replies[i] = NULL;
     enum larder_status status = command_execute(cache, &call, err);
-    if (tries)
-        *tries = call.tries;
+    if (more) {
+        more->tries = call.tries;
+        more->identity = call.identity;
+    }
     return status;
 }
 
@@ -311,7 +331,7 @@ command_ping(struct conn *conn, int64_t deadline_ms, struct larder_error *err)
     wire_begin(&wire, 1);
     wire_text(&wire, "PING");
     conn_begin(conn, rules[COMMAND_PING].name);
-    struct plain plain = {&wire, &reply, 1};
+    struct plain plain = {&wire, &reply, 1, &(struct command_more){.judges = false}};
     enum larder_status status = talk_plain(conn, deadline_ms, &plain, err);
     wire_free(&wire);
     command_free_replies(&reply, 1);

@@ -35,9 +35,19 @@ enum command {
     COMMAND_EXTEND,
     COMMAND_LOOKUP,
     COMMAND_GENERATIONS,
-    COMMAND_INVALIDATE,
+    COMMAND_LIFE,
+    COMMAND_CURRENT,
+    COMMAND_PURGE,
+    COMMAND_MARK,
+    COMMAND_UNMARK,
     COMMAND_RENEW,
+    COMMAND_FORGET,
+    COMMAND_NEWS,
+    COMMAND_OWN,
+    COMMAND_PUT_IF,
     COMMAND_LEASE,
+    COMMAND_LEASE_EXTEND,
+    COMMAND_LEASE_END,
     COMMAND_VARIANT,
     COMMAND_COUNT
 };
@@ -60,7 +70,8 @@ struct command_call {
     int retries; /* after the first try, at most */
     command_talk talk;
     void *arg;
-    int tries; /* out: how many times something was sent */
+    int tries;         /* out: how many times something was sent */
+    uint64_t identity; /* out: of the server that was asked last */
 };
 
 /*
@@ -71,14 +82,22 @@ struct command_call {
 enum larder_status command_execute(struct larder *cache, struct command_call *call,
                                    struct larder_error *err);
 
+/* What few callers want to know or need. */
+struct command_more {
+    bool judges;         /* in: an error reply is his affair also where it is the only reply */
+    int64_t patience_ms; /* in: how much longer than any other the last reply may take (WAIT) */
+    int tries;           /* out, as above */
+    uint64_t identity;
+};
+
 /*
  * The ordinary case: send what is in wire, read n replies by hiredis with all
- * of the client's retries. With n 1 an error reply is LARDER_REFUSED; with more
- * each of them may be one. On LARDER_OK the caller frees by command_free_replies().
+ * of the client's retries. With n 1 an error reply is LARDER_REFUSED (but see
+ * command_more); with more each of them may be one. On LARDER_OK the caller frees by command_free_replies().
  */
 enum larder_status command_run(struct larder *cache, enum command command, const struct wire *wire,
-                               int64_t deadline_ms, redisReply **replies, size_t n, int *tries,
-                               struct larder_error *err);
+                               int64_t deadline_ms, redisReply **replies, size_t n,
+                               struct command_more *more, struct larder_error *err);
 void command_free_replies(redisReply **replies, size_t n);
 
 /* The reply has a type that this command never has. */

@@ -2,25 +2,32 @@
  * Generations: what a stored response's tags are worth now.
  *
  * A fill reads them before it asks the backend, and creates those that are
- * missing. To invalidate is to delete: it works in a full Redis and may be
- * repeated. Only who invalidates and stores in one go (an answer to POST) has to
- * know that nobody else invalidated meanwhile, and exchanges the generation in
- * one step.
+ * missing. Three commands a tag, none of which writes where the generation is
+ * there and has long to live, as nearly always. (SET NX GET would be one command
+ * less, from Redis 7 on.) How they change is in change.c.
  */
 #include "client/generations.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "client/change.h"
 #include "client/client.h"
 #include "client/command.h"
 #include "client/token.h"
 
-static enum larder_status
-disabled(struct larder_error *err)
-{
-    return error_set(err, LARDER_DISABLED, "the cache is switched off");
-}
+/* What has less than this to live gets its whole life again. It is longer than any entry lives, so
+ * that the entry of now does not outlive it. */
+#define SHORT_LIFE_MS ((STORE_TTL_MAX_S + STORE_GENERATION_TTL_S) / 2 * 1000)
+/* The time in a soft part, before its random digits. */
+#define SOFT_TIME_DIGITS 12
+
+/* Not PEXPIRE alone: a mark that came meanwhile has a life of its own. */
+static const char life_script[] = "if redis.call('GET', KEYS[1]) == ARGV[1] then\n"
+                                  "    redis.call('EXPIRE', KEYS[1], ARGV[2])\n"
+                                  "end\n"
+                                  "return 0\n";
 
 void
 generations_key(const struct larder *cache, struct wire *wire, const char *tag)
@@ -34,163 +41,158 @@ generations_key(const struct larder *cache, struct wire *wire, const char *tag)
 }
 
 enum larder_status
-generations_check(const struct store_tags *tags, struct larder_error *err)
+generations_check(const char *const *tags, size_t n, size_t most, struct larder_error *err)
 {
-    bool ok = tags->count <= STORE_TAGS_MAX;
+    bool ok = n <= most;
 
-    for (size_t i = 0; ok && i < tags->count; i++)
-        ok = strnlen(tags->name[i], STORE_TAG_SIZE) < STORE_TAG_SIZE;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = tags[i] && strnlen(tags[i], STORE_TAG_SIZE) < STORE_TAG_SIZE;
     return ok ? LARDER_OK : error_set(err, LARDER_INVALID, "tags that cannot be");
 }
 
-/* Three commands a tag: create it unless it is there, let it live, read it. (SET NX GET would be
- * one, from Redis 7 on.) */
-#define PER_TAG ((size_t)3)
+/* -------------------------------------------------------------------- reading */
+
+void
+generation_read(store_generation out, const char *value, size_t len)
+{
+    memset(out, 0, sizeof(store_generation));
+    if (len > 0 && len <= GENERATION_MARKED_MAX && value[0] == 'M')
+        out[0] = 'M';
+    else if (len == STORE_GENERATION_LEN && !memchr(value, '\0', len))
+        memcpy(out, value, len);
+}
+
+void
+generation_life(char life[GENERATION_LIFE_SIZE])
+{
+    snprintf(life, GENERATION_LIFE_SIZE, "%lld", (long long)STORE_GENERATION_TTL_S * 1000);
+}
+
+enum larder_status
+generations_ask(const struct larder *cache, struct wire *wire, const char *const *tags, size_t n,
+                struct larder_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        store_generation fresh;
+        if (!generation_make(fresh))
+            return error_set(err, LARDER_UNAVAILABLE, "no random bytes for a generation");
+        wire_begin(wire, 6);
+        wire_text(wire, "SET");
+        generations_key(cache, wire, tags[i]);
+        wire_arg(wire, fresh, STORE_GENERATION_LEN);
+        wire_text(wire, "EX");
+        wire_number(wire, STORE_GENERATION_TTL_S);
+        wire_text(wire, "NX");
+        wire_begin(wire, 2);
+        wire_text(wire, "PTTL");
+        generations_key(cache, wire, tags[i]);
+        wire_begin(wire, 2);
+        wire_text(wire, "GET");
+        generations_key(cache, wire, tags[i]);
+    }
+    return LARDER_OK;
+}
+
+void
+generations_read(redisReply *const *replies, size_t n, store_generation *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        const redisReply *value = replies[i * GENERATIONS_PER_TAG + 2];
+        if (value->type == REDIS_REPLY_STRING)
+            generation_read(out[i], value->str, value->len);
+        else
+            memset(out[i], 0, sizeof out[i]);
+    }
+}
+
+static void
+prolong(struct larder *cache, const char *tag, const char *value, int64_t deadline_ms)
+{
+    redisReply *reply = NULL;
+    struct wire wire;
+
+    wire_init(&wire);
+    wire_begin(&wire, 6);
+    wire_text(&wire, "EVAL");
+    wire_text(&wire, life_script);
+    wire_number(&wire, 1);
+    generations_key(cache, &wire, tag);
+    wire_text(&wire, value);
+    wire_number(&wire, STORE_GENERATION_TTL_S);
+    if (command_run(cache, COMMAND_LIFE, &wire, deadline_ms, &reply, 1, NULL, NULL) == LARDER_OK)
+        command_free_replies(&reply, 1);
+    wire_free(&wire);
+}
+
+void
+generations_tend(struct larder *cache, const char *const *tags, size_t n,
+                 redisReply *const *replies, int64_t deadline_ms)
+{
+    for (size_t i = 0; i < n; i++) {
+        const redisReply *life = replies[i * GENERATIONS_PER_TAG + 1];
+        const redisReply *value = replies[i * GENERATIONS_PER_TAG + 2];
+        store_generation now = "";
+        if (value->type == REDIS_REPLY_STRING)
+            generation_read(now, value->str, value->len);
+        if (store_generation_settled(now) && life->type == REDIS_REPLY_INTEGER &&
+            life->integer >= 0 && life->integer < SHORT_LIFE_MS)
+            prolong(cache, tags[i], now, deadline_ms);
+        /* An older Larder's, or another type: in the way of every fill for as long as it lives. */
+        if (!now[0] &&
+            (value->type == REDIS_REPLY_STRING ||
+             (value->type == REDIS_REPLY_ERROR && strncmp(value->str, "WRONGTYPE", 9) == 0)))
+            (void)store_purge_tags(cache, &tags[i], 1, false, deadline_ms, NULL);
+    }
+}
 
 enum larder_status
 store_generations(struct larder *cache, const struct store_tags *tags, int64_t deadline_ms,
-                  struct store_generations *out, struct larder_error *err)
+                  struct store_generations *out, uint64_t *identity, struct larder_error *err)
 {
-    redisReply *replies[STORE_TAGS_MAX * PER_TAG];
+    redisReply *replies[STORE_TAGS_MAX * GENERATIONS_PER_TAG];
+    struct command_more more = {.judges = false};
     struct wire wire;
 
     memset(out, 0, sizeof *out);
+    *identity = 0;
     if (!cache->options.enabled)
-        return disabled(err);
-    enum larder_status status = generations_check(tags, err);
+        return error_set(err, LARDER_DISABLED, "the cache is switched off");
+    enum larder_status status = generations_check(tags->name, tags->count, STORE_TAGS_MAX, err);
     if (status != LARDER_OK)
         return status;
     out->count = tags->count;
     if (tags->count == 0)
         return LARDER_OK;
 
+    /* One pipeline, so that all are of one connection and with that of one server. */
     wire_init(&wire);
-    for (size_t i = 0; i < tags->count; i++) {
-        char fresh[STORE_GENERATION_LEN + 1];
-        if (!token_make(fresh, STORE_GENERATION_LEN)) {
-            wire_free(&wire);
-            return error_set(err, LARDER_UNAVAILABLE, "no random bytes for a generation");
-        }
-        wire_begin(&wire, 6);
-        wire_text(&wire, "SET");
-        generations_key(cache, &wire, tags->name[i]);
-        wire_arg(&wire, fresh, STORE_GENERATION_LEN);
-        wire_text(&wire, "EX");
-        wire_number(&wire, STORE_GENERATION_TTL_S);
-        wire_text(&wire, "NX");
-        wire_begin(&wire, 3);
-        wire_text(&wire, "EXPIRE");
-        generations_key(cache, &wire, tags->name[i]);
-        wire_number(&wire, STORE_GENERATION_TTL_S);
-        wire_begin(&wire, 2);
-        wire_text(&wire, "GET");
-        generations_key(cache, &wire, tags->name[i]);
-    }
-    status = command_run(cache, COMMAND_GENERATIONS, &wire, deadline_ms, replies,
-                         tags->count * PER_TAG, NULL, err);
+    status = generations_ask(cache, &wire, tags->name, tags->count, err);
+    if (status == LARDER_OK)
+        status = command_run(cache, COMMAND_GENERATIONS, &wire, deadline_ms, replies,
+                             tags->count * GENERATIONS_PER_TAG, &more, err);
     wire_free(&wire);
     if (status != LARDER_OK)
         return status;
-    for (size_t i = 0; i < tags->count; i++) {
-        const redisReply *life = replies[i * PER_TAG + 1];
-        const redisReply *value = replies[i * PER_TAG + 2];
-        /* One whose life was not extended could die, and be missed, before the entry does: it
-         * would only be a miss, but a refused GET is no value at all. */
-        if (life->type == REDIS_REPLY_INTEGER && life->integer == 1 &&
-            value->type == REDIS_REPLY_STRING && value->len == STORE_GENERATION_LEN &&
-            !memchr(value->str, '\0', value->len))
-            memcpy(out->value[i], value->str, STORE_GENERATION_LEN);
-    }
-    command_free_replies(replies, tags->count * PER_TAG);
+    *identity = more.identity;
+    generations_read(replies, tags->count, out->value);
+    generations_tend(cache, tags->name, tags->count, replies, deadline_ms);
+    command_free_replies(replies, tags->count * GENERATIONS_PER_TAG);
     return LARDER_OK;
 }
 
-/* ---------------------------------------------------------------- invalidation */
-
-/* One DEL each, in one round trip: never two keys in one command, which a cluster refuses. */
-enum larder_status
-store_invalidate_tags(struct larder *cache, const char (*tags)[STORE_TAG_SIZE], size_t n,
-                      int64_t deadline_ms, struct larder_error *err)
+int64_t
+store_soft_time_ms(const store_generation value)
 {
-    redisReply *replies[STORE_INVALIDATE_TAGS_MAX];
-    struct wire wire;
+    int64_t time_ms = 0;
 
-    if (!cache->options.enabled)
-        return disabled(err);
-    if (n > STORE_INVALIDATE_TAGS_MAX)
-        return error_set(err, LARDER_INVALID, "%zu tags, at most %d", n, STORE_INVALIDATE_TAGS_MAX);
-    for (size_t i = 0; i < n; i++)
-        if (strnlen(tags[i], STORE_TAG_SIZE) == STORE_TAG_SIZE)
-            return error_set(err, LARDER_INVALID, "a tag that cannot be");
-    if (n == 0)
-        return LARDER_OK;
-    wire_init(&wire);
-    for (size_t i = 0; i < n; i++) {
-        wire_begin(&wire, 2);
-        wire_text(&wire, "DEL");
-        generations_key(cache, &wire, tags[i]);
+    if (!store_generation_settled(value))
+        return 0;
+    for (int i = 0; i < SOFT_TIME_DIGITS; i++) {
+        char c = value[STORE_HARD_LEN + i];
+        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        if (digit < 0)
+            return 0;
+        time_ms = time_ms * 16 + digit;
     }
-    enum larder_status status =
-        command_run(cache, COMMAND_INVALIDATE, &wire, deadline_ms, replies, n, NULL, err);
-    wire_free(&wire);
-    if (status != LARDER_OK)
-        return status;
-    for (size_t i = 0; i < n && status == LARDER_OK; i++) {
-        if (replies[i]->type == REDIS_REPLY_ERROR)
-            status = command_refused(cache, COMMAND_INVALIDATE, replies[i], err);
-        else if (replies[i]->type != REDIS_REPLY_INTEGER)
-            status = command_unexpected(cache, COMMAND_INVALIDATE, err);
-    }
-    command_free_replies(replies, n);
-    return status;
-}
-
-/* 1: exchanged. 0: it was another's already, and is deleted. */
-static const char renew_script[] = "if redis.call('GET', KEYS[1]) == ARGV[1] then\n"
-                                   "    redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])\n"
-                                   "    return 1\n"
-                                   "end\n"
-                                   "redis.call('DEL', KEYS[1])\n"
-                                   "return 0\n";
-
-enum larder_status
-store_renew_generation(struct larder *cache, const char *tag, const char *seen, int64_t deadline_ms,
-                       char next[STORE_GENERATION_LEN + 1], bool *claimed, struct larder_error *err)
-{
-    redisReply *reply = NULL;
-    struct wire wire;
-    struct larder_error ignored;
-    char fresh[STORE_GENERATION_LEN + 1], name[1][STORE_TAG_SIZE] = {""};
-
-    *claimed = false;
-    if (!cache->options.enabled)
-        return disabled(err);
-    if (strnlen(tag, STORE_TAG_SIZE) == STORE_TAG_SIZE || !token_make(fresh, STORE_GENERATION_LEN))
-        return error_set(err, LARDER_INVALID, "a tag that cannot be, or no random bytes");
-    memcpy(name[0], tag, strlen(tag) + 1);
-    wire_init(&wire);
-    wire_begin(&wire, 7);
-    wire_text(&wire, "EVAL");
-    wire_text(&wire, renew_script);
-    wire_number(&wire, 1);
-    generations_key(cache, &wire, tag);
-    wire_text(&wire, seen);
-    wire_text(&wire, fresh);
-    wire_number(&wire, STORE_GENERATION_TTL_S);
-    enum larder_status status =
-        command_run(cache, COMMAND_RENEW, &wire, deadline_ms, &reply, 1, NULL, &ignored);
-    wire_free(&wire);
-    if (status == LARDER_OK) {
-        bool ours = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
-        bool gone = reply->type == REDIS_REPLY_INTEGER && reply->integer == 0;
-        command_free_replies(&reply, 1);
-        if (ours) {
-            memcpy(next, fresh, sizeof fresh);
-            *claimed = true;
-        }
-        if (ours || gone)
-            return LARDER_OK;
-    }
-    /* A full Redis refuses the SET, an ACL the script, or nobody knows: deleting always does. */
-    return store_invalidate_tags(cache, (const char(*)[STORE_TAG_SIZE])name, 1, deadline_ms, err);
+    return time_ms;
 }

@@ -2,13 +2,38 @@
 #ifndef CLIENT_GENERATIONS_H
 #define CLIENT_GENERATIONS_H
 
+#include <hiredis/hiredis.h>
+
 #include "client/store.h"
 #include "client/wire.h"
+
+/* Commands that generations_ask() makes for each tag. */
+#define GENERATIONS_PER_TAG ((size_t)3)
+/* The longest that is read, with some hundred marks; the scripts bound it. */
+#define GENERATION_MARKED_MAX ((size_t)16 * 1024)
 
 /* "gen:<tag>" with its namespace, as one argument. */
 void generations_key(const struct larder *cache, struct wire *wire, const char *tag);
 
-/* LARDER_INVALID: too many, or too long. */
-enum larder_status generations_check(const struct store_tags *tags, struct larder_error *err);
+/* LARDER_INVALID: more than most, or too long. */
+enum larder_status generations_check(const char *const *tags, size_t n, size_t most,
+                                     struct larder_error *err);
+
+/* A value of Redis' as store.h has it: settled, "M", or "". */
+void generation_read(store_generation out, const char *value, size_t len);
+
+/* STORE_GENERATION_TTL_S in ms, as an argument of a script. */
+#define GENERATION_LIFE_SIZE 24
+void generation_life(char life[GENERATION_LIFE_SIZE]);
+
+/* Commands that create what is missing and read all, and what their replies say. */
+enum larder_status generations_ask(const struct larder *cache, struct wire *wire,
+                                   const char *const *tags, size_t n, struct larder_error *err);
+void generations_read(redisReply *const *replies, size_t n, store_generation *out);
+
+/* After that, where it is due (once in weeks): let those live longer that have not long to live, and
+ * remove what is no generation. What fails is of no consequence now. */
+void generations_tend(struct larder *cache, const char *const *tags, size_t n,
+                      redisReply *const *replies, int64_t deadline_ms);
 
 #endif

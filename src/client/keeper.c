@@ -20,6 +20,10 @@
 /* The first probe after the breaker has opened, and the first new attempt to fill up the pool
  * after a failed one; doubled each time up to breaker_max_rest_ms. */
 #define FIRST_REST_MS 100
+/* Between two questions which server it is and where the news are. */
+#define WATCH_MS 1000
+/* The longest that the thread waits for a server, since it has other things to do. */
+#define PATIENCE_MS 1000
 
 /* How long to rest, in one place for probes and for filling up. */
 struct rest {
@@ -80,7 +84,7 @@ fill_pool(struct larder *cache, struct rest *rest)
     if (clock_now_ms() < rest->next_ms)
         return;
     while (!breaker_is_open(&cache->breaker) && pool_reserve_spare(&cache->pool)) {
-        int64_t deadline = clock_now_ms() + cache->options.dial_timeout_ms;
+        int64_t deadline = clock_now_ms() + PATIENCE_MS;
         enum larder_status status =
             conn_dial(&cache->endpoint, deadline, cache->keeper.stop_fd, &conn, &err);
         pool_add_spare(&cache->pool, conn);
@@ -90,6 +94,40 @@ fill_pool(struct larder *cache, struct rest *rest)
             return;
         }
         rest->rest_ms = FIRST_REST_MS;
+    }
+}
+
+/* The thread's own connection. */
+struct watch {
+    struct conn *conn; /* NULL: none at the moment */
+    int64_t next_ms;
+};
+
+/* Which server it is now, and where the news are. A client that has never met a server has none to
+ * watch. What fails here fails callers as well: they count it. */
+static void
+look_at_server(struct larder *cache, struct watch *watch)
+{
+    int64_t now = clock_now_ms();
+
+    if (now < watch->next_ms || !identity_is_known(&cache->identity))
+        return;
+    watch->next_ms = now + WATCH_MS;
+    /* Others have met another server since. */
+    if (watch->conn && watch->conn->identity != identity_current(&cache->identity)) {
+        conn_close(watch->conn);
+        watch->conn = NULL;
+    }
+    if (!watch->conn && conn_dial(&cache->endpoint, now + PATIENCE_MS, cache->keeper.stop_fd,
+                                  &watch->conn, NULL) != LARDER_OK)
+        return;
+    watch->conn->cancel_fd = cache->keeper.stop_fd;
+    enum larder_status status = conn_identify(watch->conn, now + PATIENCE_MS, NULL);
+    if (status == LARDER_OK && news_wanted(cache, now))
+        status = news_refresh(cache, watch->conn, now + PATIENCE_MS, NULL);
+    if (status != LARDER_OK && watch->conn->pending) {
+        conn_close(watch->conn);
+        watch->conn = NULL;
     }
 }
 
@@ -117,6 +155,7 @@ keep(void *arg)
     struct larder *cache = arg;
     struct rest probing = {0, FIRST_REST_MS};
     struct rest filling = {0, FIRST_REST_MS};
+    struct watch watch = {NULL, clock_now_ms() + WATCH_MS};
     bool resting = false;
     int64_t wait_ms = 0;
 
@@ -131,6 +170,7 @@ keep(void *arg)
         if (!breaker_is_open(&cache->breaker)) {
             if (resting || open)
                 filling.next_ms = 0;
+            look_at_server(cache, &watch);
             pool_expire(&cache->pool, clock_now_ms());
             fill_pool(cache, &filling);
             wait_ms = pool_expire(&cache->pool, clock_now_ms()); /* the new ones as well */
@@ -142,7 +182,12 @@ keep(void *arg)
             wait_ms = resting ? probing.next_ms - now : 0;
         else if (filling.next_ms > now && filling.next_ms - now < wait_ms)
             wait_ms = filling.next_ms - now;
+        if (wait_ms > WATCH_MS)
+            wait_ms = WATCH_MS;
+        if (watch.next_ms > now && watch.next_ms - now < wait_ms)
+            wait_ms = watch.next_ms - now;
     }
+    conn_close(watch.conn);
     return NULL;
 }
 

@@ -20,6 +20,11 @@
 #define RETRIES_MAX 100
 #define DATABASE_MAX 65535
 #define CREDENTIAL_MAX 4096
+#define REPLICAS_MAX 1000
+/* Shorter, and hardly any fetch ends before the news of its beginning are gone; longer, and they
+ * are a gigabyte. */
+#define NEWS_LENGTH_MIN 100
+#define NEWS_LENGTH_MAX 10000000
 /* Any duration: a day for one wait, a year for the life of a connection. */
 #define WAIT_MAX_MS (INT64_C(86400) * 1000)
 #define LIFE_MAX_MS (INT64_C(366) * 86400 * 1000)
@@ -73,6 +78,8 @@ static const struct larder_options defaults = {
     .retry_max_ms = 512,
     .operation_timeout_ms = 10000,
     .breaker_max_rest_ms = 1000,
+    .wait_timeout_ms = 1000,
+    .news_length = 10000,
 };
 
 void
@@ -121,6 +128,9 @@ check_numbers(const struct larder_options *options, struct larder_error *err)
         {"operation_timeout_ms", options->operation_timeout_ms, 1, WAIT_MAX_MS},
         {"breaker_failures", options->breaker_failures, 0, 1000000},
         {"breaker_max_rest_ms", options->breaker_max_rest_ms, 1, WAIT_MAX_MS},
+        {"wait_replicas", options->wait_replicas, 0, REPLICAS_MAX},
+        {"wait_timeout_ms", options->wait_timeout_ms, 1, WAIT_MAX_MS},
+        {"news_length", options->news_length, NEWS_LENGTH_MIN, NEWS_LENGTH_MAX},
     };
 
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -263,6 +273,10 @@ larder_open(const struct larder_options *options, struct larder **out, struct la
             *err = words;
         return words.status;
     }
+    identity_init(&cache->identity, &cache->options, cache->endpoint.where);
+    cache->endpoint.identity = &cache->identity;
+    news_init(&cache->news);
+    listen_init(&cache->listener);
     pool_init(&cache->pool, &cache->options, &cache->endpoint, keeper_nudge, cache);
     breaker_init(&cache->breaker, &cache->options, cache->endpoint.where);
 
@@ -285,9 +299,12 @@ larder_close(struct larder *cache)
 {
     if (!cache)
         return;
+    listen_stop(cache);
     keeper_stop(cache);
     pool_destroy(&cache->pool);
     breaker_destroy(&cache->breaker);
+    news_destroy(&cache->news);
+    identity_destroy(&cache->identity);
     release(cache);
 }
 

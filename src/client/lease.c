@@ -1,7 +1,8 @@
 /*
  * Leases: one of all processes may do a thing, for a while. A lease is only ever
- * given back by who has it: it carries a random token, and giving back compares.
- * Who loses one in a failure waits for its life to end; nobody waits for ever.
+ * given back by who has it: it carries a random token, and giving back compares. Who
+ * gives it back, or has lost it meanwhile, wakes all who wait for it (listen.c).
+ * A lease that is lost in a failure ends with its life; nobody waits for ever.
  */
 #include <string.h>
 
@@ -16,6 +17,11 @@ static const char drop_script[] = "if redis.call('GET', KEYS[1]) == ARGV[1] then
                                   "end\n"
                                   "return 0\n";
 
+static const char extend_script[] = "if redis.call('GET', KEYS[1]) == ARGV[1] then\n"
+                                    "    return redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
+                                    "end\n"
+                                    "return 0\n";
+
 static void
 lease_key(const struct larder *cache, struct wire *wire, const char *name)
 {
@@ -28,20 +34,27 @@ lease_key(const struct larder *cache, struct wire *wire, const char *name)
     wire_join(wire, cache->prefix, cache->prefix_len, key, sizeof prefix - 1 + n);
 }
 
+static enum larder_status
+check_lease(const struct larder *cache, const char *name, struct larder_error *err)
+{
+    if (!cache->options.enabled)
+        return error_set(err, LARDER_DISABLED, "the cache is switched off");
+    return command_check_key(cache, name, err);
+}
+
 enum larder_status
 store_lease_take(struct larder *cache, const char *name, int64_t life_ms, int64_t deadline_ms,
-                 char token[STORE_GENERATION_LEN + 1], struct larder_error *err)
+                 store_token token, int64_t *left_ms, struct larder_error *err)
 {
-    redisReply *reply = NULL;
+    redisReply *replies[2];
     struct wire wire;
 
     token[0] = '\0';
-    if (!cache->options.enabled)
-        return error_set(err, LARDER_DISABLED, "the cache is switched off");
-    enum larder_status status = command_check_key(cache, name, err);
+    *left_ms = 0;
+    enum larder_status status = check_lease(cache, name, err);
     if (status != LARDER_OK)
         return status;
-    if (life_ms <= 0 || !token_make(token, STORE_GENERATION_LEN))
+    if (life_ms <= 0 || !token_make(token, STORE_TOKEN_LEN))
         return error_set(err, LARDER_INVALID, "a lease for %lld ms, or no random bytes",
                          (long long)life_ms);
     wire_init(&wire);
@@ -52,28 +65,79 @@ store_lease_take(struct larder *cache, const char *name, int64_t life_ms, int64_
     wire_text(&wire, "NX");
     wire_text(&wire, "PX");
     wire_number(&wire, life_ms);
-    status = command_run(cache, COMMAND_LEASE, &wire, deadline_ms, &reply, 1, NULL, err);
+    wire_begin(&wire, 2);
+    wire_text(&wire, "PTTL");
+    lease_key(cache, &wire, name);
+    status = command_run(cache, COMMAND_LEASE, &wire, deadline_ms, replies, 2, NULL, err);
     wire_free(&wire);
     if (status != LARDER_OK)
         return status;
-    if (reply->type == REDIS_REPLY_NIL)
+    if (replies[0]->type == REDIS_REPLY_ERROR) {
+        status = command_refused(cache, COMMAND_LEASE, replies[0], err);
+    } else if (replies[0]->type == REDIS_REPLY_NIL) {
         status = error_set(err, LARDER_MISS, "somebody else has the lease of %s", name);
-    else if (reply->type != REDIS_REPLY_STATUS)
+        /* It may have ended between the two, and then it has nothing left. */
+        if (replies[1]->type == REDIS_REPLY_INTEGER && replies[1]->integer > 0)
+            *left_ms = replies[1]->integer;
+    } else if (replies[0]->type != REDIS_REPLY_STATUS) {
         status = command_unexpected(cache, COMMAND_LEASE, err);
-    command_free_replies(&reply, 1);
+    }
+    command_free_replies(replies, 2);
     return status;
 }
 
 enum larder_status
-store_lease_drop(struct larder *cache, const char *name, const char *token, int64_t deadline_ms,
-                 struct larder_error *err)
+store_lease_extend(struct larder *cache, const char *name, const store_token token, int64_t life_ms,
+                   int64_t deadline_ms, struct larder_error *err)
 {
     redisReply *reply = NULL;
     struct wire wire;
 
-    if (!cache->options.enabled)
-        return error_set(err, LARDER_DISABLED, "the cache is switched off");
-    enum larder_status status = command_check_key(cache, name, err);
+    enum larder_status status = check_lease(cache, name, err);
+    if (status != LARDER_OK)
+        return status;
+    if (life_ms <= 0)
+        return error_set(err, LARDER_INVALID, "a lease for %lld ms", (long long)life_ms);
+    wire_init(&wire);
+    wire_begin(&wire, 6);
+    wire_text(&wire, "EVAL");
+    wire_text(&wire, extend_script);
+    wire_number(&wire, 1);
+    lease_key(cache, &wire, name);
+    wire_text(&wire, token);
+    wire_number(&wire, life_ms);
+    status = command_run(cache, COMMAND_LEASE_EXTEND, &wire, deadline_ms, &reply, 1, NULL, err);
+    wire_free(&wire);
+    if (status != LARDER_OK)
+        return status;
+    if (reply->type != REDIS_REPLY_INTEGER)
+        status = command_unexpected(cache, COMMAND_LEASE_EXTEND, err);
+    else if (reply->integer != 1)
+        status = error_set(err, LARDER_MISS, "the lease of %s is not ours any more", name);
+    command_free_replies(&reply, 1);
+    return status;
+}
+
+/* "<word> <name>" to all who listen. */
+static void
+tell(const struct larder *cache, struct wire *wire, const char *name, char word)
+{
+    char head[2] = {word, ' '};
+
+    wire_begin(wire, 3);
+    wire_text(wire, "PUBLISH");
+    command_key(cache, wire, LISTEN_CHANNEL);
+    wire_join(wire, head, sizeof head, name, strlen(name));
+}
+
+enum larder_status
+store_lease_end(struct larder *cache, const char *name, const store_token token, char word,
+                int64_t deadline_ms, struct larder_error *err)
+{
+    redisReply *replies[2];
+    struct wire wire;
+
+    enum larder_status status = check_lease(cache, name, err);
     if (status != LARDER_OK)
         return status;
     wire_init(&wire);
@@ -83,9 +147,17 @@ store_lease_drop(struct larder *cache, const char *name, const char *token, int6
     wire_number(&wire, 1);
     lease_key(cache, &wire, name);
     wire_text(&wire, token);
-    status = command_run(cache, COMMAND_UNLOCK, &wire, deadline_ms, &reply, 1, NULL, err);
+    tell(cache, &wire, name, word);
+    status = command_run(cache, COMMAND_LEASE_END, &wire, deadline_ms, replies, 2, NULL, err);
     wire_free(&wire);
-    if (status == LARDER_OK)
-        command_free_replies(&reply, 1);
+    if (status != LARDER_OK)
+        return status;
+    for (size_t i = 0; i < 2 && status == LARDER_OK; i++) {
+        if (replies[i]->type == REDIS_REPLY_ERROR)
+            status = command_refused(cache, COMMAND_LEASE_END, replies[i], err);
+        else if (replies[i]->type != REDIS_REPLY_INTEGER)
+            status = command_unexpected(cache, COMMAND_LEASE_END, err);
+    }
+    command_free_replies(replies, 2);
     return status;
 }

@@ -79,7 +79,7 @@ run_script(struct larder *cache, enum command command, const char *script, const
 {
     redisReply *reply = NULL;
     struct wire wire;
-    int tries = 0;
+    struct command_more more = {.judges = false};
 
     enum larder_status status = check_lock(cache, key, token, ttl_ms, err);
     if (status != LARDER_OK)
@@ -92,7 +92,7 @@ run_script(struct larder *cache, enum command command, const char *script, const
     command_key(cache, &wire, key);
     wire_text(&wire, token);
     wire_number(&wire, ttl_ms);
-    status = command_run(cache, command, &wire, command_deadline(cache), &reply, 1, &tries, err);
+    status = command_run(cache, command, &wire, command_deadline(cache), &reply, 1, &more, err);
     wire_free(&wire);
     if (status != LARDER_OK)
         return status;
@@ -103,8 +103,9 @@ run_script(struct larder *cache, enum command command, const char *script, const
     else if (reply->integer == 0)
         /* A repetition cannot tell an expired lock from one that its own first try released. The
          * safe answer is the one that makes the caller doubt. */
-        status = error_set(err, LARDER_MISS, "%s is not held%s", key,
-                           tries > 1 ? "; an earlier try, unanswered, may have released it" : "");
+        status =
+            error_set(err, LARDER_MISS, "%s is not held%s", key,
+                      more.tries > 1 ? "; an earlier try, unanswered, may have released it" : "");
     command_free_replies(&reply, 1);
     return status;
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "client/identity.h"
 
 /* Idle connections looked at before a new one is dialled: when three in a row have died, the
  * others have as well, and each look costs a system call. */
@@ -153,12 +154,19 @@ wait_in_line(struct pool *pool, int64_t deadline_ms, struct conn **out, struct l
 
 /* --------------------------------------------------------------------------- */
 
+/* Does it lead to the server that was met last? */
+static bool
+is_current(const struct pool *pool, const struct conn *conn)
+{
+    return conn->identity == identity_current(pool->endpoint->identity);
+}
+
 static bool
 is_expired(const struct pool *pool, const struct conn *conn, int64_t now_ms)
 {
     int64_t max_idle_ms = pool->options->conn_max_idle_ms;
 
-    return now_ms >= conn->expires_ms ||
+    return !is_current(pool, conn) || now_ms >= conn->expires_ms ||
            (max_idle_ms > 0 && now_ms - conn->idle_since_ms >= max_idle_ms);
 }
 
@@ -248,7 +256,7 @@ void
 pool_put(struct pool *pool, struct conn *conn)
 {
     int64_t now = clock_now_ms();
-    bool keep = !conn->pending;
+    bool keep = !conn->pending && is_current(pool, conn);
     bool nudge = false;
 
     if (conn->expires_ms == 0)

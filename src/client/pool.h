@@ -56,14 +56,15 @@ void pool_destroy(struct pool *pool);
 enum larder_status pool_get(struct pool *pool, int64_t deadline_ms, bool fresh, struct conn **out,
                             bool *dialled, struct larder_error *err);
 
-/* Give back. One that is pending is closed: its answer would be taken for the next one's. */
+/* Give back. One that is pending is closed: its answer would be taken for the next one's. So is one
+ * that leads to another server than the one that was met last. */
 void pool_put(struct pool *pool, struct conn *conn);
 
 /* The server is given up for now: close what is idle, send away who waits. */
 void pool_rest(struct pool *pool);
 
 /* For the background thread: */
-/* Close what is idle for too long or too old; ms until the next one will be, at most a minute. */
+/* Close what is idle for too long, too old, or another server's; ms until the next one will be, at most a minute. */
 int64_t pool_expire(struct pool *pool, int64_t now_ms);
 /* Take a slot for a spare connection, if one more should be idle. */
 bool pool_reserve_spare(struct pool *pool);

@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "client/identity.h"
 
 #define READ_SIZE ((size_t)16 * 1024)
 #define SEND_PIECES 64
@@ -36,6 +37,8 @@
 #define KEEPALIVE_PROBES 3
 /* Between two knocks at a Unix socket whose backlog is full. */
 #define DIAL_PAUSE_MS 5
+/* "master", "slave", "sentinel" */
+#define ROLE_SIZE 24
 
 enum larder_status
 conn_error(const struct conn *conn, enum larder_status status, struct larder_error *err,
@@ -209,7 +212,12 @@ open_reader(struct conn *conn)
 enum larder_status
 conn_reply(struct conn *conn, int64_t deadline_ms, redisReply **reply, struct larder_error *err)
 {
-    int64_t limit = conn_reply_deadline(conn, deadline_ms);
+    return conn_reply_by(conn, conn_reply_deadline(conn, deadline_ms), reply, err);
+}
+
+enum larder_status
+conn_reply_by(struct conn *conn, int64_t limit_ms, redisReply **reply, struct larder_error *err)
+{
     size_t total = 0;
     char buf[READ_SIZE];
 
@@ -228,7 +236,7 @@ conn_reply(struct conn *conn, int64_t deadline_ms, redisReply **reply, struct la
             return LARDER_OK;
         }
         size_t n = 0;
-        enum larder_status status = conn_receive(conn, buf, sizeof buf, limit, &n, err);
+        enum larder_status status = conn_receive(conn, buf, sizeof buf, limit_ms, &n, err);
         if (status != LARDER_OK)
             return status;
         total += n;
@@ -271,39 +279,132 @@ word_in(const char *text, const char *word)
     return word && *word && strstr(text, word);
 }
 
-/* AUTH or SELECT. An old Redis repeats the arguments of a command that it does not know: an answer
- * that holds a credential is cut to its first word. */
+/* The answer to AUTH or SELECT. An old Redis repeats the arguments of a command that it does not
+ * know: an answer that holds a credential is cut to its first word. */
 static enum larder_status
-introduce(struct conn *conn, const struct wire *wire, const char *doing, int64_t deadline_ms,
-          struct larder_error *err)
+check_introduction(struct conn *conn, const redisReply *reply, struct larder_error *err)
 {
     const struct larder_options *options = conn->endpoint->options;
-    redisReply *reply = NULL;
 
-    conn_begin(conn, doing);
-    enum larder_status status = conn_send(conn, wire, deadline_ms, err);
-    if (status == LARDER_OK)
-        status = conn_reply(conn, deadline_ms, &reply, err);
-    if (!reply)
-        return status;
-    status = conn_end(conn, err);
-    if (status == LARDER_OK && reply->type == REDIS_REPLY_ERROR) {
-        size_t len = reply->len;
-        if (word_in(reply->str, options->password) || word_in(reply->str, options->user))
-            len = strcspn(reply->str, " ");
-        status = conn_refused(conn, reply->str, len, err);
-    } else if (status == LARDER_OK && reply->type != REDIS_REPLY_STATUS) {
-        status = conn_error(conn, LARDER_PROTOCOL, err, "not an answer to what was asked");
+    if (reply->type == REDIS_REPLY_STATUS)
+        return LARDER_OK;
+    if (reply->type != REDIS_REPLY_ERROR)
+        return conn_error(conn, LARDER_PROTOCOL, err, "not an answer to what was asked");
+    size_t len = reply->len;
+    if (word_in(reply->str, options->password) || word_in(reply->str, options->user))
+        len = strcspn(reply->str, " ");
+    return conn_refused(conn, reply->str, len, err);
+}
+
+/* What INFO tells of a server. */
+struct server {
+    uint64_t identity;
+    char role[ROLE_SIZE]; /* "": it is a master, or does not say */
+    char why_not[160];    /* identity is 0 because of that; "": that need not be said */
+};
+
+static void
+ask_info(struct wire *wire)
+{
+    wire_begin(wire, 2);
+    wire_text(wire, "INFO");
+    wire_text(wire, "server");
+    wire_begin(wire, 2);
+    wire_text(wire, "INFO");
+    wire_text(wire, "replication");
+}
+
+/* Who must not ask (an ACL) works all the same, without an identity. Who has not given a password
+ * hears of that from his first command, and need not hear it twice. */
+static enum larder_status
+check_info(struct conn *conn, const redisReply *reply, const char **text, struct server *server,
+           struct larder_error *err)
+{
+    *text = NULL;
+    if (reply->type == REDIS_REPLY_STRING) {
+        *text = reply->str;
+        return LARDER_OK;
     }
-    freeReplyObject(reply);
+    if (reply->type != REDIS_REPLY_ERROR)
+        return conn_error(conn, LARDER_PROTOCOL, err, "not an answer to what was asked");
+    (void)conn_refused(conn, reply->str, reply->len, err);
+    if (conn->passing)
+        return LARDER_REFUSED; /* and no second answer will come from who sends us away */
+    snprintf(server->why_not, sizeof server->why_not, "%s",
+             strncmp(reply->str, "NOAUTH", 6) == 0 ? "" : reply->str);
+    return LARDER_OK;
+}
+
+static enum larder_status
+read_info(struct conn *conn, int64_t deadline_ms, struct server *server, struct larder_error *err)
+{
+    redisReply *replies[2] = {NULL, NULL};
+    struct identity_info info = {NULL, NULL};
+    const char *role = NULL;
+    size_t role_len = 0;
+
+    *server = (struct server){.why_not = "INFO does not have it"};
+    conn->doing = "INFO";
+    enum larder_status status = conn_reply(conn, deadline_ms, &replies[0], err);
+    if (status == LARDER_OK)
+        status = check_info(conn, replies[0], &info.server, server, err);
+    if (status == LARDER_OK)
+        status = conn_reply(conn, deadline_ms, &replies[1], err);
+    if (status == LARDER_OK)
+        status = check_info(conn, replies[1], &info.replication, server, err);
+    if (status == LARDER_OK)
+        status = conn_end(conn, err);
+    if (status == LARDER_OK) {
+        server->identity = identity_of(&info, &role, &role_len);
+        if (role)
+            snprintf(server->role, sizeof server->role, "%.*s", (int)role_len, role);
+    }
+    for (size_t i = 0; i < 2; i++)
+        if (replies[i])
+            freeReplyObject(replies[i]);
     return status;
 }
 
 static enum larder_status
-introduce_all(struct conn *conn, int64_t deadline_ms, struct larder_error *err)
+is_replica(const struct conn *conn, const struct server *server, struct larder_error *err)
+{
+    return error_set(err, LARDER_UNAVAILABLE, "%s: is a replica (role:%s)", conn->endpoint->where,
+                     server->role);
+}
+
+enum larder_status
+conn_identify(struct conn *conn, int64_t deadline_ms, struct larder_error *err)
+{
+    struct server server;
+    struct wire wire;
+
+    wire_init(&wire);
+    ask_info(&wire);
+    conn_begin(conn, "INFO");
+    enum larder_status status = conn_send(conn, &wire, deadline_ms, err);
+    wire_free(&wire);
+    if (status == LARDER_OK)
+        status = read_info(conn, deadline_ms, &server, err);
+    if (status != LARDER_OK)
+        return status;
+    if (server.role[0]) {
+        identity_lose(conn->endpoint->identity, server.role);
+        return is_replica(conn, &server, err);
+    }
+    if (server.identity == conn->identity)
+        return LARDER_OK;
+    identity_note(conn->endpoint->identity, server.identity, server.why_not);
+    return conn_error(conn, LARDER_UNAVAILABLE, err, "it is another server than before");
+}
+
+/* AUTH, SELECT and INFO, in one round trip. */
+static enum larder_status
+introduce(struct conn *conn, int64_t deadline_ms, char role[ROLE_SIZE], struct larder_error *err)
 {
     const struct larder_options *options = conn->endpoint->options;
-    enum larder_status status = LARDER_OK;
+    const char *doing[2];
+    size_t due = 0;
+    struct server server;
     struct wire wire;
 
     wire_init(&wire);
@@ -313,18 +414,40 @@ introduce_all(struct conn *conn, int64_t deadline_ms, struct larder_error *err)
         if (options->user)
             wire_text(&wire, options->user);
         wire_text(&wire, options->password);
-        status = introduce(conn, &wire, "AUTH", deadline_ms, err);
-        explicit_bzero(wire.buf, wire.used);
+        doing[due++] = "AUTH";
     }
-    if (status == LARDER_OK && options->database != 0) {
-        wire_reset(&wire);
+    if (options->database != 0) {
         wire_begin(&wire, 2);
         wire_text(&wire, "SELECT");
         wire_number(&wire, options->database);
-        status = introduce(conn, &wire, "SELECT", deadline_ms, err);
+        doing[due++] = "SELECT";
     }
+    ask_info(&wire);
+    conn_begin(conn, due > 0 ? doing[0] : "INFO");
+    enum larder_status status = conn_send(conn, &wire, deadline_ms, err);
+    explicit_bzero(wire.buf, wire.used);
     wire_free(&wire);
-    return status;
+    for (size_t i = 0; i < due && status == LARDER_OK; i++) {
+        redisReply *reply = NULL;
+        conn->doing = doing[i];
+        status = conn_reply(conn, deadline_ms, &reply, err);
+        if (status == LARDER_OK)
+            status = check_introduction(conn, reply, err);
+        if (reply)
+            freeReplyObject(reply);
+    }
+    if (status == LARDER_OK)
+        status = read_info(conn, deadline_ms, &server, err);
+    if (status == LARDER_OK && server.role[0]) {
+        snprintf(role, ROLE_SIZE, "%s", server.role);
+        status = is_replica(conn, &server, err);
+    }
+    if (status == LARDER_OK) {
+        conn->identity = server.identity;
+        identity_note(conn->endpoint->identity, server.identity, server.why_not);
+    }
+    /* It may be over by the next try, like being unreachable. */
+    return status == LARDER_REFUSED && conn->passing ? LARDER_UNAVAILABLE : status;
 }
 
 /* What helps but is not needed: a failure is of no consequence. */
@@ -393,12 +516,26 @@ connect_to(struct conn *conn, const struct address *address, int64_t deadline_ms
     return status;
 }
 
+/* Before another address is tried. */
+static void
+hang_up(struct conn *conn)
+{
+    if (conn->fd >= 0)
+        close(conn->fd);
+    conn->fd = -1;
+    if (conn->reader)
+        redisReaderFree(conn->reader);
+    conn->reader = NULL;
+    conn->doing = "connect";
+}
+
 enum larder_status
 conn_dial(const struct endpoint *endpoint, int64_t deadline_ms, int cancel_fd, struct conn **out,
           struct larder_error *err)
 {
     int64_t limit = sooner(deadline_ms, clock_now_ms() + endpoint->options->dial_timeout_ms);
     struct address addresses[RESOLVE_ADDRESSES_MAX];
+    char role[ROLE_SIZE] = ""; /* of a server that was no master */
     size_t count = 0;
 
     *out = NULL;
@@ -417,17 +554,23 @@ conn_dial(const struct endpoint *endpoint, int64_t deadline_ms, int cancel_fd, s
         int64_t share = (limit - now) / (int64_t)(count - i);
         status = connect_to(conn, &addresses[i], now + share, err);
         if (status == LARDER_OK)
+            status = introduce(conn, now + share, role, err);
+        /* Only one of the addresses may be the master's. */
+        if (i + 1 == count || (status != LARDER_UNAVAILABLE && status != LARDER_TIMEOUT))
             break;
+        hang_up(conn);
     }
     if (count > 0 && status != LARDER_OK)
         resolver_distrust(endpoint->resolver);
-    if (status == LARDER_OK)
-        status = introduce_all(conn, limit, err);
     if (status == LARDER_OK) {
         conn->cancel_fd = -1;
         *out = conn;
         return LARDER_OK;
     }
+    if (role[0])
+        identity_lose(endpoint->identity, role); /* there was no other */
+    if (err)
+        err->status = status;
     /* The caller's time is not up; only dialling took too long. */
     if (status == LARDER_TIMEOUT && clock_now_ms() < deadline_ms) {
         status = LARDER_UNAVAILABLE;
@@ -443,10 +586,7 @@ conn_close(struct conn *conn)
 {
     if (!conn)
         return;
-    if (conn->fd >= 0)
-        close(conn->fd);
-    if (conn->reader)
-        redisReaderFree(conn->reader);
+    hang_up(conn);
     free(conn);
 }
 

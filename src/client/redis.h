@@ -19,11 +19,14 @@
 #include "client/wire.h"
 #include "larder.h"
 
+struct identity;
+
 /* Where connections lead to; shared by all of a client, never changes. */
 struct endpoint {
     const struct larder_options *options;
     struct resolver *resolver;
-    char where[160]; /* "redis 10.0.0.5:6379", for messages */
+    struct identity *identity; /* of the server that was met there last */
+    char where[160];           /* "redis 10.0.0.5:6379", for messages */
 };
 
 struct conn {
@@ -44,16 +47,24 @@ struct conn {
     redisReplyObjectFunctions functions; /* the reader's, with a bound on arrays */
 #endif
     const struct endpoint *endpoint;
+    uint64_t
+        identity; /* of the server at the other end, when it was dialled; 0: it does not tell */
     int64_t expires_ms; /* lifetime; INT64_MAX: no limit */
     int64_t idle_since_ms;
     struct conn *next; /* in the pool's list */
 };
 
-/* Connect, AUTH, SELECT: all of it by the deadline and within dial_timeout_ms. LARDER_UNAVAILABLE,
- * LARDER_TIMEOUT (the deadline), LARDER_REFUSED (wrong password and the like). */
+/* Connect, AUTH, SELECT, INFO: all of it by the deadline and within dial_timeout_ms.
+ * LARDER_UNAVAILABLE (also: it is a replica), LARDER_TIMEOUT (the deadline), LARDER_REFUSED (wrong
+ * password and the like). */
 enum larder_status conn_dial(const struct endpoint *endpoint, int64_t deadline_ms, int cancel_fd,
                              struct conn **out, struct larder_error *err);
 void conn_close(struct conn *conn);
+
+/* Which server is it now, and still a master? For who keeps a connection of his own: an exchange of
+ * its own. LARDER_UNAVAILABLE: it is none any more, or another than it was; the connection is of no
+ * use then, and the endpoint's identity says so to all others. */
+enum larder_status conn_identify(struct conn *conn, int64_t deadline_ms, struct larder_error *err);
 
 /* Is it quiet and open? EOF and a stray byte both mean that it is of no use. */
 bool conn_is_alive(const struct conn *conn);
@@ -66,6 +77,9 @@ enum larder_status conn_send(struct conn *conn, const struct wire *wire, int64_t
 /* One reply, errors included; freeReplyObject(). */
 enum larder_status conn_reply(struct conn *conn, int64_t deadline_ms, redisReply **reply,
                               struct larder_error *err);
+/* The same, with its own deadline instead of read_timeout_ms. */
+enum larder_status conn_reply_by(struct conn *conn, int64_t limit_ms, redisReply **reply,
+                                 struct larder_error *err);
 /* Some bytes, at least one, for who parses by himself; not to be mixed with conn_reply(). */
 enum larder_status conn_receive(struct conn *conn, void *buf, size_t size, int64_t deadline_ms,
                                 size_t *n, struct larder_error *err);

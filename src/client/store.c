@@ -128,9 +128,9 @@ read_count(struct reader *in, char kind, int64_t most, int64_t *count, struct la
     return LARDER_OK;
 }
 
-/* n bytes to `to` (NULL: nowhere) and the CRLF behind them. */
+/* n bytes to `to`, NULL: nowhere. */
 static enum larder_status
-read_body(struct reader *in, char *to, size_t n, struct larder_error *err)
+read_bytes(struct reader *in, char *to, size_t n, struct larder_error *err)
 {
     while (n > 0) {
         size_t have = in->end - in->at;
@@ -156,6 +156,17 @@ read_body(struct reader *in, char *to, size_t n, struct larder_error *err)
         if (status != LARDER_OK)
             return status;
     }
+    return LARDER_OK;
+}
+
+/* The same, and the CRLF behind them. */
+static enum larder_status
+read_body(struct reader *in, char *to, size_t n, struct larder_error *err)
+{
+    enum larder_status bytes = read_bytes(in, to, n, err);
+
+    if (bytes != LARDER_OK)
+        return bytes;
     while (in->end - in->at < 2) {
         enum larder_status status = read_more(in, err);
         if (status != LARDER_OK)
@@ -171,40 +182,50 @@ read_body(struct reader *in, char *to, size_t n, struct larder_error *err)
 
 struct lookup {
     const struct wire *wire;
+    store_generation *generations;
+    size_t count; /* of them */
+    uint64_t *identity;
+    struct store_value *value; /* NULL: only the generations */
     size_t max_len;
-    struct store_value *value;
 };
 
-/* The reply's head and its generations; one more element, the value, comes behind them. What is no
- * generation counts as missing. */
+/* One generation. What is none counts as missing; of a marked one no more is kept than that. */
 static enum larder_status
-read_generations(struct reader *in, struct store_generations *current, struct larder_error *err)
+read_generation(struct reader *in, store_generation out, struct larder_error *err)
+{
+    char first[STORE_GENERATION_LEN];
+    int64_t len = 0;
+
+    memset(out, 0, sizeof(store_generation));
+    enum larder_status status = read_count(in, '$', (int64_t)SKIP_MAX, &len, err);
+    if (status == LARDER_REFUSED)
+        return garbage(in, err); /* inside an array there is no error in RESP2 */
+    if (status != LARDER_OK || len <= 0)
+        return status != LARDER_OK || len < 0 ? status : read_body(in, NULL, 0, err);
+    size_t part = (size_t)len < sizeof first ? (size_t)len : sizeof first;
+    status = read_bytes(in, first, part, err);
+    if (status == LARDER_OK)
+        status = read_body(in, NULL, (size_t)len - part, err);
+    /* The bytes behind the first ones do not matter: a settled one has no more. */
+    if (status == LARDER_OK)
+        generation_read(out, first, (size_t)len);
+    return status;
+}
+
+/* The reply's head and its generations; behind them comes the value, if it was asked for. */
+static enum larder_status
+read_generations(struct reader *in, const struct lookup *lookup, struct larder_error *err)
 {
     int64_t count = 0;
 
-    enum larder_status status = read_count(in, '*', STORE_TAGS_MAX + 1, &count, err);
+    enum larder_status status = read_count(in, '*', STORE_OWN_TAGS_MAX + 1, &count, err);
     if (status != LARDER_OK)
         return status;
-    if (count < 0 || (size_t)count != current->count + 1)
+    if (count < 0 || (size_t)count != lookup->count + (lookup->value ? 1 : 0))
         return garbage(in, err);
-    for (size_t i = 0; i < current->count; i++) {
-        int64_t len = 0;
-        char *value = current->value[i];
-        status = read_count(in, '$', (int64_t)SKIP_MAX, &len, err);
-        if (status == LARDER_REFUSED)
-            return garbage(in, err); /* inside an array there is no error in RESP2 */
-        if (status != LARDER_OK)
-            return status;
-        if (len < 0)
-            continue;
-        bool one = len == STORE_GENERATION_LEN;
-        status = read_body(in, one ? value : NULL, (size_t)len, err);
-        if (status != LARDER_OK)
-            return status;
-        if (one && memchr(value, '\0', STORE_GENERATION_LEN))
-            value[0] = '\0';
-    }
-    return LARDER_OK;
+    for (size_t i = 0; i < lookup->count && status == LARDER_OK; i++)
+        status = read_generation(in, lookup->generations[i], err);
+    return status;
 }
 
 /* The last element, or without generations the whole reply. */
@@ -215,7 +236,7 @@ read_value(struct reader *in, const struct lookup *lookup, struct larder_error *
     int64_t count = 0;
 
     enum larder_status status = read_count(in, '$', (int64_t)LARDER_VALUE_MAX, &count, err);
-    if (status == LARDER_REFUSED && value->current.count > 0)
+    if (status == LARDER_REFUSED && lookup->count > 0)
         return garbage(in, err);
     if (status != LARDER_OK)
         return status;
@@ -248,17 +269,18 @@ talk_lookup(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_err
 
     in.conn = conn;
     in.at = in.end = 0;
+    *lookup->identity = conn->identity;
     /* It may be the second try. */
-    for (size_t i = 0; i < STORE_TAGS_MAX; i++)
-        memset(value->current.value[i], 0, sizeof value->current.value[i]);
+    for (size_t i = 0; i < lookup->count; i++)
+        lookup->generations[i][0] = '\0';
 
     enum larder_status status = conn_send(conn, lookup->wire, deadline_ms, err);
     if (status != LARDER_OK)
         return status;
     in.deadline_ms = conn_reply_deadline(conn, deadline_ms);
-    if (value->current.count > 0)
-        status = read_generations(&in, &value->current, err);
-    if (status == LARDER_OK)
+    if (lookup->count > 0)
+        status = read_generations(&in, lookup, err);
+    if (status == LARDER_OK && value)
         status = read_value(&in, lookup, err);
     /* It must have been answered, and nothing else; otherwise the next caller would read it. */
     if ((status == LARDER_OK || status == LARDER_MISS || status == LARDER_REFUSED ||
@@ -268,7 +290,7 @@ talk_lookup(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_err
         if (end != LARDER_OK)
             status = end;
     }
-    if (status != LARDER_OK) {
+    if (status != LARDER_OK && value) {
         free(value->data);
         value->data = NULL;
         value->len = 0;
@@ -276,30 +298,40 @@ talk_lookup(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_err
     return status;
 }
 
+/* Who comes after one that waited in vain may have waited for him already: he finds out in a moment
+ * whether it was a moment's weakness. */
+static int64_t
+careful_deadline(const struct larder *cache, int64_t deadline_ms)
+{
+    if (!breaker_is_suspicious(&cache->breaker))
+        return deadline_ms;
+    int64_t soon_ms = clock_now_ms() + SUSPICIOUS_MS;
+    return soon_ms < deadline_ms ? soon_ms : deadline_ms;
+}
+
 enum larder_status
 store_lookup(struct larder *cache, const char *key, const struct store_tags *tags, size_t max_len,
              int64_t deadline_ms, struct store_value *value, struct larder_error *err)
 {
     struct wire wire;
-    struct lookup lookup = {.wire = &wire, .max_len = max_len, .value = value};
-    struct command_call call = {
-        .command = COMMAND_LOOKUP, .deadline_ms = deadline_ms, .talk = talk_lookup, .arg = &lookup};
+    struct lookup lookup = {.wire = &wire,
+                            .generations = value->current.value,
+                            .count = tags->count,
+                            .identity = &value->identity,
+                            .value = value,
+                            .max_len = max_len};
+    struct command_call call = {.command = COMMAND_LOOKUP, .talk = talk_lookup, .arg = &lookup};
 
     memset(value, 0, sizeof *value);
     if (!cache->options.enabled)
         return disabled(err);
     enum larder_status status = command_check_key(cache, key, err);
     if (status == LARDER_OK)
-        status = generations_check(tags, err);
+        status = generations_check(tags->name, tags->count, STORE_TAGS_MAX, err);
     if (status != LARDER_OK)
         return status;
     value->current.count = tags->count;
-    /* Who comes after one that waited in vain may have waited for him already: he finds out in a
-     * moment whether it was a moment's weakness. */
-    if (breaker_is_suspicious(&cache->breaker)) {
-        int64_t soon_ms = clock_now_ms() + SUSPICIOUS_MS;
-        call.deadline_ms = soon_ms < deadline_ms ? soon_ms : deadline_ms;
-    }
+    call.deadline_ms = careful_deadline(cache, deadline_ms);
 
     wire_init(&wire);
     /* One command, so that generations and value are of one moment, and Redis has one to parse. */
@@ -317,43 +349,123 @@ store_lookup(struct larder *cache, const char *key, const struct store_tags *tag
     return status;
 }
 
-/* ------------------------------------------------------------------------ put */
-
 enum larder_status
-store_put(struct larder *cache, const char *key, const struct iovec *iov, int iovcnt,
-          int64_t ttl_ms, int64_t deadline_ms, struct larder_error *err)
+store_current(struct larder *cache, const char *const *tags, size_t n, int64_t deadline_ms,
+              store_generation *out, uint64_t *identity, struct larder_error *err)
 {
-    redisReply *reply = NULL;
     struct wire wire;
-    size_t total = 0;
+    struct lookup lookup = {.wire = &wire, .generations = out, .count = n, .identity = identity};
+    struct command_call call = {.command = COMMAND_CURRENT, .talk = talk_lookup, .arg = &lookup};
 
+    *identity = 0;
     if (!cache->options.enabled)
         return disabled(err);
+    enum larder_status status = generations_check(tags, n, STORE_OWN_TAGS_MAX, err);
+    if (status != LARDER_OK)
+        return status;
+    if (n == 0) { /* there is nothing to ask */
+        *identity = identity_current(&cache->identity);
+        return LARDER_OK;
+    }
+    call.deadline_ms = careful_deadline(cache, deadline_ms);
+    wire_init(&wire);
+    wire_begin(&wire, n + 1);
+    wire_text(&wire, "MGET");
+    for (size_t i = 0; i < n; i++)
+        generations_key(cache, &wire, tags[i]);
+    status = command_execute(cache, &call, err);
+    wire_free(&wire);
+    return status;
+}
+
+/* ------------------------------------------------------------------------ put */
+
+/* 1: stored. 0: what is there is not what was seen. */
+static const char put_script[] =
+    "if redis.call('GETRANGE', KEYS[1], ARGV[1], ARGV[2]) ~= ARGV[3] then\n"
+    "    return 0\n"
+    "end\n"
+    "redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5])\n"
+    "return 1\n";
+
+static void
+put_guarded(const struct larder *cache, struct wire *wire, const char *key, const struct iovec *iov,
+            int iovcnt, int64_t ttl_ms, const struct store_guard *guard)
+{
+    wire_begin(wire, 9);
+    wire_text(wire, "EVAL");
+    wire_text(wire, put_script);
+    wire_number(wire, 1);
+    command_key(cache, wire, key);
+    wire_number(wire, (int64_t)guard->offset);
+    wire_number(wire, (int64_t)(guard->offset + guard->len - 1));
+    wire_arg(wire, guard->bytes, guard->len);
+    wire_pieces(wire, iov, iovcnt);
+    wire_number(wire, ttl_ms);
+}
+
+static void
+put_plain(const struct larder *cache, struct wire *wire, const char *key, const struct iovec *iov,
+          int iovcnt, int64_t ttl_ms)
+{
+    wire_begin(wire, 5);
+    wire_text(wire, "SET");
+    command_key(cache, wire, key);
+    wire_pieces(wire, iov, iovcnt);
+    wire_text(wire, "PX");
+    wire_number(wire, ttl_ms);
+}
+
+static enum larder_status
+check_put(const struct larder *cache, const char *key, const struct iovec *iov, int iovcnt,
+          int64_t ttl_ms, const struct store_guard *guard, struct larder_error *err)
+{
+    size_t total = 0;
+
     enum larder_status status = command_check_key(cache, key, err);
     if (status != LARDER_OK)
         return status;
     if (ttl_ms <= 0 || ttl_ms > STORE_TTL_MAX_S * 1000)
         return error_set(err, LARDER_INVALID, "a time to live of %lld ms", (long long)ttl_ms);
+    if (guard && (guard->len == 0 || guard->len > LARDER_VALUE_MAX ||
+                  guard->offset > LARDER_VALUE_MAX - guard->len))
+        return error_set(err, LARDER_INVALID, "a guard that cannot be");
     for (int i = 0; i < iovcnt; i++) {
         if (iov[i].iov_len > LARDER_VALUE_MAX - total)
             return error_set(err, LARDER_INVALID, "a value has at most %zu bytes",
                              LARDER_VALUE_MAX);
         total += iov[i].iov_len;
     }
+    return LARDER_OK;
+}
 
+enum larder_status
+store_put(struct larder *cache, const char *key, const struct iovec *iov, int iovcnt,
+          int64_t ttl_ms, const struct store_guard *guard, int64_t deadline_ms,
+          struct larder_error *err)
+{
+    enum command command = guard ? COMMAND_PUT_IF : COMMAND_SET;
+    redisReply *reply = NULL;
+    struct wire wire;
+
+    if (!cache->options.enabled)
+        return disabled(err);
+    enum larder_status status = check_put(cache, key, iov, iovcnt, ttl_ms, guard, err);
+    if (status != LARDER_OK)
+        return status;
     wire_init(&wire);
-    wire_begin(&wire, 5);
-    wire_text(&wire, "SET");
-    command_key(cache, &wire, key);
-    wire_pieces(&wire, iov, iovcnt);
-    wire_text(&wire, "PX");
-    wire_number(&wire, ttl_ms);
-    status = command_run(cache, COMMAND_SET, &wire, deadline_ms, &reply, 1, NULL, err);
+    if (guard)
+        put_guarded(cache, &wire, key, iov, iovcnt, ttl_ms, guard);
+    else
+        put_plain(cache, &wire, key, iov, iovcnt, ttl_ms);
+    status = command_run(cache, command, &wire, deadline_ms, &reply, 1, NULL, err);
     wire_free(&wire);
     if (status != LARDER_OK)
         return status;
-    if (reply->type != REDIS_REPLY_STATUS)
-        status = command_unexpected(cache, COMMAND_SET, err);
+    if (reply->type != (guard ? REDIS_REPLY_INTEGER : REDIS_REPLY_STATUS))
+        status = command_unexpected(cache, command, err);
+    else if (guard && reply->integer != 1)
+        status = error_set(err, LARDER_EXISTS, "%s is not any more what it was", key);
     command_free_replies(&reply, 1);
     return status;
 }

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "client/change.h"
 #include "client/client.h"
 #include "client/command.h"
 #include "client/store.h"
@@ -53,6 +54,14 @@ struct walk {
     int64_t removed;
     bool stopped; /* by a callback */
 };
+
+static bool
+starts_with(const char *text, size_t len, const char *start)
+{
+    size_t n = strlen(start);
+
+    return len >= n && memcmp(text, start, n) == 0;
+}
 
 /* Each step has the time of an ordinary call, within that of the sweep. */
 static int64_t
@@ -165,14 +174,30 @@ scan(const struct walk *walk, const char *pattern, const char *cursor, redisRepl
     return command_unexpected(cache, COMMAND_SCAN, err);
 }
 
+/* Generations are not unlinked but invalidated: one may bear the mark of a mutation, which must not
+ * be lost. The news of it have been told, with the tag that covers the pattern. */
+static enum larder_status
+forget_generations(struct walk *walk, const char *const *tags, size_t n, struct larder_error *err)
+{
+    if (n == 0)
+        return LARDER_OK;
+    enum larder_status status =
+        purge_untold(walk->cache, tags, n, step_deadline(walk->cache, walk->deadline_ms), err);
+    if (status == LARDER_OK)
+        walk->removed += (int64_t)n;
+    return status;
+}
+
 /* What one step of SCAN brought: report, unlink. */
 static enum larder_status
 handle_keys(struct walk *walk, const redisReply *keys, struct larder_error *err)
 {
+    static const char generation[] = "gen:";
     const struct larder *cache = walk->cache;
     enum larder_status status = LARDER_OK;
     redisReply *batch[BATCH];
-    size_t n = 0;
+    const char *tags[NEWS_TAGS_MAX];
+    size_t n = 0, tag_count = 0;
 
     for (size_t i = 0; i < keys->elements && status == LARDER_OK && !walk->stopped; i++) {
         redisReply *key = keys->element[i];
@@ -187,14 +212,22 @@ handle_keys(struct walk *walk, const redisReply *keys, struct larder_error *err)
             walk->stopped = true;
         if (!walk->remove)
             continue;
-        batch[n++] = key;
+        if (starts_with(bare, len, generation) && len < STORE_TAG_SIZE)
+            tags[tag_count++] = bare + sizeof generation - 1;
+        else
+            batch[n++] = key;
         if (n == BATCH) {
             status = unlink_keys(walk, batch, n, err);
             n = 0;
+        } else if (tag_count == NEWS_TAGS_MAX) {
+            status = forget_generations(walk, tags, tag_count, err);
+            tag_count = 0;
         }
     }
     if (status == LARDER_OK)
         status = unlink_keys(walk, batch, n, err);
+    if (status == LARDER_OK)
+        status = forget_generations(walk, tags, tag_count, err);
     return status;
 }
 
@@ -284,14 +317,6 @@ struct user {
     char escaped[3 * USER_MAX + 1]; /* as the responder writes it */
 };
 
-static bool
-starts_with(const char *text, size_t len, const char *start)
-{
-    size_t n = strlen(start);
-
-    return len >= n && memcmp(text, start, n) == 0;
-}
-
 /* Is `user:<id>` in the key, as whole segments? */
 static bool
 names_user(const char *key, size_t len, const char *id)
@@ -329,27 +354,13 @@ wants_user(const struct walk *walk, const char *key, size_t len)
 
 /* ---------------------------------------------------------------- generations */
 
-/* As many at a time as go out in one round trip. */
-static enum larder_status
-forget_tags(struct larder *cache, char (*tags)[STORE_TAG_SIZE], size_t n, int64_t deadline_ms,
-            struct larder_error *err)
-{
-    enum larder_status status = LARDER_OK;
-
-    for (size_t at = 0; at < n && status == LARDER_OK; at += STORE_INVALIDATE_TAGS_MAX) {
-        size_t some = n - at < STORE_INVALIDATE_TAGS_MAX ? n - at : STORE_INVALIDATE_TAGS_MAX;
-        status = store_invalidate_tags(cache, (const char(*)[STORE_TAG_SIZE])(tags + at), some,
-                                       step_deadline(cache, deadline_ms), err);
-    }
-    return status;
-}
-
 /* The generations that cover the patterns, each once. */
 static enum larder_status
 forget_patterns(struct larder *cache, const struct patterns *patterns, int64_t deadline_ms,
                 struct larder_error *err)
 {
     char(*tags)[STORE_TAG_SIZE] = calloc(patterns->n, sizeof *tags);
+    const char *names[PATTERNS_MAX];
     size_t n = 0;
 
     if (!tags)
@@ -360,10 +371,12 @@ forget_patterns(struct larder *cache, const struct patterns *patterns, int64_t d
         size_t same = 0;
         while (same < n && strcmp(tags[same], tags[n]) != 0)
             same++;
+        names[n] = tags[n];
         if (same == n)
             n++;
     }
-    enum larder_status status = forget_tags(cache, tags, n, deadline_ms, err);
+    enum larder_status status =
+        store_purge_tags(cache, names, n, false, step_deadline(cache, deadline_ms), err);
     free(tags);
     return status;
 }
@@ -472,7 +485,7 @@ larder_delete_user(struct larder *cache, const char *uid, const struct larder_sw
     struct walk walk = {.cache = cache, .wants = wants_user};
     char escaped[2 * USER_MAX + 1];
     char pattern[sizeof escaped + sizeof "*user:*"];
-    char tag[1][STORE_TAG_SIZE];
+    char tag[STORE_TAG_SIZE];
     struct user user = {.id = uid};
 
     if (deleted)
@@ -483,10 +496,9 @@ larder_delete_user(struct larder *cache, const char *uid, const struct larder_sw
         return error_set(err, LARDER_INVALID, "a user id has between 1 and %zu bytes", USER_MAX);
     /* Who has no tag has no stored responses: store_tags_for() refuses what does not fit. */
     bool tagged = store_escape_user(user.escaped, sizeof user.escaped, uid, strlen(uid)) &&
-                  strlen(user.escaped) < sizeof tag[0] - sizeof "user:";
+                  strlen(user.escaped) < sizeof tag - sizeof "user:";
     if (tagged)
-        snprintf(tag[0], sizeof tag[0], "user:%.*s", (int)(sizeof tag[0] - sizeof "user:"),
-                 user.escaped);
+        snprintf(tag, sizeof tag, "user:%.*s", (int)(sizeof tag - sizeof "user:"), user.escaped);
 
     apply_sweep(&walk, sweep);
     walk.arg = &user;
@@ -498,7 +510,8 @@ larder_delete_user(struct larder *cache, const char *uid, const struct larder_sw
     }
     enum larder_status status = LARDER_OK;
     if (walk.remove && tagged)
-        status = forget_tags(cache, tag, 1, walk.deadline_ms, err);
+        status = store_purge_tags(cache, &(const char *){tag}, 1, false,
+                                  step_deadline(cache, walk.deadline_ms), err);
     if (status == LARDER_OK)
         status = walk_namespace(&walk, err);
     return finish(&walk, status, deleted);

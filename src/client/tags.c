@@ -14,10 +14,11 @@
  * given only on such a proof; without one it is a wider tag. A tag too wide
  * costs a few fetches, one too narrow would serve a stale page.
  *
- * Called by the sweeps and by the responder for every fill. No I/O, no
- * allocation; time is bounded by the square of GLOB_MAX, and by the number of
- * colons in a key, for any pattern.
+ * Called by the sweeps and by the responder for every fill. No I/O;
+ * memory only out of the caller's arena; time is bounded by the square of
+ * GLOB_MAX, and by the number of colons in a key, for any pattern.
  */
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,10 +42,10 @@ name_valid(const char *name)
     return !strchr(name, ':');
 }
 
+/* The tag of a resource, a user, both, or ("" twice) everything. */
 static bool
-add_tag(struct store_tags *tags, const char *resource, const char *user)
+write_tag(char tag[STORE_TAG_SIZE], const char *resource, const char *user)
 {
-    char *tag = tags->name[tags->count];
     int n;
 
     if (!*resource && !*user)
@@ -55,28 +56,107 @@ add_tag(struct store_tags *tags, const char *resource, const char *user)
         n = snprintf(tag, STORE_TAG_SIZE, "user:%s", user);
     else
         n = snprintf(tag, STORE_TAG_SIZE, "resource:%s:user:%s", resource, user);
-    if (n < 0 || n >= STORE_TAG_SIZE)
-        return false;
-    tags->count++;
-    return true;
+    return n >= 0 && n < STORE_TAG_SIZE;
+}
+
+static void
+write_hex(char *to, uint64_t value, int digits)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    for (int i = digits - 1; i >= 0; i--, value >>= 4)
+        to[i] = hex[value & 15];
+    to[digits] = '\0';
 }
 
 void
 store_url_tag(char tag[STORE_TAG_SIZE], uint64_t url_hash)
 {
-    static const char hex[] = "0123456789abcdef";
-    char *p = tag;
+    memcpy(tag, "url:", 4);
+    write_hex(tag + 4, url_hash, 4);
+}
 
-    memcpy(p, "url:", 4);
-    p += 4;
-    for (int shift = 12; shift >= 0; shift -= 4)
-        *p++ = hex[url_hash >> shift & 15];
-    *p = '\0';
+void
+store_directory_tag(char tag[STORE_TAG_SIZE], uint64_t directory_hash)
+{
+    memcpy(tag, "dir:", 4);
+    write_hex(tag + 4, directory_hash, 16);
+}
+
+/* A name that somebody else has thought of: nothing in it is a blank, a colon or a control
+ * character afterwards. */
+static bool
+write_name(char *to, struct slice name)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-._~/@+=";
+
+    if (name.n == 0 || name.n > STORE_TAG_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < name.n; i++) {
+        unsigned char c = (unsigned char)name.p[i];
+        if (c != '\0' && strchr(plain, c)) {
+            *to++ = (char)c;
+        } else {
+            *to++ = '%';
+            *to++ = hex[c >> 4];
+            *to++ = hex[c & 15];
+        }
+    }
+    *to = '\0';
+    return true;
 }
 
 bool
-store_tags_for(struct store_tags *tags, const char *resource, const char *user, uint64_t url_hash)
+store_named_tag(char tag[STORE_TAG_SIZE], struct slice name)
 {
+    static_assert(sizeof "group:0123456789abcdef:" + 3 * STORE_TAG_NAME_MAX <= STORE_TAG_SIZE,
+                  "a name has room in a tag");
+    memcpy(tag, "tag:", 4);
+    return write_name(tag + 4, name);
+}
+
+bool
+store_group_tag(char tag[STORE_TAG_SIZE], uint64_t origin_hash, struct slice name)
+{
+    memcpy(tag, "group:", 6);
+    write_hex(tag + 6, origin_hash, 16);
+    tag[22] = ':';
+    return write_name(tag + 23, name);
+}
+
+bool
+store_tags_add(struct store_tags *tags, struct arena *arena, const char *tag)
+{
+    size_t n = strnlen(tag, STORE_TAG_SIZE);
+
+    for (size_t i = 0; i < tags->count; i++)
+        if (strcmp(tags->name[i], tag) == 0)
+            return true;
+    if (tags->count == STORE_TAGS_MAX || n == 0 || n == STORE_TAG_SIZE)
+        return false;
+    const char *copy = arena_strndup(arena, tag, n);
+    if (!copy)
+        return false;
+    tags->name[tags->count++] = copy;
+    return true;
+}
+
+static bool
+add_tag(struct store_tags *tags, struct arena *arena, const char *resource, const char *user)
+{
+    char tag[STORE_TAG_SIZE];
+
+    return write_tag(tag, resource, user) && store_tags_add(tags, arena, tag);
+}
+
+bool
+store_tags_for(struct store_tags *tags, struct arena *arena, const char *resource, const char *user,
+               uint64_t url_hash)
+{
+    char tag[STORE_TAG_SIZE];
+
     if (!resource)
         resource = "";
     if (!user)
@@ -84,11 +164,11 @@ store_tags_for(struct store_tags *tags, const char *resource, const char *user, 
     tags->count = 0;
     if (!name_valid(resource) || !name_valid(user))
         return false;
-    if (!add_tag(tags, "", ""))
-        return false;
-    store_url_tag(tags->name[tags->count++], url_hash);
-    return (!*resource || add_tag(tags, resource, "")) && (!*user || add_tag(tags, "", user)) &&
-           (!*resource || !*user || add_tag(tags, resource, user));
+    store_url_tag(tag, url_hash);
+    return add_tag(tags, arena, "", "") && store_tags_add(tags, arena, tag) &&
+           (!*resource || add_tag(tags, arena, resource, "")) &&
+           (!*user || add_tag(tags, arena, "", user)) &&
+           (!*resource || !*user || add_tag(tags, arena, resource, user));
 }
 
 bool
@@ -411,7 +491,7 @@ store_tag_for_pattern(const char *pattern, char tag[STORE_TAG_SIZE])
     size_t len = strlen(pattern);
     struct glob glob;
     struct words words;
-    struct store_tags narrow = {0};
+    char narrow[STORE_TAG_SIZE];
     const char *resource = "", *user = "";
 
     snprintf(tag, STORE_TAG_SIZE, "all");
@@ -432,7 +512,7 @@ store_tag_for_pattern(const char *pattern, char tag[STORE_TAG_SIZE])
             user = words.list[i].text;
     /* Both names in one tag may be too long for it; then no response has it either, but wider is
      * always right. */
-    if (add_tag(&narrow, resource, user) || add_tag(&narrow, resource, ""))
-        snprintf(tag, STORE_TAG_SIZE, "%s", narrow.name[0]);
+    if (write_tag(narrow, resource, user) || write_tag(narrow, resource, ""))
+        memcpy(tag, narrow, strlen(narrow) + 1);
     return true;
 }

@@ -4,8 +4,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <openssl/rand.h>
+
+#include "client/store.h"
 
 #define TOKEN_DIGITS_MAX ((size_t)64)
 
@@ -24,6 +27,17 @@ token_make(char *text, size_t digits)
         text[2 * i + 1] = hex[bytes[i] & 15];
     }
     text[digits] = '\0';
+    return true;
+}
+
+/* A new generation: nobody has the like of its hard part, and nobody has changed its soft part. */
+static inline bool
+generation_make(store_generation value)
+{
+    if (!token_make(value, STORE_HARD_LEN))
+        return false;
+    memset(value + STORE_HARD_LEN, '0', STORE_GENERATION_LEN - STORE_HARD_LEN);
+    value[STORE_GENERATION_LEN] = '\0';
     return true;
 }
 

@@ -160,8 +160,9 @@ count_variant(struct larder *cache, const char *primary, const char *key, int64_
 
 enum larder_status
 store_variant_put(struct larder *cache, const char *primary, const char *key,
-                  const struct iovec *iov, int iovcnt, int64_t ttl_ms, int64_t now_wall_ms,
-                  size_t max_variants, int64_t deadline_ms, struct larder_error *err)
+                  const struct iovec *iov, int iovcnt, int64_t ttl_ms,
+                  const struct store_guard *guard, int64_t now_wall_ms, size_t max_variants,
+                  int64_t deadline_ms, struct larder_error *err)
 {
     size_t count = 0;
 
@@ -179,7 +180,7 @@ store_variant_put(struct larder *cache, const char *primary, const char *key,
         status = drop_surplus(cache, primary, key, count - max_variants, deadline_ms, err);
     if (status != LARDER_OK)
         return status;
-    return store_put(cache, key, iov, iovcnt, ttl_ms, deadline_ms, err);
+    return store_put(cache, key, iov, iovcnt, ttl_ms, guard, deadline_ms, err);
 }
 
 /* One command whose reply does not matter beyond being one. */
