@@ -93,3 +93,45 @@ site_install(struct site *site)
     pthread_mutex_unlock(&lock);
     site_give(old);
 }
+
+/* The journal follows. */
+
+bool
+site_distrusts_redis(const struct site *site)
+{
+    (void)site;
+    return false;
+}
+
+uint64_t
+site_journal_epoch(const struct site *site)
+{
+    (void)site;
+    return 0;
+}
+
+bool
+site_note(struct site *site, const struct purge *purge)
+{
+    (void)site;
+    (void)purge;
+    return false;
+}
+
+bool
+site_note_intent(struct site *site, const struct purge *purge, const char *token,
+                 int64_t deadline_wall_ms)
+{
+    (void)site;
+    (void)purge;
+    (void)token;
+    (void)deadline_wall_ms;
+    return false;
+}
+
+void
+site_note_done(struct site *site, const char *token)
+{
+    (void)site;
+    (void)token;
+}
