@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "responder/backend_fields.h"
+#include "responder/hints.h"
 #include "runtime/counters.h"
 
 /* The ancestor's value instead of an entry: no generations, no age; Redis' own expiry counts. */
@@ -76,19 +77,42 @@ may_be_served(const struct exchange *exchange, const struct entry *entry, int64_
 }
 
 /*
- * What the generations say about an entry. Those of the tags that it brought
- * are asked for now, since nobody knew them before; what is invalidated between
- * the two round trips was asked for after this request came.
+ * The generations of the tags that an entry brought. Those that a hint has named
+ * came with it; if one is missing all are asked for now. What is invalidated
+ * between the two round trips was asked for after this request came.
  */
+static bool
+own_generations(const struct exchange *exchange, const struct entry *entry,
+                const struct store_tags *asked, store_generation *out, uint64_t *identity,
+                int64_t deadline_ms)
+{
+    const struct own_tags *own = &entry->own;
+    const struct store_generations *current = &exchange->value.current;
+    size_t known = 0;
+    for (size_t i = 0; asked && i < own->count && known == i; i++)
+        for (size_t k = 0; k < asked->count && known == i; k++)
+            if (strcmp(asked->name[k], own->name[i]) == 0) {
+                memcpy(out[i], current->value[k], sizeof out[i]);
+                known++;
+            }
+    *identity = exchange->value.identity;
+    if (known == own->count)
+        return true;
+    hints_learn(exchange->key.name, own);
+    return store_current(exchange->site->cache, own->name, own->count, deadline_ms, out, identity,
+                         NULL) == LARDER_OK;
+}
+
+/* What the generations say about an entry; asked: the tags that were asked for with it. */
 static enum reason
-judge(struct exchange *exchange, struct entry *entry, int64_t wall_ms, int64_t deadline_ms)
+judge(struct exchange *exchange, struct entry *entry, const struct store_tags *asked,
+      int64_t wall_ms, int64_t deadline_ms)
 {
     store_generation own[STORE_OWN_TAGS_MAX];
     uint64_t identity = exchange->identity;
     int64_t since_ms = 0;
     if (entry->own.count > 0 &&
-        store_current(exchange->site->cache, entry->own.name, entry->own.count, deadline_ms, own,
-                      &identity, NULL) != LARDER_OK)
+        !own_generations(exchange, entry, asked, own, &identity, deadline_ms))
         return REASON_NO_GENERATIONS;
     if (identity != exchange->identity ||
         (entry->identity != identity && !exchange->site->config->trust_restart))
@@ -116,7 +140,7 @@ judge(struct exchange *exchange, struct entry *entry, int64_t wall_ms, int64_t d
 
 /* The bytes in exchange->value, as an entry for this request. */
 static enum reason
-examine(struct exchange *exchange, int64_t wall_ms)
+examine(struct exchange *exchange, const struct store_tags *asked, int64_t wall_ms)
 {
     struct entry *entry = &exchange->entry;
     bool ancestor = exchange->site->config->compat_ancestor;
@@ -133,7 +157,7 @@ examine(struct exchange *exchange, int64_t wall_ms)
         return may_be_served(exchange, entry, wall_ms) ? REASON_NONE : REASON_MISS;
     if (!slice_equal(entry->material, exchange->key.material))
         return REASON_MISS;
-    enum reason reason = judge(exchange, entry, wall_ms, exchange->redis_until_ms);
+    enum reason reason = judge(exchange, entry, asked, wall_ms, exchange->redis_until_ms);
     return reason == REASON_NONE && (entry->stored.flags & STORED_HIT_FOR_MISS)
                ? REASON_HIT_FOR_MISS
                : reason;
@@ -163,7 +187,7 @@ get(struct exchange *exchange, const struct store_tags *tags, int64_t deadline_m
 static enum reason
 follow_marker(struct exchange *exchange, int64_t wall_ms)
 {
-    static const struct store_tags none = {.count = 0};
+    struct store_tags asked = {.count = 0};
     struct fields selecting = {0};
     if (!marker_decode(&exchange->marker, exchange->value.data, exchange->value.len,
                        exchange->arena)) {
@@ -174,9 +198,10 @@ follow_marker(struct exchange *exchange, int64_t wall_ms)
     if (!backend_fields(&selecting, exchange) ||
         !key_select(&exchange->key, &exchange->marker.vary, &selecting, exchange->arena))
         return REASON_NO_MEMORY;
-    if (get(exchange, &none, exchange->redis_until_ms) != LARDER_OK)
+    hints_add(&asked, exchange->key.name, exchange->arena);
+    if (get(exchange, &asked, exchange->redis_until_ms) != LARDER_OK)
         return REASON_VARY_MISS;
-    enum reason reason = examine(exchange, wall_ms);
+    enum reason reason = examine(exchange, &asked, wall_ms);
     return reason == REASON_MISS ? REASON_VARY_MISS : reason;
 }
 
@@ -190,18 +215,22 @@ lookup(struct exchange *exchange, int64_t wall_ms)
         exchange->missing = REASON_JOURNAL;
         return;
     }
-    enum larder_status status = get(exchange, &exchange->key.tags, exchange->redis_until_ms);
+    struct store_tags asked = exchange->key.tags;
+    hints_add(&asked, exchange->key.name, exchange->arena);
+    enum larder_status status = get(exchange, &asked, exchange->redis_until_ms);
     if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT)
         return;
     exchange->redis_answered = true;
     exchange->generations = exchange->value.current;
+    exchange->generations.count = exchange->key.tags.count;
     exchange->identity = exchange->value.identity;
     exchange->generations_complete = exchange_has_generations(exchange);
     if (status != LARDER_OK)
         return;
     bool marker = !exchange->site->config->compat_ancestor &&
                   marker_is_one(exchange->value.data, exchange->value.len);
-    exchange->missing = marker ? follow_marker(exchange, wall_ms) : examine(exchange, wall_ms);
+    exchange->missing = marker ? follow_marker(exchange, wall_ms)
+                               : examine(exchange, &asked, wall_ms);
     exchange->has_entry = exchange->missing == REASON_NONE;
 }
 
@@ -217,7 +246,8 @@ lookup_variant(struct exchange *exchange, struct slice hash, int64_t deadline_ms
                  entry_decode(&exchange->entry, exchange->value.data, exchange->value.len,
                               &own.tags, arena) &&
                  !(exchange->entry.stored.flags & STORED_HIT_FOR_MISS) &&
-                 judge(exchange, &exchange->entry, clock_wall_ms(), deadline_ms) == REASON_NONE;
+                 judge(exchange, &exchange->entry, NULL, clock_wall_ms(), deadline_ms) ==
+                     REASON_NONE;
     exchange->key = own;
     /* Of the same URL: what the primary key says, and then its own values. */
     size_t n = own.primary_material.n;

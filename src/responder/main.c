@@ -27,6 +27,7 @@
 #include "responder/exchange.h"
 #include "responder/explain.h"
 #include "responder/fetcher.h"
+#include "responder/hints.h"
 #include "responder/key.h"
 #include "responder/listen.h"
 #include "responder/server.h"
@@ -430,6 +431,7 @@ serve(struct config *config, int listen_fd)
     site_install(NULL);
     exchange_cleanup();
     key_cleanup();
+    hints_cleanup();
     close(signal_fd);
     return result;
 }

@@ -85,3 +85,15 @@ case $(field Cache-Status) in
 *'detail=tags'*) ;;
 *) fail "65 tags: $(field Cache-Status)" ;;
 esac
+
+# Once a process has seen which tags a page has, it asks for them together with it.
+for i in $(seq 20); do
+    get "$two" -H 'Host: other.example'
+    is "two of the other origin: X-Cache" "$(field X-Cache)" HIT
+done
+redis cli config resetstat
+for i in $(seq 20); do
+    get "$two" -H 'Host: other.example'
+    is "two of the other origin: X-Cache" "$(field X-Cache)" HIT
+done
+is "round trips of 20 hits" "$(redis cli info commandstats | sed -n 's/^cmdstat_mget:calls=\([0-9]*\),.*/\1/p')" 20
