@@ -156,7 +156,8 @@ redis_hears(int fd, char *buf, size_t size)
 {
     static const char info[] =
         "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n*2\r\n$4\r\nINFO\r\n$11\r\nreplication\r\n";
-    static const char answer[] = "$10\r\nrun_id:abc\r\n$31\r\nrole:master\r\nmaster_replid:12\r\n\r\n";
+    static const char answer[] =
+        "$10\r\nrun_id:abc\r\n$31\r\nrole:master\r\nmaster_replid:12\r\n\r\n";
     ssize_t n;
 
     while ((n = recv(fd, buf, size, 0)) == (ssize_t)sizeof info - 1 &&

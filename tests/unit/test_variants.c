@@ -87,9 +87,9 @@ a_set_of_another_type_is_an_error_and_nothing_is_stored(void **state)
     struct larder_error err = {.message = ""};
     struct iovec piece = {(void *)"body", 4};
     redis_says("SET t:response:p:variants x", "+OK");
-    assert_status(
-        store_variant_put(cache, "response:p", variant(1), &piece, 1, 60000, NULL, 1, 2, soon(), &err),
-        LARDER_REFUSED);
+    assert_status(store_variant_put(cache, "response:p", variant(1), &piece, 1, 60000, NULL, 1, 2,
+                                    soon(), &err),
+                  LARDER_REFUSED);
     assert_non_null(strstr(err.message, "WRONGTYPE"));
     assert_false(is_stored(variant(1)));
     larder_close(cache);
@@ -102,10 +102,10 @@ the_set_lives_as_long_as_its_longest_variant(void **state)
     struct larder *cache = open_redis();
     struct iovec piece = {(void *)"body", 4};
     char answer[64];
-    assert_ok(
-        store_variant_put(cache, "response:p", variant(1), &piece, 1, 90000, NULL, 1, 9, soon(), NULL));
-    assert_ok(
-        store_variant_put(cache, "response:p", variant(2), &piece, 1, 1000, NULL, 2, 9, soon(), NULL));
+    assert_ok(store_variant_put(cache, "response:p", variant(1), &piece, 1, 90000, NULL, 1, 9,
+                                soon(), NULL));
+    assert_ok(store_variant_put(cache, "response:p", variant(2), &piece, 1, 1000, NULL, 2, 9,
+                                soon(), NULL));
     assert_true(redis_fixture_command(&redis, "PTTL t:response:p:variants", answer, sizeof answer));
     assert_in_range(strtol(answer + 1, NULL, 10), 60000, 90000);
     larder_close(cache);
