@@ -53,7 +53,7 @@ news_append(const struct larder *cache, struct wire *wire, const char *const *ta
         return false;
     wire_begin(wire, 8 + 2 * n);
     wire_text(wire, "XADD");
-    command_key(cache, wire, "news");
+    command_key(cache, wire, NEWS_KEY);
     wire_text(wire, "MAXLEN");
     wire_text(wire, "~");
     wire_number(wire, cache->options.news_length);
@@ -72,7 +72,7 @@ news_drop(const struct larder *cache, struct wire *wire)
 {
     wire_begin(wire, 2);
     wire_text(wire, "DEL");
-    command_key(cache, wire, "news");
+    command_key(cache, wire, NEWS_KEY);
 }
 
 /* -------------------------------------------------------------------- records */
@@ -163,7 +163,7 @@ last_record(const struct larder *cache, struct conn *conn, int64_t deadline_ms,
     wire_init(&wire);
     wire_begin(&wire, 6);
     wire_text(&wire, "XREVRANGE");
-    command_key(cache, &wire, "news");
+    command_key(cache, &wire, NEWS_KEY);
     wire_text(&wire, "+");
     wire_text(&wire, "-");
     wire_text(&wire, "COUNT");
@@ -298,7 +298,7 @@ ask_news(const struct larder *cache, struct wire *wire, const char *id, size_t i
 {
     wire_begin(wire, 6);
     wire_text(wire, "XRANGE");
-    command_key(cache, wire, "news");
+    command_key(cache, wire, NEWS_KEY);
     wire_arg(wire, id, id_len);
     wire_text(wire, "+");
     wire_text(wire, "COUNT");

@@ -17,13 +17,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "client/redis.h"
 #include "client/store.h"
 #include "client/wire.h"
 
+#define NEWS_KEY "news"
 /* Tags in one record. */
 #define NEWS_TAGS_MAX ((size_t)128)
+
+/* Is that the key of the stream? */
+static inline bool
+news_is_key(const char *key, size_t len)
+{
+    return len == sizeof NEWS_KEY - 1 && memcmp(key, NEWS_KEY, len) == 0;
+}
 
 /* The position that all of a client's callers share. */
 struct news {

@@ -205,7 +205,8 @@ handle_keys(struct walk *walk, const redisReply *keys, struct larder_error *err)
             continue;
         const char *bare = key->str + cache->prefix_len;
         size_t len = key->len - cache->prefix_len;
-        if (!walk->wants(walk, bare, len))
+        /* Whoever follows the news must hear of this sweep too. */
+        if (news_is_key(bare, len) || !walk->wants(walk, bare, len))
             continue;
         walk->matched++;
         if (walk->report && !walk->report(walk->report_arg, bare, len))

@@ -8,13 +8,18 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
+#include "client/store.h"
 #include "larder.h"
+#include "raw_server.h"
 #include "redis_fixture.h"
 
 static struct redis_fixture redis;
+static struct arena *arena; /* for tags; lives as long as the Redis */
 
 #define assert_status(call, expected) \
     assert_string_equal(larder_status_name(call), larder_status_name(expected))
@@ -112,7 +117,8 @@ static inline int
 start_redis(void **state)
 {
     (void)state;
-    return redis_fixture_start(&redis, NULL) ? 0 : -1;
+    arena = arena_new((size_t)1024 * 1024);
+    return arena && redis_fixture_start(&redis, NULL) ? 0 : -1;
 }
 
 static inline int
@@ -120,7 +126,45 @@ stop_redis(void **state)
 {
     (void)state;
     redis_fixture_stop(&redis);
+    arena_free(arena);
     return 0;
+}
+
+/* A deadline that no test should come near. */
+static inline int64_t
+soon(void)
+{
+    return clock_now_ms() + 5000;
+}
+
+static inline struct store_tags
+tags_for(const char *resource, const char *user)
+{
+    struct store_tags tags;
+
+    assert_true(store_tags_for(&tags, arena, resource, user, 0x1234));
+    return tags;
+}
+
+/*
+ * recv() for a server that plays Redis: what every connection begins with, and
+ * what the client's own thread asks every second (INFO), is answered here as a
+ * master does, and everything else is the test's.
+ */
+static inline ssize_t
+redis_hears(int fd, char *buf, size_t size)
+{
+    static const char info[] =
+        "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n*2\r\n$4\r\nINFO\r\n$11\r\nreplication\r\n";
+    static const char answer[] =
+        "$10\r\nrun_id:abc\r\n$31\r\nrole:master\r\nmaster_replid:12\r\n\r\n";
+    ssize_t n;
+
+    while ((n = recv(fd, buf, size, 0)) == (ssize_t)sizeof info - 1 &&
+           memcmp(buf, info, sizeof info - 1) == 0)
+        if (!raw_say(fd, answer))
+            return 0;
+    return n;
 }
 
 #endif

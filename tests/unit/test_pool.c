@@ -221,7 +221,7 @@ answer_slowly(struct raw_conn *conn)
     const int *delay_ms = conn->arg;
     char command[4096];
 
-    while (recv(conn->fd, command, sizeof command, 0) > 0) {
+    while (redis_hears(conn->fd, command, sizeof command) > 0) {
         pause_ms(*delay_ms);
         if (!raw_say(conn->fd, "$1\r\n1\r\n"))
             return;

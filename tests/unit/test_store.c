@@ -11,22 +11,17 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "client/generations.h"
 #include "client/store.h"
 #include "client_fixture.h"
 #include "raw_server.h"
-
-static int64_t
-soon(void)
-{
-    return clock_now_ms() + 5000;
-}
 
 static void
 put_bytes(struct larder *cache, const char *key, char *data, size_t len)
 {
     struct iovec iov[3] = {{data, len / 3}, {data + len / 3, 0}, {data + len / 3, len - len / 3}};
 
-    assert_ok(store_put(cache, key, iov, 3, 60000, soon(), NULL));
+    assert_ok(store_put(cache, key, iov, 3, 60000, NULL, soon(), NULL));
 }
 
 static void
@@ -38,10 +33,11 @@ an_entry_comes_back_whole_at_every_size(void **state)
     struct larder *cache = open_redis();
     struct store_tags tags;
     struct store_generations now;
+    uint64_t identity = 0;
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", "42", 0x1234));
-    assert_ok(store_generations(cache, &tags, soon(), &now, NULL));
+    tags = tags_for("session", "42");
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct store_value value;
         char *data = malloc(sizes[i] + 1);
@@ -86,14 +82,15 @@ a_miss_still_tells_the_generations(void **state)
     struct larder *cache = open_redis();
     struct store_tags tags;
     struct store_generations now;
+    uint64_t identity = 0;
     struct store_value value;
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", NULL, 0x1234));
+    tags = tags_for("session", NULL);
     assert_status(store_lookup(cache, "no", &tags, 10, soon(), &value, NULL), LARDER_MISS);
     assert_int_equal(value.current.count, 3);
     assert_string_equal(value.current.value[0], "");
-    assert_ok(store_generations(cache, &tags, soon(), &now, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
     assert_status(store_lookup(cache, "no", &tags, 10, soon(), &value, NULL), LARDER_MISS);
     assert_memory_equal(&value.current, &now, sizeof now);
     assert_null(value.data);
@@ -106,24 +103,28 @@ generations_are_made_once_and_live_on(void **state)
     struct larder *cache = open_redis();
     struct store_tags tags;
     struct store_generations one, two;
+    uint64_t identity = 0;
     char answer[64];
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", "42", 0x1234));
-    assert_ok(store_generations(cache, &tags, soon(), &one, NULL));
+    tags = tags_for("session", "42");
+    assert_ok(store_generations(cache, &tags, soon(), &one, &identity, NULL));
     assert_int_equal(one.count, 5);
     for (size_t i = 0; i < 5; i++) {
         assert_int_equal(strspn(one.value[i], "0123456789abcdef"), STORE_GENERATION_LEN);
+        assert_string_equal(one.value[i] + STORE_HARD_LEN, "0000000000000000");
+        assert_true(store_generation_settled(one.value[i]));
+        assert_int_equal(store_soft_time_ms(one.value[i]), 0);
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(one.value[i], one.value[j]);
     }
     redis_says("EXPIRE t:gen:all 10", ":1");
-    assert_ok(store_generations(cache, &tags, soon(), &two, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &two, &identity, NULL));
     assert_memory_equal(&one, &two, sizeof one);
     assert_true(redis_fixture_command(&redis, "TTL t:gen:all", answer, sizeof answer));
     assert_true(strtol(answer + 1, NULL, 10) > 5000000);
     redis_says("DEL t:gen:user:42", ":1");
-    assert_ok(store_generations(cache, &tags, soon(), &two, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &two, &identity, NULL));
     assert_string_equal(one.value[0], two.value[0]);
     assert_string_not_equal(one.value[3], two.value[3]);
     larder_close(cache);
@@ -135,19 +136,20 @@ a_full_redis_gives_no_generation_and_no_error(void **state)
     struct larder *cache = open_redis();
     struct store_tags tags;
     struct store_generations now;
+    uint64_t identity = 0;
     struct iovec iov = {NULL, 0};
     struct larder_error err;
     bool invalidated = false;
     const char *pattern = "session:*";
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", NULL, 0x1234));
-    redis_says("SET t:gen:all 0123456789abcdef", "+OK");
+    tags = tags_for("session", NULL);
+    redis_says("SET t:gen:all 0123456789abcdef0000000000000000", "+OK");
     redis_says("CONFIG SET maxmemory 1", "+OK");
-    assert_ok(store_generations(cache, &tags, soon(), &now, NULL));
-    assert_string_equal(now.value[0], "0123456789abcdef");
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_string_equal(now.value[0], "0123456789abcdef0000000000000000");
     assert_string_equal(now.value[1], "");
-    assert_status(store_put(cache, "k", &iov, 1, 1000, soon(), &err), LARDER_REFUSED);
+    assert_status(store_put(cache, "k", &iov, 1, 1000, NULL, soon(), &err), LARDER_REFUSED);
     assert_non_null(strstr(err.message, "SET: OOM "));
     assert_ok(store_invalidate(cache, &pattern, 1, soon(), NULL, &invalidated, NULL));
     assert_true(invalidated);
@@ -161,19 +163,173 @@ what_is_no_generation_counts_as_missing(void **state)
     struct larder *cache = open_redis();
     struct store_tags tags;
     struct store_value value;
+    struct store_generations now;
+    uint64_t identity = 0;
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", "42", 0x1234));
+    tags = tags_for("session", "42");
     redis_says("SET t:gen:all short", "+OK");
-    redis_says("SET t:gen:resource:session 0123456789abcdef0", "+OK");
+    redis_says("SET t:gen:url:1234 0123456789abcdef0123456789abcdef0", "+OK");
+    redis_says("SET t:gen:resource:session 0123456789abcdef", "+OK"); /* an older Larder's */
     redis_says("LPUSH t:gen:user:42 x", ":1");
-    redis_says("SET t:gen:resource:session:user:42 fedcba9876543210", "+OK");
+    redis_says("SET t:gen:resource:session:user:42 fedcba98765432100123456789abcdef", "+OK");
     assert_status(store_lookup(cache, "no", &tags, 10, soon(), &value, NULL), LARDER_MISS);
-    assert_string_equal(value.current.value[0], "");
-    assert_string_equal(value.current.value[1], "");
-    assert_string_equal(value.current.value[2], "");
-    assert_string_equal(value.current.value[3], "");
-    assert_string_equal(value.current.value[4], "fedcba9876543210");
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(value.current.value[i], "");
+    assert_string_equal(value.current.value[4], "fedcba98765432100123456789abcdef");
+
+    /* Nor is it in the way of fills for longer than one of them. */
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(now.value[i], "");
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    for (size_t i = 0; i < 5; i++)
+        assert_true(store_generation_settled(now.value[i]));
+    assert_string_equal(now.value[4], "fedcba98765432100123456789abcdef");
+    larder_close(cache);
+}
+
+static void
+a_marked_generation_of_any_length_is_reported_as_marked(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_tags tags = tags_for("session", NULL);
+    struct store_value value;
+    store_generation now[3];
+    uint64_t identity = 0;
+    char command[GENERATION_MARKED_MAX + 64];
+
+    (void)state;
+    redis_says("SET t:gen:all M0_-_0123456789abcdef:1", "+OK");
+    int n = snprintf(command, sizeof command, "SET t:gen:url:1234 M");
+    memset(command + n, 'x', GENERATION_MARKED_MAX - 1);
+    command[(size_t)n + GENERATION_MARKED_MAX - 1] = '\0';
+    redis_says(command, "+OK");
+    command[(size_t)n + GENERATION_MARKED_MAX - 1] = 'x';
+    command[(size_t)n + GENERATION_MARKED_MAX] = '\0';
+    redis_says("SET t:gen:resource:session Maaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "+OK"); /* of 32 */
+    assert_status(store_lookup(cache, "no", &tags, 10, soon(), &value, NULL), LARDER_MISS);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(value.current.value[i], "M");
+        assert_false(store_generation_settled(value.current.value[i]));
+    }
+    put_bytes(cache, "k", (char[]){"v"}, 1);
+    assert_ok(store_lookup(cache, "k", &tags, 10, soon(), &value, NULL));
+    assert_int_equal(value.data[0], 'v');
+    free(value.data);
+    redis_says(command, "+OK"); /* one byte more, and it is no generation at all */
+    assert_ok(store_current(cache, tags.name, 3, soon(), now, &identity, NULL));
+    assert_string_equal(now[0], "M");
+    assert_string_equal(now[1], "");
+    assert_string_equal(now[2], "M");
+    larder_close(cache);
+}
+
+static void
+current_generations_come_without_a_value_and_nothing_changes(void **state)
+{
+    struct larder *cache = open_redis();
+    struct larder *off = open_disabled();
+    const char *tags[] = {"tag:a", "tag:b", "tag:c"};
+    store_generation now[3];
+    uint64_t identity = 0;
+
+    (void)state;
+    redis_says("SET t:gen:tag:a 0123456789abcdef0000000000000000", "+OK");
+    redis_says("SET t:gen:tag:c M0_-_x", "+OK");
+    assert_ok(store_current(cache, tags, 3, soon(), now, &identity, NULL));
+    assert_string_equal(now[0], "0123456789abcdef0000000000000000");
+    assert_string_equal(now[1], "");
+    assert_string_equal(now[2], "M");
+    assert_true(identity != 0);
+    redis_says("DBSIZE", ":2");
+    uint64_t again = 0;
+    assert_ok(store_current(cache, tags, 0, soon(), NULL, &again, NULL));
+    assert_true(again == identity);
+    assert_status(store_current(cache, tags, STORE_OWN_TAGS_MAX + 1, soon(), now, &again, NULL),
+                  LARDER_INVALID);
+    assert_status(store_current(off, tags, 3, soon(), now, &again, NULL), LARDER_DISABLED);
+    larder_close(cache);
+    larder_close(off);
+}
+
+static void
+a_soft_part_tells_its_time(void **state)
+{
+    (void)state;
+    static const struct {
+        store_generation value;
+        int64_t time_ms;
+    } cases[] = {
+        {"0123456789abcdef018bcfe5680001ab", INT64_C(1700000000000)},
+        {"0123456789abcdefffffffffffff0000", INT64_C(0xffffffffffff)},
+        {"0123456789abcdef0000000000000000", 0},
+        {"0123456789abcdef018bcfe5680g0000", 0},
+        {"M", 0},
+        {"", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_true(store_soft_time_ms(cases[i].value) == cases[i].time_ms);
+}
+
+static void
+a_guarded_put_replaces_only_what_was_seen(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_tags none = {.count = 0};
+    struct store_value value;
+    char first[] = "head one, body", second[] = "head two, body", third[] = "head three";
+    struct iovec pieces[2] = {{second, 4}, {second + 4, sizeof second - 5}};
+    struct iovec other = {third, sizeof third - 1};
+    struct store_guard guard = {5, "one", 3};
+
+    (void)state;
+    /* Not what is not there at all. */
+    assert_status(store_put(cache, "k", pieces, 2, 60000, &guard, soon(), NULL), LARDER_EXISTS);
+    redis_says("EXISTS t:k", ":0");
+    put_bytes(cache, "k", first, sizeof first - 1);
+    assert_ok(store_put(cache, "k", pieces, 2, 50000, &guard, soon(), NULL));
+    assert_ok(store_lookup(cache, "k", &none, 100, soon(), &value, NULL));
+    assert_int_equal(value.len, sizeof second - 1);
+    assert_memory_equal(value.data, second, value.len);
+    free(value.data);
+    char answer[64];
+    assert_true(redis_fixture_command(&redis, "PTTL t:k", answer, sizeof answer));
+    assert_in_range(strtol(answer + 1, NULL, 10), 1, 50000);
+    /* Somebody else's came meanwhile. */
+    assert_status(store_put(cache, "k", &other, 1, 60000, &guard, soon(), NULL), LARDER_EXISTS);
+    assert_ok(store_lookup(cache, "k", &none, 100, soon(), &value, NULL));
+    assert_memory_equal(value.data, second, value.len);
+    free(value.data);
+    guard.len = 0;
+    assert_status(store_put(cache, "k", &other, 1, 60000, &guard, soon(), NULL), LARDER_INVALID);
+    larder_close(cache);
+}
+
+static void
+a_generation_gets_a_long_life_again_only_when_it_is_short(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_tags tags = tags_for(NULL, NULL);
+    struct store_generations now;
+    uint64_t identity = 0;
+    char answer[64];
+
+    (void)state;
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    redis_says("EXPIRE t:gen:all 5000000", ":1"); /* 58 days */
+    redis_says("EXPIRE t:gen:url:1234 1000", ":1");
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_true(redis_fixture_command(&redis, "TTL t:gen:all", answer, sizeof answer));
+    assert_in_range(strtol(answer + 1, NULL, 10), 4999000, 5000000);
+    assert_true(redis_fixture_command(&redis, "TTL t:gen:url:1234", answer, sizeof answer));
+    assert_true(strtol(answer + 1, NULL, 10) > 5100000);
+    /* A mark's life is its own. */
+    redis_says("SET t:gen:all M0_-_x EX 50", "+OK");
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_string_equal(now.value[0], "M");
+    assert_true(redis_fixture_command(&redis, "TTL t:gen:all", answer, sizeof answer));
+    assert_in_range(strtol(answer + 1, NULL, 10), 1, 50);
     larder_close(cache);
 }
 
@@ -219,7 +375,7 @@ a_key_of_another_type_is_a_miss_and_harms_nobody(void **state)
     struct larder_error err;
 
     (void)state;
-    assert_true(store_tags_for(&tags, "session", NULL, 0x1234));
+    tags = tags_for("session", NULL);
     redis_says("LPUSH t:list x", ":1");
     assert_status(store_lookup(cache, "list", &tags, 10, soon(), &value, &err), LARDER_MISS);
     put_bytes(cache, "k", (char[]){"v"}, 1);
@@ -241,16 +397,17 @@ lifetimes_out_of_range_are_refused(void **state)
     struct store_tags tags = {.count = STORE_TAGS_MAX + 1};
     struct store_value value;
     struct store_generations now;
+    uint64_t identity = 0;
 
     (void)state;
-    assert_status(store_put(cache, "k", &iov, 1, 0, soon(), NULL), LARDER_INVALID);
-    assert_status(store_put(cache, "k", &iov, 1, STORE_TTL_MAX_S * 1000 + 1, soon(), NULL),
+    assert_status(store_put(cache, "k", &iov, 1, 0, NULL, soon(), NULL), LARDER_INVALID);
+    assert_status(store_put(cache, "k", &iov, 1, STORE_TTL_MAX_S * 1000 + 1, NULL, soon(), NULL),
                   LARDER_INVALID);
     assert_status(store_lookup(cache, "k", &tags, 1, soon(), &value, NULL), LARDER_INVALID);
     tags.count = 0;
     assert_status(store_lookup(off, "k", &tags, 1, soon(), &value, NULL), LARDER_DISABLED);
-    assert_status(store_generations(off, &tags, soon(), &now, NULL), LARDER_DISABLED);
-    assert_status(store_put(off, "k", &iov, 1, 1, soon(), NULL), LARDER_DISABLED);
+    assert_status(store_generations(off, &tags, soon(), &now, &identity, NULL), LARDER_DISABLED);
+    assert_status(store_put(off, "k", &iov, 1, 1, NULL, soon(), NULL), LARDER_DISABLED);
     larder_close(cache);
     larder_close(off);
 }
@@ -270,7 +427,7 @@ play(struct raw_conn *conn)
     char command[4096];
 
     /* One look-up comes in one piece. */
-    while (recv(conn->fd, command, sizeof command, 0) > 0) {
+    while (redis_hears(conn->fd, command, sizeof command) > 0) {
         size_t n = strlen(script->answer);
         for (size_t i = 0; i < n; i += script->in_bytes ? 1 : n) {
             if (!raw_send(conn->fd, script->answer + i, script->in_bytes ? 1 : n))
@@ -312,7 +469,7 @@ look_up_at(struct script *script, int64_t budget_ms, struct store_value *value,
     return status;
 }
 
-#define GENERATIONS "*3\r\n$16\r\n0123456789abcdef\r\n$-1\r\n"
+#define GENERATIONS "*3\r\n$32\r\n0123456789abcdef0000000000000000\r\n$-1\r\n"
 
 static void
 an_answer_may_come_in_any_pieces(void **state)
@@ -325,7 +482,7 @@ an_answer_may_come_in_any_pieces(void **state)
     assert_ok(look_up_at(&script, 5000, &value, &err));
     assert_int_equal(value.len, 5);
     assert_memory_equal(value.data, "hello", 5);
-    assert_string_equal(value.current.value[0], "0123456789abcdef");
+    assert_string_equal(value.current.value[0], "0123456789abcdef0000000000000000");
     assert_string_equal(value.current.value[1], "");
     free(value.data);
 }
@@ -392,7 +549,7 @@ static void
 an_answer_that_breaks_off_is_no_answer(void **state)
 {
     static const char *const halves[] = {"",
-                                         "*3\r\n$16\r\n0123",
+                                         "*3\r\n$32\r\n0123",
                                          GENERATIONS,
                                          GENERATIONS "$5\r\nhel",
                                          GENERATIONS "$5\r\nhello",
@@ -438,6 +595,14 @@ main(void)
         cmocka_unit_test_setup(generations_are_made_once_and_live_on, empty_redis),
         cmocka_unit_test_setup(a_full_redis_gives_no_generation_and_no_error, empty_redis),
         cmocka_unit_test_setup(what_is_no_generation_counts_as_missing, empty_redis),
+        cmocka_unit_test_setup(a_marked_generation_of_any_length_is_reported_as_marked,
+                               empty_redis),
+        cmocka_unit_test_setup(current_generations_come_without_a_value_and_nothing_changes,
+                               empty_redis),
+        cmocka_unit_test(a_soft_part_tells_its_time),
+        cmocka_unit_test_setup(a_guarded_put_replaces_only_what_was_seen, empty_redis),
+        cmocka_unit_test_setup(a_generation_gets_a_long_life_again_only_when_it_is_short,
+                               empty_redis),
         cmocka_unit_test_setup(a_value_too_long_is_corrupt_and_harms_nobody, empty_redis),
         cmocka_unit_test_setup(a_key_of_another_type_is_a_miss_and_harms_nobody, empty_redis),
         cmocka_unit_test_setup(lifetimes_out_of_range_are_refused, empty_redis),

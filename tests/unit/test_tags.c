@@ -20,26 +20,28 @@
 #define SEED 77u
 #define ROUNDS 20000
 
+static struct arena *arena;
+
 static void
 a_response_carries_the_tags_of_what_it_belongs_to(void **state)
 {
     (void)state;
     struct store_tags tags;
 
-    assert_true(store_tags_for(&tags, NULL, "", 0x1234));
+    assert_true(store_tags_for(&tags, arena, NULL, "", 0x1234));
     assert_int_equal(tags.count, 2);
     assert_string_equal(tags.name[0], "all");
     assert_string_equal(tags.name[1], "url:1234");
 
-    assert_true(store_tags_for(&tags, "session", NULL, 0x1234));
+    assert_true(store_tags_for(&tags, arena, "session", NULL, 0x1234));
     assert_int_equal(tags.count, 3);
     assert_string_equal(tags.name[2], "resource:session");
 
-    assert_true(store_tags_for(&tags, "", "42", 0x1234));
+    assert_true(store_tags_for(&tags, arena, "", "42", 0x1234));
     assert_int_equal(tags.count, 3);
     assert_string_equal(tags.name[2], "user:42");
 
-    assert_true(store_tags_for(&tags, "session", "42", 0x1234));
+    assert_true(store_tags_for(&tags, arena, "session", "42", 0x1234));
     assert_int_equal(tags.count, 5);
     assert_string_equal(tags.name[0], "all");
     assert_string_equal(tags.name[1], "url:1234");
@@ -69,15 +71,83 @@ a_name_that_does_not_fit_or_could_pass_for_two_is_refused(void **state)
 
     memset(name, 'a', sizeof name);
     name[STORE_TAG_SIZE - sizeof "resource:"] = '\0';
-    assert_true(store_tags_for(&tags, name, NULL, 0x1234));
+    assert_true(store_tags_for(&tags, arena, name, NULL, 0x1234));
     assert_int_equal(strlen(tags.name[2]), STORE_TAG_SIZE - 1);
-    assert_false(store_tags_for(&tags, name, "42", 0x1234));
+    assert_false(store_tags_for(&tags, arena, name, "42", 0x1234));
     name[STORE_TAG_SIZE - sizeof "resource:"] = 'a';
     name[STORE_TAG_SIZE] = '\0';
-    assert_false(store_tags_for(&tags, name, NULL, 0x1234));
-    assert_false(store_tags_for(&tags, NULL, name, 0x1234));
-    assert_false(store_tags_for(&tags, "a:user:b", NULL, 0x1234));
-    assert_false(store_tags_for(&tags, NULL, "4:2", 0x1234));
+    assert_false(store_tags_for(&tags, arena, name, NULL, 0x1234));
+    assert_false(store_tags_for(&tags, arena, NULL, name, 0x1234));
+    assert_false(store_tags_for(&tags, arena, "a:user:b", NULL, 0x1234));
+    assert_false(store_tags_for(&tags, arena, NULL, "4:2", 0x1234));
+}
+
+static void
+a_tag_is_there_once_and_is_a_copy(void **state)
+{
+    (void)state;
+    struct store_tags tags;
+    char tag[STORE_TAG_SIZE] = "tag:x";
+
+    assert_true(store_tags_for(&tags, arena, NULL, NULL, 0x1234));
+    assert_true(store_tags_add(&tags, arena, tag));
+    assert_true(store_tags_add(&tags, arena, tag));
+    assert_true(store_tags_add(&tags, arena, "all"));
+    assert_int_equal(tags.count, 3);
+    tag[4] = 'y';
+    assert_string_equal(tags.name[2], "tag:x");
+    for (int i = 0; tags.count < STORE_TAGS_MAX; i++) {
+        snprintf(tag, sizeof tag, "tag:%d", i);
+        assert_true(store_tags_add(&tags, arena, tag));
+    }
+    assert_false(store_tags_add(&tags, arena, "tag:more"));
+    assert_true(store_tags_add(&tags, arena, "tag:0"));
+    assert_int_equal(tags.count, STORE_TAGS_MAX);
+}
+
+static void
+a_tag_that_does_not_fit_is_refused(void **state)
+{
+    (void)state;
+    struct store_tags tags = {.count = 0};
+    char tag[STORE_TAG_SIZE + 1];
+    struct arena *small = arena_new(8);
+
+    memset(tag, 'a', sizeof tag);
+    tag[STORE_TAG_SIZE] = '\0';
+    assert_false(store_tags_add(&tags, arena, tag));
+    assert_false(store_tags_add(&tags, arena, ""));
+    tag[STORE_TAG_SIZE - 1] = '\0';
+    assert_false(store_tags_add(&tags, small, tag));
+    assert_int_equal(tags.count, 0);
+    assert_true(store_tags_add(&tags, arena, tag));
+    assert_int_equal(tags.count, 1);
+    arena_free(small);
+}
+
+static void
+names_that_others_give_are_written_so_that_none_passes_for_another(void **state)
+{
+    (void)state;
+    char tag[STORE_TAG_SIZE], long_name[STORE_TAG_NAME_MAX + 1];
+
+    assert_true(store_named_tag(tag, slice_of("news/2026-11_a.b~c@d+e=f")));
+    assert_string_equal(tag, "tag:news/2026-11_a.b~c@d+e=f");
+    assert_true(store_named_tag(tag, (struct slice){"a:b c%\0\xff", 8}));
+    assert_string_equal(tag, "tag:a%3Ab%20c%25%00%FF");
+    assert_true(store_group_tag(tag, UINT64_C(0x0123456789abcdef), slice_of("g:1")));
+    assert_string_equal(tag, "group:0123456789abcdef:g%3A1");
+    store_directory_tag(tag, 0xab);
+    assert_string_equal(tag, "dir:00000000000000ab");
+
+    memset(long_name, ':', sizeof long_name);
+    assert_true(store_named_tag(tag, (struct slice){long_name, STORE_TAG_NAME_MAX}));
+    assert_int_equal(strlen(tag), 4 + 3 * STORE_TAG_NAME_MAX);
+    assert_true(store_group_tag(tag, UINT64_MAX, (struct slice){long_name, STORE_TAG_NAME_MAX}));
+    assert_int_equal(strlen(tag), 23 + 3 * STORE_TAG_NAME_MAX);
+    assert_false(store_named_tag(tag, (struct slice){long_name, sizeof long_name}));
+    assert_false(store_named_tag(tag, slice_of("")));
+    assert_false(store_group_tag(tag, 1, slice_of("")));
 }
 
 static void
@@ -223,7 +293,7 @@ random_key(struct key *key)
     hash[64] = '\0';
     snprintf(key->text, sizeof key->text, "%s%s%s%s%sresponse:%s", resource, *resource ? ":" : "",
              *user ? "user:" : "", user, *user ? ":" : "", hash);
-    assert_true(store_tags_for(&key->tags, resource, user, 0x1234));
+    assert_true(store_tags_for(&key->tags, arena, resource, user, 0x1234));
 }
 
 /* A key, made more general step by step, or else: most such patterns match something. */
@@ -329,6 +399,22 @@ a_hostile_pattern_takes_bounded_time(void **state)
     alarm(0);
 }
 
+static int
+make_arena(void **state)
+{
+    (void)state;
+    arena = arena_new((size_t)64 * 1024 * 1024);
+    return arena ? 0 : -1;
+}
+
+static int
+free_arena(void **state)
+{
+    (void)state;
+    arena_free(arena);
+    return 0;
+}
+
 int
 main(void)
 {
@@ -336,11 +422,14 @@ main(void)
         cmocka_unit_test(a_response_carries_the_tags_of_what_it_belongs_to),
         cmocka_unit_test(urls_share_65536_tags),
         cmocka_unit_test(a_name_that_does_not_fit_or_could_pass_for_two_is_refused),
+        cmocka_unit_test(a_tag_is_there_once_and_is_a_copy),
+        cmocka_unit_test(a_tag_that_does_not_fit_is_refused),
+        cmocka_unit_test(names_that_others_give_are_written_so_that_none_passes_for_another),
         cmocka_unit_test(an_escaped_user_is_one_segment_and_nobody_elses),
         cmocka_unit_test(an_escaped_user_is_whole_or_empty_at_every_size),
         cmocka_unit_test(a_pattern_gets_the_narrowest_tag_that_is_safe),
         cmocka_unit_test(whatever_matches_a_key_has_one_of_its_tags),
         cmocka_unit_test(a_hostile_pattern_takes_bounded_time),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_arena, free_arena);
 }

@@ -1,4 +1,4 @@
-/* Generations exchanged in one step, leases, and variants, against a real Redis. */
+/* Variants: how many there are, which one goes, and what a peek tells; against a real Redis. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,86 +11,6 @@
 #include "client_fixture.h"
 #include "base/clock.h"
 #include "client/store.h"
-
-static int64_t
-soon(void)
-{
-    return clock_now_ms() + 5000;
-}
-
-static void
-a_generation_is_exchanged_only_for_the_one_that_was_seen(void **state)
-{
-    (void)state;
-    struct larder *cache = open_redis();
-    char next[STORE_GENERATION_LEN + 1] = "";
-    bool claimed = false;
-    redis_says("SET t:gen:url:0001 0123456789abcdef", "+OK");
-    assert_ok(store_renew_generation(cache, "url:0001", "0123456789abcdef", soon(), next, &claimed,
-                                     NULL));
-    assert_true(claimed);
-    char answer[64];
-    assert_true(redis_fixture_command(&redis, "GET t:gen:url:0001", answer, sizeof answer));
-    assert_string_equal(answer + strlen(answer) - STORE_GENERATION_LEN, next);
-    assert_int_equal(strlen(next), STORE_GENERATION_LEN);
-
-    /* Somebody else has been there: deleted, and not ours. */
-    assert_ok(store_renew_generation(cache, "url:0001", "0123456789abcdef", soon(), next, &claimed,
-                                     NULL));
-    assert_false(claimed);
-    redis_says("EXISTS t:gen:url:0001", ":0");
-    larder_close(cache);
-}
-
-static void
-a_full_redis_still_invalidates(void **state)
-{
-    (void)state;
-    struct larder *cache = open_redis();
-    char next[STORE_GENERATION_LEN + 1] = "";
-    bool claimed = true;
-    redis_says("SET t:gen:url:0002 0123456789abcdef", "+OK");
-    redis_says("CONFIG SET maxmemory 1", "+OK");
-    assert_ok(store_renew_generation(cache, "url:0002", "0123456789abcdef", soon(), next, &claimed,
-                                     NULL));
-    assert_false(claimed);
-    redis_says("CONFIG SET maxmemory 0", "+OK");
-    redis_says("EXISTS t:gen:url:0002", ":0");
-    larder_close(cache);
-}
-
-static void
-tags_are_invalidated_together_and_again(void **state)
-{
-    (void)state;
-    struct larder *cache = open_redis();
-    static const char tags[2][STORE_TAG_SIZE] = {"url:0003", "url:0004"};
-    redis_says("SET t:gen:url:0003 a", "+OK");
-    redis_says("SET t:gen:url:0004 b", "+OK");
-    for (int i = 0; i < 2; i++)
-        assert_ok(store_invalidate_tags(cache, tags, 2, soon(), NULL));
-    redis_says("EXISTS t:gen:url:0003", ":0");
-    redis_says("EXISTS t:gen:url:0004", ":0");
-    larder_close(cache);
-}
-
-static void
-a_lease_has_one_holder_who_alone_gives_it_back(void **state)
-{
-    (void)state;
-    struct larder *cache = open_redis();
-    char mine[STORE_GENERATION_LEN + 1], other[STORE_GENERATION_LEN + 1];
-    assert_ok(store_lease_take(cache, "k", 10000, soon(), mine, NULL));
-    assert_status(store_lease_take(cache, "k", 10000, soon(), other, NULL), LARDER_MISS);
-    assert_ok(store_lease_drop(cache, "k", "0000000000000000", soon(), NULL));
-    assert_status(store_lease_take(cache, "k", 10000, soon(), other, NULL), LARDER_MISS);
-    assert_ok(store_lease_drop(cache, "k", mine, soon(), NULL));
-    assert_ok(store_lease_take(cache, "k", 10000, soon(), other, NULL));
-    char answer[64];
-    assert_true(redis_fixture_command(&redis, "PTTL t:lease:k", answer, sizeof answer));
-    assert_in_range(strtol(answer + 1, NULL, 10), 1, 10000);
-    larder_close(cache);
-}
 
 static const char *
 variant(int i)
@@ -105,7 +25,7 @@ static void
 put_variant(struct larder *cache, int i, int64_t at_ms, size_t max)
 {
     struct iovec piece = {(void *)"body", 4};
-    assert_ok(store_variant_put(cache, "response:p", variant(i), &piece, 1, 60000, at_ms, max,
+    assert_ok(store_variant_put(cache, "response:p", variant(i), &piece, 1, 60000, NULL, at_ms, max,
                                 soon(), NULL));
 }
 
@@ -167,9 +87,9 @@ a_set_of_another_type_is_an_error_and_nothing_is_stored(void **state)
     struct larder_error err = {.message = ""};
     struct iovec piece = {(void *)"body", 4};
     redis_says("SET t:response:p:variants x", "+OK");
-    assert_status(
-        store_variant_put(cache, "response:p", variant(1), &piece, 1, 60000, 1, 2, soon(), &err),
-        LARDER_REFUSED);
+    assert_status(store_variant_put(cache, "response:p", variant(1), &piece, 1, 60000, NULL, 1, 2,
+                                    soon(), &err),
+                  LARDER_REFUSED);
     assert_non_null(strstr(err.message, "WRONGTYPE"));
     assert_false(is_stored(variant(1)));
     larder_close(cache);
@@ -182,10 +102,10 @@ the_set_lives_as_long_as_its_longest_variant(void **state)
     struct larder *cache = open_redis();
     struct iovec piece = {(void *)"body", 4};
     char answer[64];
-    assert_ok(
-        store_variant_put(cache, "response:p", variant(1), &piece, 1, 90000, 1, 9, soon(), NULL));
-    assert_ok(
-        store_variant_put(cache, "response:p", variant(2), &piece, 1, 1000, 2, 9, soon(), NULL));
+    assert_ok(store_variant_put(cache, "response:p", variant(1), &piece, 1, 90000, NULL, 1, 9,
+                                soon(), NULL));
+    assert_ok(store_variant_put(cache, "response:p", variant(2), &piece, 1, 1000, NULL, 2, 9,
+                                soon(), NULL));
     assert_true(redis_fixture_command(&redis, "PTTL t:response:p:variants", answer, sizeof answer));
     assert_in_range(strtol(answer + 1, NULL, 10), 60000, 90000);
     larder_close(cache);
@@ -217,10 +137,6 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, empty_redis)
     const struct CMUnitTest tests[] = {
-        TEST(a_generation_is_exchanged_only_for_the_one_that_was_seen),
-        TEST(a_full_redis_still_invalidates),
-        TEST(tags_are_invalidated_together_and_again),
-        TEST(a_lease_has_one_holder_who_alone_gives_it_back),
         TEST(the_variant_used_longest_ago_goes),
         TEST(one_that_is_not_counted_is_not_touched),
         TEST(what_others_put_into_the_set_is_not_unlinked_blindly),
