@@ -12,7 +12,6 @@
 #include "client/identity.h"
 #include "client/keeper.h"
 #include "client/listen.h"
-#include "client/news.h"
 #include "client/pool.h"
 #include "client/redis.h"
 #include "larder.h"
@@ -26,7 +25,6 @@ struct larder {
     struct pool pool;
     struct breaker breaker;
     struct keeper keeper;
-    struct news news;
     struct listener listener;
     atomic_bool no_unlink; /* this server is too old for UNLINK */
 

@@ -20,7 +20,7 @@
 /* The first probe after the breaker has opened, and the first new attempt to fill up the pool
  * after a failed one; doubled each time up to breaker_max_rest_ms. */
 #define FIRST_REST_MS 100
-/* Between two questions which server it is and where the news are. */
+/* Between two questions which server it is. */
 #define WATCH_MS 1000
 /* The longest that the thread waits for a server, since it has other things to do. */
 #define PATIENCE_MS 1000
@@ -103,8 +103,7 @@ struct watch {
     int64_t next_ms;
 };
 
-/* Which server it is now, and where the news are. A client that has never met a server has none to
- * watch. What fails here fails callers as well: they count it. */
+/* Which server it is now. A client that has never met a server has none to watch. What fails here fails callers as well: they count it. */
 static void
 look_at_server(struct larder *cache, struct watch *watch)
 {
@@ -123,8 +122,6 @@ look_at_server(struct larder *cache, struct watch *watch)
         return;
     watch->conn->cancel_fd = cache->keeper.stop_fd;
     enum larder_status status = conn_identify(watch->conn, now + PATIENCE_MS, NULL);
-    if (status == LARDER_OK && news_wanted(cache, now))
-        status = news_refresh(cache, watch->conn, now + PATIENCE_MS, NULL);
     if (status != LARDER_OK && watch->conn->pending) {
         conn_close(watch->conn);
         watch->conn = NULL;

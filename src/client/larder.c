@@ -275,7 +275,6 @@ larder_open(const struct larder_options *options, struct larder **out, struct la
     }
     identity_init(&cache->identity, &cache->options, cache->endpoint.where);
     cache->endpoint.identity = &cache->identity;
-    news_init(&cache->news);
     listen_init(&cache->listener);
     pool_init(&cache->pool, &cache->options, &cache->endpoint, keeper_nudge, cache);
     breaker_init(&cache->breaker, &cache->options, cache->endpoint.where);
@@ -303,7 +302,6 @@ larder_close(struct larder *cache)
     keeper_stop(cache);
     pool_destroy(&cache->pool);
     breaker_destroy(&cache->breaker);
-    news_destroy(&cache->news);
     identity_destroy(&cache->identity);
     release(cache);
 }

@@ -6,8 +6,12 @@
  * was not there yet when the fill read the stream, the generation is deleted
  * after the fill has read it, and what the fill stores matches nothing.
  *
- * Called by fills through store.h, by change.c for every invalidation, and by
- * keeper.c, which keeps the shared position about a second old.
+ * Called by fills through store.h, and by change.c for every invalidation.
+ *
+ * A position is asked for by each fetch, although one that all share and that is
+ * a second old would cost nothing: after a purge everybody fetches at once what it
+ * has dropped, and with a position from before the purge nothing of it could be
+ * stored or shared.
  */
 #include "client/news.h"
 
@@ -22,25 +26,8 @@
 #include "client/token.h"
 
 #define NONCE_LEN ((size_t)16)
-/* An older position would make the fill read too much; then it is quicker to ask for a new one. */
-#define OLD_MS 3000
-/* Nobody has wanted a position for so long: the background thread need not keep one. */
-#define WANTED_MS 60000
 /* Records after the position that are looked through; half a millisecond of work. */
 #define READ_MAX ((size_t)1000)
-
-void
-news_init(struct news *news)
-{
-    *news = (struct news){.told_ms = 0};
-    pthread_mutex_init(&news->lock, NULL);
-}
-
-void
-news_destroy(struct news *news)
-{
-    pthread_mutex_destroy(&news->lock);
-}
 
 /* -------------------------------------------------------------------- writing */
 
@@ -220,73 +207,24 @@ talk_position(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_e
     return status;
 }
 
-static void
-keep_position(struct news *news, const struct store_position *position, int64_t told_ms)
-{
-    pthread_mutex_lock(&news->lock);
-    if (told_ms >= news->told_ms) {
-        news->position = *position;
-        news->told_ms = told_ms;
-    }
-    pthread_mutex_unlock(&news->lock);
-}
-
-bool
-news_wanted(struct larder *cache, int64_t now_ms)
-{
-    struct news *news = &cache->news;
-
-    pthread_mutex_lock(&news->lock);
-    bool wanted = news->wanted_ms > 0 && now_ms - news->wanted_ms < WANTED_MS;
-    pthread_mutex_unlock(&news->lock);
-    return wanted;
-}
-
-enum larder_status
-news_refresh(struct larder *cache, struct conn *conn, int64_t deadline_ms, struct larder_error *err)
-{
-    struct ask ask = {.cache = cache};
-    int64_t now = clock_now_ms();
-
-    conn_begin(conn, command_rule(COMMAND_NEWS)->name);
-    enum larder_status status = talk_position(conn, deadline_ms, &ask, err);
-    if (status == LARDER_OK)
-        keep_position(&cache->news, &ask.position, now);
-    return status;
-}
-
 enum larder_status
 store_position(struct larder *cache, int64_t deadline_ms, struct store_position *out,
                struct larder_error *err)
 {
-    struct news *news = &cache->news;
     struct ask ask = {.cache = cache};
-    int64_t now = clock_now_ms();
-
-    *out = (struct store_position){.identity = 0};
-    if (!cache->options.enabled)
-        return error_set(err, LARDER_DISABLED, "the cache is switched off");
-    pthread_mutex_lock(&news->lock);
-    bool known = news->position.id[0] && now - news->told_ms <= OLD_MS &&
-                 news->position.identity == identity_current(&cache->identity);
-    if (known)
-        *out = news->position;
-    news->wanted_ms = now;
-    pthread_mutex_unlock(&news->lock);
-    if (known)
-        return LARDER_OK;
-
     struct command_call call = {.command = COMMAND_NEWS,
                                 .deadline_ms = deadline_ms,
                                 .retries = cache->options.max_retries,
                                 .talk = talk_position,
                                 .arg = &ask};
+
+    *out = (struct store_position){.identity = 0};
+    if (!cache->options.enabled)
+        return error_set(err, LARDER_DISABLED, "the cache is switched off");
     enum larder_status status = command_execute(cache, &call, err);
-    if (status != LARDER_OK)
-        return status;
-    keep_position(news, &ask.position, now);
-    *out = ask.position;
-    return LARDER_OK;
+    if (status == LARDER_OK)
+        *out = ask.position;
+    return status;
 }
 
 /* ---------------------------------------------------------------------- proof */

@@ -168,10 +168,8 @@ int64_t store_soft_time_ms(const store_generation value);
 
 /*
  * Where the news were at a moment that has passed: taken before a fetch, it
- * tells afterwards what was invalidated since. The client keeps one that is about
- * a second old and costs nothing to have; without one (just started, Redis
- * away) it asks, by deadline_ms. id is "" when there is none; then
- * store_own_generations() proves nothing.
+ * tells afterwards what was invalidated since. One round trip, by deadline_ms. id
+ * is "" when there is none; then store_own_generations() proves nothing.
  */
 struct store_position {
     uint64_t identity;
