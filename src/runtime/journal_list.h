@@ -1,0 +1,63 @@
+/* What the journal says, taken together: what is to be done, what stays. See journal_list.c. */
+#ifndef RUNTIME_JOURNAL_LIST_H
+#define RUNTIME_JOURNAL_LIST_H
+
+#include "runtime/journal_line.h"
+
+enum journal_fate {
+    JOURNAL_WORK, /* its names are to be told to Redis */
+    JOURNAL_KEEP, /* an intent that is alive */
+    JOURNAL_DROP  /* of no use any more */
+};
+
+struct journal_noted {
+    struct journal_line line;
+    enum journal_fate fate;
+    size_t left; /* JOURNAL_WORK: names that are not done */
+};
+
+/* A name that is to be told to Redis, and for which record. */
+struct journal_job {
+    enum journal_kind kind;
+    const char *name;
+    struct journal_noted *noted;
+    bool done;
+};
+
+struct journal_list {
+    struct arena *arena;
+    struct journal_noted *noted;
+    size_t count;
+    size_t good_bytes; /* of the text, up to the end of the last line that is one */
+    bool damaged;
+    struct journal_job *jobs; /* after journal_list_plan() */
+    size_t job_count;
+};
+
+/*
+ * All lines of a text, into memory of its own; names are copied, the text must
+ * stay. Lines in it that cannot be read stand for everything: they become a purge
+ * of "all" and a sweep of `*`. With may_be_torn this is not so at the end of the
+ * text: what is there was never acknowledged. false: no memory.
+ */
+bool journal_list_read(struct journal_list *list, struct slice text, bool may_be_torn);
+void journal_list_free(struct journal_list *list);
+
+/* The fates, as of now, and the jobs, in the order in which they are to be done. */
+bool journal_list_plan(struct journal_list *list, int64_t now_wall_ms);
+
+/* The next jobs of one kind, each name once, at most JOURNAL_BATCH; *next moves on over all that are
+ * done with them. How many names. */
+size_t journal_list_batch(struct journal_list *list, size_t *next, enum journal_kind *kind,
+                          const char *names[JOURNAL_BATCH]);
+/* What journal_list_batch() moved over has been done. */
+void journal_list_did(struct journal_list *list, size_t from, size_t to);
+
+/* Append the lines that are left, after a plan; how many. */
+size_t journal_list_rest(const struct journal_list *list, struct journal_text *text);
+
+/* Append what all of it collapses to, after a plan, in about max bytes; how many lines. */
+size_t journal_list_collapse(const struct journal_list *list, size_t max,
+                             struct journal_text *text);
+
+#endif
