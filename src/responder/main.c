@@ -30,6 +30,7 @@
 #include "responder/hints.h"
 #include "responder/key.h"
 #include "responder/listen.h"
+#include "responder/reporter.h"
 #include "responder/server.h"
 #include "responder/storer.h"
 #include "responder/worker.h"
@@ -269,6 +270,7 @@ tell_status(struct site *site, json_object *answer)
     add_number(answer, "stores_queued", (int64_t)store_count);
     add_number(answer, "stores_queued_bytes", (int64_t)store_bytes);
     json_object_object_add(answer, "redis", redis_status(site));
+    json_object_object_add(answer, "journal", reporter_status(site));
 }
 
 static bool
@@ -408,6 +410,13 @@ serve(struct config *config, int listen_fd)
         counters_close();
         return result;
     }
+    if (!reporter_start()) {
+        log_write(LARDER_LOG_ERROR, "cannot start: no thread for the journal");
+        storer_stop(0);
+        control_close(control);
+        counters_close();
+        return result;
+    }
     if (workers_start(listen_fd, config->workers, kept_limit(config->max_kept),
                       config->client_timeout_ms, &err) == LARDER_OK) {
         log_write(LARDER_LOG_INFO, "larder-fcgi %s started, backend %s", larder_version(),
@@ -425,6 +434,7 @@ serve(struct config *config, int listen_fd)
     workers_stop(deadline_ms);
     fetchers_stop(deadline_ms);
     storer_stop(LAST_STORES_MS);
+    reporter_stop();
     log_write(LARDER_LOG_INFO, "stopped");
     control_close(control);
     counters_close();

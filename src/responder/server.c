@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "responder/reporter.h"
 
 atomic_bool server_stopping;
 atomic_bool server_giving_up;
@@ -49,6 +50,8 @@ site_new(struct config *config, struct site **out, struct larder_error *err)
             goto fail;
     }
     site->config = config;
+    if (site->cache)
+        reporter_open(site);
     *out = site;
     return LARDER_OK;
 fail:
@@ -79,6 +82,7 @@ site_give(struct site *site)
     if (!site || atomic_fetch_sub_explicit(&site->users, 1, memory_order_acq_rel) != 1)
         return;
     larder_close(site->cache);
+    reporter_close(site);
     upstream_free(site->upstream);
     config_free(site->config);
     free(site);
@@ -92,46 +96,4 @@ site_install(struct site *site)
     current = site;
     pthread_mutex_unlock(&lock);
     site_give(old);
-}
-
-/* The journal follows. */
-
-bool
-site_distrusts_redis(const struct site *site)
-{
-    (void)site;
-    return false;
-}
-
-uint64_t
-site_journal_epoch(const struct site *site)
-{
-    (void)site;
-    return 0;
-}
-
-bool
-site_note(struct site *site, const struct purge *purge)
-{
-    (void)site;
-    (void)purge;
-    return false;
-}
-
-bool
-site_note_intent(struct site *site, const struct purge *purge, const char *token,
-                 int64_t deadline_wall_ms)
-{
-    (void)site;
-    (void)purge;
-    (void)token;
-    (void)deadline_wall_ms;
-    return false;
-}
-
-void
-site_note_done(struct site *site, const char *token)
-{
-    (void)site;
-    (void)token;
 }
