@@ -120,7 +120,7 @@ struct config {
     bool cache_enabled;
     size_t max_object;             /* 8M; body bytes */
     int64_t budget_ms;             /* 50; what one request may lose to Redis */
-    int64_t invalidate_timeout_ms; /* 5000 */
+    int64_t invalidate_timeout_ms; /* 2000; each of the two steps of a mutation */
     int64_t mutation_max_ms;       /* 300000; the longest that a backend takes to commit */
     bool refuse_unreachable;       /* on_unreachable = "refuse" */
     const char *state_dir;         /* "/var/lib/larder" */

@@ -217,6 +217,8 @@ keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask,
                            kept->part || ask->completes ? parts_tags(exchange) : NULL);
     if (*reason == REASON_NONE)
         *reason = prove_own(&kept->own, exchange);
+    if (*reason == REASON_CHANGING)
+        counters_add(COUNTER_changing, 1);
 }
 
 /* ------------------------------------------------------------------------- storing */

@@ -192,9 +192,26 @@ static void
 log_trouble(const struct exchange *exchange, const char *what, const struct larder_error *err)
 {
     const struct request *request = &exchange->request;
-    counters_add(COUNTER_invalidate_failed, 1);
     log_write(LARDER_LOG_ERROR, "%.*s %.*s: %s: %s", (int)request->method.n, request->method.p,
               (int)request->target.n, request->target.p, what, err->message);
+}
+
+static void
+tell_outcome(const struct exchange *exchange, enum purge_outcome outcome,
+             const struct larder_error *err)
+{
+    switch (outcome) {
+    case PURGE_DONE:
+        break;
+    case PURGE_JOURNAL:
+        counters_add(COUNTER_invalidate_journal, 1);
+        log_trouble(exchange, "invalidation went to the journal", err);
+        break;
+    case PURGE_FAILED:
+        counters_add(COUNTER_invalidate_failed, 1);
+        log_trouble(exchange, "invalidation is known to this process alone", err);
+        break;
+    }
 }
 
 /* Redis does not know of it: the journal does, until the outcome is known. */
@@ -303,11 +320,7 @@ settle(struct mutation *mutation, struct exchange *exchange, bool changed)
         if (mutation->noted && outcome != PURGE_FAILED)
             site_note_done(exchange->site, mutation->token);
     }
-    if (outcome != PURGE_DONE)
-        log_trouble(exchange,
-                    outcome == PURGE_JOURNAL ? "invalidation went to the journal"
-                                             : "invalidation is lost",
-                    &err);
+    tell_outcome(exchange, outcome, &err);
     return outcome;
 }
 
@@ -330,11 +343,7 @@ drop(struct mutation *mutation, struct exchange *exchange, const struct fields *
     enum purge_outcome outcome =
         purge_run(exchange->site, &rest, step_deadline(exchange), &deleted, &err);
     counters_add(COUNTER_invalidated_keys, deleted > 0 ? (uint64_t)deleted : 0);
-    if (outcome != PURGE_DONE)
-        log_trouble(exchange,
-                    outcome == PURGE_JOURNAL ? "invalidation went to the journal"
-                                             : "invalidation is lost",
-                    &err);
+    tell_outcome(exchange, outcome, &err);
     return outcome;
 }
 

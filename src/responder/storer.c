@@ -150,9 +150,10 @@ run_purge(const struct job *job)
     counters_add(COUNTER_invalidated_keys, deleted > 0 ? (uint64_t)deleted : 0);
     if (outcome == PURGE_DONE)
         return;
-    counters_add(COUNTER_invalidate_failed, 1);
+    bool noted = outcome == PURGE_JOURNAL;
+    counters_add(noted ? COUNTER_invalidate_journal : COUNTER_invalidate_failed, 1);
     log_write(LARDER_LOG_ERROR, "an invalidation after the answer %s: %s",
-              outcome == PURGE_JOURNAL ? "went to the journal" : "is lost", err.message);
+              noted ? "went to the journal" : "is known to this process alone", err.message);
 }
 
 static void

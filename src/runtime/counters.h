@@ -35,6 +35,8 @@
     X(corrupt, "entries that did not decode")                              \
     X(invalidations, "mutations that invalidated something")               \
     X(invalidated_keys, "keys deleted by invalidations")                   \
+    X(invalidate_journal, "invalidations that went to the journal")        \
+    X(changing, "responses not stored: something in them was changed")     \
     X(invalidate_failed, "invalidations that failed")                      \
     X(upstream_requests, "requests sent to the backend")                   \
     X(upstream_unreachable, "answered 502")                                \
