@@ -1097,7 +1097,7 @@ defaults_are_those_of_the_library_and_of_the_headers(void **state)
     assert_true(config->cache_enabled);
     assert_int_equal(config->max_object, 8 << 20);
     assert_int_equal(config->budget_ms, 50);
-    assert_int_equal(config->invalidate_timeout_ms, 5000);
+    assert_int_equal(config->invalidate_timeout_ms, 2000);
     assert_int_equal(config->store_queue_bytes, 64 << 20);
     assert_int_equal(config->store_queue_count, 1024);
     assert_false(config->compat_ancestor);
