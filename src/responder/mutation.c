@@ -297,29 +297,29 @@ claim(struct mutation *mutation, struct exchange *exchange, const struct fields 
     *post = NULL;
 }
 
-/* The tags that were marked or noted. */
+/*
+ * The tags that were marked or noted. What is noted may be marked as well: by a
+ * command whose answer was lost.
+ */
 static enum purge_outcome
 settle(struct mutation *mutation, struct exchange *exchange, bool changed)
 {
     const struct purge tags = {.tags = mutation->known.tags,
                                .tag_count = mutation->known.tag_count};
     struct larder_error err = {0};
-    int64_t deadline_ms = step_deadline(exchange);
     enum purge_outcome outcome = PURGE_DONE;
-    if (mutation->marked) {
-        if (store_unmark(exchange->site->cache, tags.tags, tags.tag_count, mutation->token, changed,
-                         deadline_ms, &err) == LARDER_OK)
-            return PURGE_DONE;
-        /* What did not change is only not stored until the mark ends. */
-        if (changed)
-            outcome = site_note(exchange->site, &tags) ? PURGE_JOURNAL : PURGE_FAILED;
-    } else {
-        if (changed && tags.tag_count > 0)
-            outcome = purge_run(exchange->site, &tags, deadline_ms, NULL, &err);
-        /* The intent is of use no longer, now that this is in its place. */
-        if (mutation->noted && outcome != PURGE_FAILED)
-            site_note_done(exchange->site, mutation->token);
-    }
+    if (tags.tag_count == 0)
+        return PURGE_DONE;
+    if (!mutation->marked && !mutation->noted)
+        outcome = purge_run(exchange->site, &tags, step_deadline(exchange), NULL, &err);
+    else if (store_unmark(exchange->site->cache, tags.tags, tags.tag_count, mutation->token,
+                          changed, step_deadline(exchange), &err) != LARDER_OK &&
+             changed)
+        outcome = site_note(exchange->site, &tags) ? PURGE_JOURNAL : PURGE_FAILED;
+    /* What did not change is only not stored until the mark ends; and the intent is of use no
+     * longer, now that something stands in its place. */
+    if (mutation->noted && outcome != PURGE_FAILED)
+        site_note_done(exchange->site, mutation->token);
     tell_outcome(exchange, outcome, &err);
     return outcome;
 }
@@ -332,9 +332,9 @@ drop(struct mutation *mutation, struct exchange *exchange, const struct fields *
                          .pattern_count = mutation->known.pattern_count};
     struct larder_error err = {0};
     int64_t deleted = 0;
-    bool marked_own = mutation->marked || mutation->noted;
+    bool begun = mutation->marked || mutation->noted;
     if (!exchange->site->config->compat_ancestor &&
-        ((!marked_own && !add_own_url(&rest, exchange)) ||
+        ((!begun && !add_own_url(&rest, exchange)) ||
          (response && (!add_answers_urls(&rest, exchange, response) ||
                        !add_answers_groups(&rest, exchange, response)))))
         return PURGE_FAILED;
@@ -371,8 +371,9 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
     mutation->ended = true;
     if (outcome != CHANGED)
         *post = NULL;
+    bool begun = mutation->marked || mutation->noted;
     if (outcome == UNCHANGED) {
-        if (mutation->marked || mutation->noted)
+        if (begun)
             settle(mutation, exchange, false);
         return NULL;
     }
@@ -383,9 +384,8 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
     if (outcome == UNKNOWN) {
         /* The mark stays, for as long as the backend may still be at it; and what it may have done
          * already is dropped. */
-        bool held = mutation->marked || mutation->noted;
         enum purge_outcome dropped = drop(mutation, exchange, NULL);
-        return held && dropped == PURGE_DONE ? "marked" : purge_outcome_name(dropped);
+        return begun && dropped == PURGE_DONE ? "marked" : purge_outcome_name(dropped);
     }
     if (route && route->async) {
         const char *said = queue(mutation, exchange, response);
