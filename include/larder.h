@@ -99,8 +99,8 @@ struct larder_options {
     int64_t retry_max_ms;         /* 512 */
     int64_t operation_timeout_ms; /* 10000; the budget of one call, everything included */
     int breaker_failures;         /* 0: no circuit breaker; n: open after n failures in a row */
-    int64_t breaker_max_rest_ms;  /* 1000; longest time between two probes while open */
     int wait_replicas;            /* 0; so many replicas must have an invalidation (WAIT) */
+    int64_t breaker_max_rest_ms;  /* 1000; longest time between two probes while open */
     int64_t wait_timeout_ms;      /* 1000; longest wait for them */
     int news_length;              /* 10000; invalidations that the news stream keeps, about */
     larder_log_fn log;            /* NULL; one line per change of state, never per request */

@@ -166,6 +166,9 @@ take_answers(struct larder *cache, const struct change *change, const struct ste
     for (size_t i = 0; i < n; i++) {
         const redisReply *answer = step->answer[i];
         rest->chosen[i] = false;
+        results[i] = CHANGE_REFUSED;
+        if (!answer)
+            continue; /* all are chosen */
         if (answer->type == REDIS_REPLY_INTEGER) {
             results[i] = (int)answer->integer;
         } else if (answer->type == REDIS_REPLY_ERROR && change->insist) {
@@ -202,20 +205,19 @@ change_run(struct larder *cache, const struct change *change, const char *const 
         free_step(&step);
         step.first = FIRST_DROP;
         status = run_step(cache, change, &step, tags, n, deadline_ms, err);
-        if (status == LARDER_OK && step.head->type == REDIS_REPLY_ERROR)
+        if (status == LARDER_OK && step.head && step.head->type == REDIS_REPLY_ERROR)
             status = command_refused(cache, step.command, step.head, err);
     }
     if (status == LARDER_OK)
         status = take_answers(cache, change, &step, n, results, &rest, &any, err);
-    if (status == LARDER_OK && any) {
-        status = run_step(cache, change, &rest, tags, n, deadline_ms, err);
-        if (status == LARDER_OK)
-            status = check_removed(cache, &rest, n, err);
-        if (status == LARDER_OK)
-            status = check_wait(cache, &rest, err);
-    } else if (status == LARDER_OK) {
+    if (status == LARDER_OK)
         status = check_wait(cache, &step, err);
-    }
+    if (status == LARDER_OK && any)
+        status = run_step(cache, change, &rest, tags, n, deadline_ms, err);
+    if (status == LARDER_OK && any)
+        status = check_removed(cache, &rest, n, err);
+    if (status == LARDER_OK && any)
+        status = check_wait(cache, &rest, err); /* for writes of its own connection only */
     free_step(&step);
     free_step(&rest);
     return status;

@@ -346,11 +346,11 @@ read_info(struct conn *conn, int64_t deadline_ms, struct server *server, struct 
     *server = (struct server){.why_not = "INFO does not have it"};
     conn->doing = "INFO";
     enum larder_status status = conn_reply(conn, deadline_ms, &replies[0], err);
-    if (status == LARDER_OK)
+    if (status == LARDER_OK && replies[0])
         status = check_info(conn, replies[0], &info.server, server, err);
     if (status == LARDER_OK)
         status = conn_reply(conn, deadline_ms, &replies[1], err);
-    if (status == LARDER_OK)
+    if (status == LARDER_OK && replies[1])
         status = check_info(conn, replies[1], &info.replication, server, err);
     if (status == LARDER_OK)
         status = conn_end(conn, err);
@@ -431,10 +431,10 @@ introduce(struct conn *conn, int64_t deadline_ms, char role[ROLE_SIZE], struct l
         redisReply *reply = NULL;
         conn->doing = doing[i];
         status = conn_reply(conn, deadline_ms, &reply, err);
-        if (status == LARDER_OK)
-            status = check_introduction(conn, reply, err);
-        if (reply)
-            freeReplyObject(reply);
+        if (!reply)
+            break;
+        status = check_introduction(conn, reply, err);
+        freeReplyObject(reply);
     }
     if (status == LARDER_OK)
         status = read_info(conn, deadline_ms, &server, err);

@@ -416,6 +416,18 @@ options_out_of_range_are_refused(void **state)
     options.unix_path = NULL;
     options.port = 65536;
     assert_status(larder_open(&options, &cache, NULL), LARDER_INVALID);
+    options = redis_options();
+    assert_int_equal(options.wait_replicas, 0);
+    assert_int_equal(options.wait_timeout_ms, 1000);
+    assert_int_equal(options.news_length, 10000);
+    options.wait_replicas = -1;
+    assert_status(larder_open(&options, &cache, NULL), LARDER_INVALID);
+    options = redis_options();
+    options.wait_timeout_ms = 0; /* to Redis, for ever */
+    assert_status(larder_open(&options, &cache, NULL), LARDER_INVALID);
+    options = redis_options();
+    options.news_length = 99;
+    assert_status(larder_open(&options, &cache, NULL), LARDER_INVALID);
     memset(&options, 0, sizeof options);
     assert_status(larder_open(&options, &cache, NULL), LARDER_INVALID);
 }
