@@ -104,9 +104,12 @@ purge 5 --stdin
 input=
 complains 'found "nonsense"'
 
-# Redis is away.
+# Redis is away: what the journal has is in force here.
 redis stop
-purge 3 --timeout 20s --tag site
+purge 0 --tag site
+complains 'in force on this machine, and on others when Redis is back'
+purge 0 --url "$origin/a" --json
+says '"outcome":"journal","by":"pool"'
 redis start
 
 # Without a pool: tags, patterns and all, straight to Redis; no URLs.
