@@ -1,4 +1,4 @@
-/* The two clocks, in milliseconds. Only callers at the top read them; the rest is told. */
+/* The two clocks, mostly in milliseconds. Only callers at the top read them; the rest is told. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -18,6 +18,15 @@ static inline int64_t
 clock_now_ms(void)
 {
     return clock_read_ms(CLOCK_MONOTONIC);
+}
+
+/* What is too short to be told in milliseconds. */
+static inline int64_t
+clock_now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 /* Since 1970, for dates that leave the process. */

@@ -4,7 +4,7 @@
  * source.c makes one text of the files, libconfig a tree of the text, reader.c
  * fields of the tree by the table in options.c, and route_entry.c routes. Here
  * stands the order of it all, what sections mean together, and where the
- * password comes from. Either all of it is right, or nothing is returned and
+ * password and the token come from. Either all of it is right, or nothing is returned and
  * the error says where to look: a process that runs never runs on half of a
  * configuration.
  *
@@ -28,6 +28,7 @@
 #include "base/fields.h"
 #include "base/log.h"
 #include "config/options.h"
+#include "config/path.h"
 #include "config/reader.h"
 #include "config/route_entry.h"
 #include "config/scalar.h"
@@ -37,48 +38,57 @@
 /* All that one configuration keeps: the largest text, and what is compiled from it. */
 #define CONFIG_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
-/* ----------------------------------------------------------------- password */
+/* ------------------------------------------------------------------ secrets */
+
+/* What a file may hold that nobody but the pool should know. */
+struct secret {
+    const char *option; /* "redis.password_file" */
+    const char *what;   /* "a password" */
+    size_t min;
+};
 
 static enum larder_status
-keep_password(struct config *config, const char *text, size_t n, struct larder_error *err)
+keep_secret(const struct config *config, const char **out, const char *text, size_t n,
+            struct larder_error *err)
 {
     char *copy = arena_strndup(config->arena, text, n);
     if (!copy)
         return error_set(err, LARDER_NOMEM, "configuration: out of memory");
-    config->redis.password = copy;
+    *out = copy;
     return LARDER_OK;
 }
 
-/* A password that others may write is theirs; one that others may read is worth a warning. */
+/* A secret that others may write is theirs; one that others may read is worth a warning. */
 static enum larder_status
-read_password_file(struct config *config, struct reader *reader, const config_setting_t *where)
+read_secret_file(const struct config *config, struct reader *reader, const config_setting_t *where,
+                 const struct secret *secret, const char *file, const char **out)
 {
-    const char *file = config->redis_password_file;
     char text[CONFIG_PASSWORD_MAX + 3]; /* the longest, a CR LF, and one byte too many */
     size_t n = 0;
     struct stat st;
     enum larder_status status = LARDER_OK;
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 || fstat(fd, &st) < 0) {
-        status = reader_error(reader, where, "redis.password_file: cannot read %s: %s", file,
+        status = reader_error(reader, where, "%s: cannot read %s: %s", secret->option, file,
                               strerror(errno));
     } else if (!S_ISREG(st.st_mode)) {
-        status = reader_error(reader, where, "redis.password_file: %s is not a regular file", file);
+        status = reader_error(reader, where, "%s: %s is not a regular file", secret->option, file);
     } else if (st.st_mode & (S_IWGRP | S_IWOTH)) {
         status = reader_error(reader, where,
-                              "redis.password_file: others than its owner may write %s: mode %04o, "
+                              "%s: others than its owner may write %s: mode %04o, "
                               "expected 0600 or 0640",
-                              file, (unsigned)(st.st_mode & 07777));
+                              secret->option, file, (unsigned)(st.st_mode & 07777));
     } else {
         if (st.st_mode & S_IROTH)
-            log_write(LARDER_LOG_WARNING, "%s holds a password and everybody may read it", file);
+            log_write(LARDER_LOG_WARNING, "%s holds %s and everybody may read it", file,
+                      secret->what);
         ssize_t got;
         do {
             got = read(fd, text + n, sizeof text - n);
             n += got > 0 ? (size_t)got : 0;
         } while ((got > 0 && n < sizeof text) || (got < 0 && errno == EINTR));
         if (got < 0)
-            status = reader_error(reader, where, "redis.password_file: cannot read %s: %s", file,
+            status = reader_error(reader, where, "%s: cannot read %s: %s", secret->option, file,
                                   strerror(errno));
     }
     if (fd >= 0)
@@ -88,15 +98,24 @@ read_password_file(struct config *config, struct reader *reader, const config_se
             n--;
         if (n && text[n - 1] == '\r')
             n--;
-        if (n == 0 || n > CONFIG_PASSWORD_MAX || memchr(text, '\0', n))
-            status = reader_error(reader, where,
-                                  "redis.password_file: %s: expected a password of 1 to %d bytes",
-                                  file, CONFIG_PASSWORD_MAX);
+        if (n < secret->min || n > CONFIG_PASSWORD_MAX || memchr(text, '\0', n))
+            status = reader_error(reader, where, "%s: %s: expected %s of %zu to %d bytes",
+                                  secret->option, file, secret->what, secret->min,
+                                  CONFIG_PASSWORD_MAX);
         else
-            status = keep_password(config, text, n, reader->err);
+            status = keep_secret(config, out, text, n, reader->err);
     }
     explicit_bzero(text, sizeof text);
     return status;
+}
+
+/* One in a configuration that everybody may read is none. */
+static void
+warn_of_readers(const struct reader *reader, const config_setting_t *setting, const char *what)
+{
+    if (setting && (source_mode(reader->source, reader_place(reader, setting)) & S_IROTH))
+        log_write(LARDER_LOG_WARNING, "%s holds %s and everybody may read it",
+                  reader_place(reader, setting).file, what);
 }
 
 /* The environment goes before the file: a service manager hands out secrets that way. */
@@ -112,7 +131,7 @@ password_from_environment(struct config *config, enum larder_status *status,
                   ? error_set(err, LARDER_INVALID,
                               PASSWORD_VARIABLE ": found %zu bytes, expected at most %d", n,
                               CONFIG_PASSWORD_MAX)
-                  : keep_password(config, text, n, err);
+                  : keep_secret(config, &config->redis.password, text, n, err);
     config->redis_password_file = NULL;
     return true;
 }
@@ -120,17 +139,17 @@ password_from_environment(struct config *config, enum larder_status *status,
 static enum larder_status
 take_password(struct config *config, struct reader *reader)
 {
+    static const struct secret secret = {"redis.password_file", "a password", 1};
     const config_setting_t *in_file = reader_setting(reader, "redis", "password_file");
     const config_setting_t *inline_ = reader_setting(reader, "redis", "password");
     enum larder_status status = LARDER_OK;
     if (in_file && inline_)
         return reader_error(reader, in_file,
                             "redis.password_file: redis.password is set as well, expected one");
-    if (inline_ && (source_mode(reader->source, reader_place(reader, inline_)) & S_IROTH))
-        log_write(LARDER_LOG_WARNING, "%s holds a password and everybody may read it",
-                  reader_place(reader, inline_).file);
+    warn_of_readers(reader, inline_, "a password");
     if (!password_from_environment(config, &status, reader->err) && in_file)
-        status = read_password_file(config, reader, in_file);
+        status = read_secret_file(config, reader, in_file, &secret, config->redis_password_file,
+                                  &config->redis.password);
     const config_setting_t *user = reader_setting(reader, "redis", "user");
     if (status == LARDER_OK && user && !config->redis.password)
         return reader_error(reader, user,
@@ -236,21 +255,21 @@ check_fields(struct config *config, struct reader *reader)
     return LARDER_OK;
 }
 
+/* Addresses and CIDR blocks, ready to compare with. option: "upstream.trusted_proxies". */
 static enum larder_status
-compile_proxies(struct config *config, struct reader *reader)
+compile_blocks(const struct config *config, struct reader *reader, const config_setting_t *list,
+               const char *option, const struct string_list *texts, struct address_block **out)
 {
-    const config_setting_t *list = reader_setting(reader, "upstream", "trusted_proxies");
-    size_t n = config->trusted_proxies.count;
-    config->trusted = arena_calloc(config->arena, n ? n : 1, sizeof *config->trusted);
-    if (!config->trusted)
+    size_t n = texts->count;
+    *out = arena_calloc(config->arena, n ? n : 1, sizeof **out);
+    if (!*out)
         return reader_no_memory(reader);
     for (size_t i = 0; i < n; i++) {
-        const char *text = config->trusted_proxies.list[i];
+        const char *text = texts->list[i];
         const char *why;
-        if (!scalar_parse_block(text, &config->trusted[i], &why))
+        if (!scalar_parse_block(text, &(*out)[i], &why))
             return reader_error(reader, config_setting_get_elem(list, (unsigned)i),
-                                "upstream.trusted_proxies: found \"%.40s\", expected %s", text,
-                                why);
+                                "%s: found \"%.40s\", expected %s", option, text, why);
     }
     return LARDER_OK;
 }
@@ -278,10 +297,13 @@ check_upstream(struct config *config, struct reader *reader, const config_settin
         return reader_error(reader, ca, "upstream.tls_ca_file: cannot read %s: %s",
                             config->upstream.tls_ca_file, strerror(errno));
     enum larder_status status = check_fields(config, reader);
-    return status == LARDER_OK ? compile_proxies(config, reader) : status;
+    if (status != LARDER_OK)
+        return status;
+    return compile_blocks(config, reader, reader_setting(reader, "upstream", "trusted_proxies"),
+                          "upstream.trusted_proxies", &config->trusted_proxies, &config->trusted);
 }
 
-/* ------------------------------------------------------------ cache and log */
+/* -------------------------------------------------------------------- cache */
 
 /* What browsers take and backends make, the best first. */
 static const char *const default_encodings[] = {"zstd", "br", "gzip"};
@@ -334,6 +356,62 @@ check_cache(struct config *config, struct reader *reader)
         config->mutation_max_ms = config->upstream.timeout_ms;
     return check_encodings(config, reader);
 }
+
+/* -------------------------------------------------------------------- admin */
+
+/* It travels in a field of a request. */
+static bool
+token_valid(const char *token)
+{
+    for (const char *p = token; *p; p++)
+        if (*p <= ' ' || *p >= 0x7f)
+            return false;
+    return true;
+}
+
+static enum larder_status
+take_token(struct config *config, struct reader *reader)
+{
+    static const struct secret secret = {"admin.token_file", "a token", ADMIN_TOKEN_MIN};
+    const config_setting_t *in_file = reader_setting(reader, "admin", "token_file");
+    const config_setting_t *inline_ = reader_setting(reader, "admin", "token");
+    enum larder_status status = LARDER_OK;
+    if (in_file && inline_)
+        return reader_error(reader, in_file,
+                            "admin.token_file: admin.token is set as well, expected one");
+    warn_of_readers(reader, inline_, "a token");
+    if (in_file)
+        status = read_secret_file(config, reader, in_file, &secret, config->admin_token_file,
+                                  &config->admin_token);
+    if (status == LARDER_OK && config->admin_token && !token_valid(config->admin_token))
+        return reader_error(reader, in_file ? in_file : inline_,
+                            "admin.token%s: expected letters, digits and signs of ASCII, without "
+                            "blanks",
+                            in_file ? "_file" : "");
+    return status;
+}
+
+static enum larder_status
+check_admin(struct config *config, struct reader *reader)
+{
+    const config_setting_t *path = reader_setting(reader, "admin", "path");
+    const config_setting_t *allow = reader_setting(reader, "admin", "allow");
+    struct slice own = slice_of(config->admin_path);
+    if (path && (own.p[0] != '/' || own.n < 2 || path_look(own) & PATH_NOT_NORMAL))
+        return reader_error(reader, path,
+                            "admin.path: found \"%.40s\", expected a path in normal form such as "
+                            "\"/.larder/purge\"",
+                            config->admin_path);
+    if (allow && config->admin_allow.count == 0)
+        return reader_error(reader, allow,
+                            "admin.allow: found no address; without a token nobody "
+                            "may purge");
+    enum larder_status status = compile_blocks(config, reader, allow, "admin.allow",
+                                               &config->admin_allow, &config->admin_blocks);
+    return status == LARDER_OK ? take_token(config, reader) : status;
+}
+
+/* ---------------------------------------------------------------------- log */
 
 static enum larder_status
 check_log(struct config *config, struct reader *reader)
@@ -459,6 +537,8 @@ read_tree(struct config *config, struct reader *reader, const config_setting_t *
     if (status == LARDER_OK)
         status = check_cache(config, reader);
     if (status == LARDER_OK)
+        status = check_admin(config, reader);
+    if (status == LARDER_OK)
         status = check_log(config, reader);
     if (status == LARDER_OK && routes)
         status = read_routes(config, reader, routes);
@@ -525,14 +605,21 @@ config_load(const char *file, struct larder_error *err)
     return NULL;
 }
 
+/* A copy in the arena or, never, a literal: the table has no default for a secret. */
+static void
+forget(const char *secret)
+{
+    if (secret)
+        explicit_bzero((char *)(uintptr_t)secret, strlen(secret));
+}
+
 void
 config_free(struct config *config)
 {
     if (!config)
         return;
-    /* A copy in the arena or, never, a literal: the table has no default for it. */
-    if (config->redis.password)
-        explicit_bzero((char *)(uintptr_t)config->redis.password, strlen(config->redis.password));
+    forget(config->redis.password);
+    forget(config->admin_token);
     arena_free(config->arena);
 }
 
@@ -540,4 +627,11 @@ bool
 config_address_trusted(const struct config *config, const char *addr)
 {
     return scalar_block_has(config->trusted, config->trusted_proxies.count, addr);
+}
+
+bool
+config_address_may_purge(const struct config *config, const char *addr)
+{
+    return config->admin_allow.count == 0 ||
+           scalar_block_has(config->admin_blocks, config->admin_allow.count, addr);
 }

@@ -56,6 +56,8 @@ struct address_block {
 #define ROUTE_INVALIDATE_MAX 256
 #define ROUTES_MAX 4096
 #define CONFIG_PASSWORD_MAX 4096
+/* Less is guessed. */
+#define ADMIN_TOKEN_MIN 16
 
 struct route {
     const char *name;           /* for messages: its path, or `name` */
@@ -143,7 +145,7 @@ struct config {
     const char *admin_path;       /* "/.larder/purge" */
     struct string_list admin_allow;
     struct address_block *admin_blocks; /* admin_allow, ready to compare with */
-    int admin_rate;                     /* 600 a minute; 0: no limit */
+    int admin_rate;                     /* 600 a minute from one address; 0: no limit */
 
     int workers;               /* 2 */
     int max_fetchers;          /* 256 */
@@ -177,6 +179,9 @@ void config_free(struct config *config);
 
 /* Is this peer one of trusted_proxies? IPv4, IPv6, or IPv4 in IPv6 form; anything else is not. */
 bool config_address_trusted(const struct config *config, const char *addr);
+
+/* May purges come from this address: is it one of admin.allow, or is that not set? */
+bool config_address_may_purge(const struct config *config, const char *addr);
 
 /* Print every option, one per line: name, type, default, range, help. For --help-config and the
  * test that compares with larder.conf(5). */

@@ -217,7 +217,7 @@ const struct option options[] = {
      "after a response that must not be stored nobody waits for the same for so long; 0: off",
      IN_CONFIG(hit_for_miss_ms)},
 
-    {"admin", "token", OPTION_STRING, NULL, 16, CONFIG_PASSWORD_MAX, NULL,
+    {"admin", "token", OPTION_STRING, NULL, ADMIN_TOKEN_MIN, CONFIG_PASSWORD_MAX, NULL,
      "secret of who may purge over HTTP; without one nobody may",
      IN_CONFIG(admin_token)},
     {"admin", "token_file", OPTION_PATH, NULL, 1, FILE_NAME_MAX, NULL,
@@ -230,7 +230,7 @@ const struct option options[] = {
      "addresses and CIDR blocks that purges may come from; not set: all who have the token",
      IN_CONFIG(admin_allow)},
     {"admin", "rate", OPTION_INT, "600", 0, 1000000, NULL,
-     "purge requests in a minute, a process; 0: no limit",
+     "purge requests from one address in a minute, a process; 0: no limit",
      IN_CONFIG(admin_rate)},
 
     {"responder", "workers", OPTION_INT, "2", 1, 256, NULL,

@@ -6,7 +6,7 @@
  * normal already: one pass over a table of bytes finds that out, and only the
  * others are rewritten, in the request's arena.
  *
- * Called by route.c. The target that goes to the backend and into the key is
+ * Called by route.c, for directory tags, and for what is purged. The target that goes to the backend and into the key is
  * never touched.
  */
 #include "config/path.h"

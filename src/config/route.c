@@ -509,6 +509,54 @@ route_find(const struct config *config, struct arena *arena, struct slice method
     return true;
 }
 
+/* -------------------------------------------------------------- directories */
+
+/* Only the beginning of a pattern is compared, up to its first wildcard: then it may match below
+ * the directory, or it cannot. */
+static bool
+may_lie_below(const struct route *route, struct slice directory)
+{
+    const struct route_segment *first = route->compiled;
+    size_t n = route->literal_prefix;
+    if (n == 0)
+        return true;
+    if (n < directory.n && first[1].kind == SEGMENT_END)
+        return false;
+    return memcmp(first->text.p, directory.p, n < directory.n ? n : directory.n) == 0;
+}
+
+/* Does all that lies below the directory match, so that no later route gets any of it? */
+static bool
+takes_all_below(const struct route *route, struct slice directory)
+{
+    const struct route_segment *s = route->compiled;
+    if (route->literal_prefix > directory.n || !may_lie_below(route, directory))
+        return false;
+    s += s->kind == SEGMENT_LITERAL;
+    return s->kind == SEGMENT_DEEP && s[1].kind == SEGMENT_END;
+}
+
+const struct route *
+route_blind_below(const struct config *config, struct slice host, struct slice directory)
+{
+    struct lookup lookup = {.config = config};
+    size_t levels = 0;
+    take_host(&lookup, host);
+    for (size_t i = 0; i < directory.n; i++)
+        levels += directory.p[i] == '/';
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct route *route = &config->routes[i];
+        if (!method_matches(route, slice_of("GET")) || !host_matches(route, lookup.host) ||
+            !may_lie_below(route, directory))
+            continue;
+        if (route_caches(route) && (size_t)route->directory_tags < levels)
+            return route;
+        if (takes_all_below(route, directory))
+            break;
+    }
+    return NULL;
+}
+
 /* ------------------------------------------------------------------- expand */
 
 /* Longer than any key: what it would match is not there. */

@@ -43,6 +43,14 @@ bool route_find(const struct config *config, struct arena *arena, struct slice m
 /* Is anything that this route answers ever cached? */
 bool route_caches(const struct route *route);
 
+/*
+ * The first route by which something below a directory may be cached without
+ * that directory among its tags; NULL: there is none. directory: in normal form,
+ * with its last slash. host: as a request has it.
+ */
+const struct route *route_blind_below(const struct config *config, struct slice host,
+                                      struct slice directory);
+
 /* Is there a {name} in the path of this compiled route? */
 bool route_has_capture(const struct route *route, struct slice name);
 

@@ -47,6 +47,12 @@ struct command {
     int (*run)(struct ctl *ctl);
 };
 
+/* Something to purge: `what` is the name of the option that it came with. */
+struct ctl_item {
+    const char *what;
+    const char *text;
+};
+
 struct ctl {
     /* for every command */
     const char *config_file; /* NULL: the installed one, if it is there */
@@ -79,6 +85,12 @@ struct ctl {
     const char *as;     /* REMOTE_USER; NULL: none */
     const char *fields[CTL_FIELDS_MAX];
     int64_t field_count;
+    struct ctl_item *items;
+    size_t item_count;
+    const char *origin;
+    bool soft;
+    bool everything;
+    bool from_stdin;
 
     const struct command *command;
     char **args;
@@ -177,6 +189,9 @@ int ctl_keys(struct ctl *ctl);
 int ctl_purge_pattern(struct ctl *ctl);
 int ctl_purge_user(struct ctl *ctl);
 int ctl_flush(struct ctl *ctl);
+
+/* invalidate.c */
+int ctl_purge(struct ctl *ctl);
 
 /* explain.c */
 int ctl_explain(struct ctl *ctl);

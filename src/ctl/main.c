@@ -46,6 +46,11 @@ const struct command ctl_commands[] = {
      "larderctl unlock nightly \"$token\"", "", 2, 2, false, ctl_unlock},
     {"extend", "KEY TOKEN", "Hold a lock for another --ttl from now.",
      "larderctl extend nightly \"$token\" --ttl 1m", "ttl", 2, 2, false, ctl_extend},
+    {"purge", "",
+     "Purge stored responses by URL, directory, tag, group, pattern, or all, also those that are\n"
+     "being fetched. Asks a process of the running pool.",
+     "larderctl purge --url https://shop.example/offers --tag product:7",
+     "url prefix tag group origin pattern all stdin soft yes", 0, 0, false, ctl_purge},
     {"purge-pattern", "PATTERN",
      "Delete the keys that match a Redis glob, and invalidate the stored responses it covers.",
      "larderctl purge-pattern --dry-run -v 'template:*'", "dry-run verbose yes", 1, 1, false,

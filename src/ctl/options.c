@@ -17,12 +17,13 @@
 
 #include "ctl/ctl.h"
 
-enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_DURATION, KIND_FIELD };
+enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_DURATION, KIND_FIELD, KIND_ITEM };
 
 struct option_spec {
     const char *name;
     const char *arg;
-    size_t offset; /* in struct ctl; bool, const char * or int64_t by kind; the list of fields */
+    size_t
+        offset; /* in struct ctl; bool, const char * or int64_t by kind; the list of fields, of items */
     int64_t min;
     int64_t max;
     const char *help;
@@ -76,6 +77,22 @@ static const struct option_spec option_table[] = {
     {"method", "METHOD", FIELD(method), 0, 0, "instead of GET", KIND_TEXT, 'm', false},
     {"as", "USER", FIELD(as), 0, 0, "as if the web server had said that this is the user",
      KIND_TEXT, '\0', false},
+    {"url", "URL", FIELD(items), 0, 0, "http://HOST/PATH or https://HOST/PATH; repeatable, as are",
+     KIND_ITEM, '\0', false},
+    {"prefix", "URL", FIELD(items), 0, 0, "everything below a directory, http://HOST/DIRECTORY/",
+     KIND_ITEM, '\0', false},
+    {"tag", "TAG", FIELD(items), 0, 0, "of a route (tags), or of responses (Surrogate-Key ...)",
+     KIND_ITEM, '\0', false},
+    {"group", "NAME", FIELD(items), 0, 0, "of responses (Cache-Groups) of --origin", KIND_ITEM,
+     '\0', false},
+    {"pattern", "PATTERN", FIELD(items), 0, 0, "a Redis glob: responses, and application values",
+     KIND_ITEM, '\0', false},
+    {"origin", "ORIGIN", FIELD(origin), 0, 0, "http://HOST or https://HOST", KIND_TEXT, '\0',
+     false},
+    {"all", NULL, FIELD(everything), 0, 0, "every response of the site", KIND_FLAG, '\0', false},
+    {"stdin", NULL, FIELD(from_stdin), 0, 0, "URLs from standard input, one a line", KIND_FLAG,
+     '\0', false},
+    {"soft", NULL, FIELD(soft), 0, 0, "make stale instead of dropping", KIND_FLAG, '\0', false},
     {"pool", NULL, FIELD(pool), 0, 0, "ask the processes, not Redis", KIND_FLAG, '\0', false},
 };
 
@@ -104,6 +121,20 @@ number_parse(const char *text, int64_t *number)
 }
 
 static int
+add_item(struct ctl *ctl, const char *what, const char *text)
+{
+    struct ctl_item *items = reallocarray(ctl->items, ctl->item_count + 1, sizeof *items);
+
+    if (!items) {
+        complain("--%s: no memory", what);
+        return CTL_FAILED;
+    }
+    ctl->items = items;
+    ctl->items[ctl->item_count++] = (struct ctl_item){what, text};
+    return CTL_OK;
+}
+
+static int
 option_apply(struct ctl *ctl, const struct option_spec *spec, const char *value)
 {
     char *field = (char *)ctl + spec->offset;
@@ -127,6 +158,8 @@ option_apply(struct ctl *ctl, const struct option_spec *spec, const char *value)
         }
         ctl->fields[ctl->field_count++] = value;
         return CTL_OK;
+    case KIND_ITEM:
+        return add_item(ctl, spec->name, value);
     case KIND_NUMBER:
         if (!number_parse(value, &number) || number < spec->min || number > spec->max) {
             complain("--%s: '%s' is not a number from %lld to %lld", spec->name, value,

@@ -171,4 +171,5 @@ settings_free(struct ctl *ctl)
     }
     if (ctl->config)
         config_free(ctl->config);
+    free(ctl->items);
 }

@@ -2,8 +2,8 @@
  * One request from its first byte to its last.
  *
  *   receive ─ parse ─ route ─ examine ─ key ─ lookup ─ decide ─┬─ hit: send
- *                                                              ├─ stale: send, then refresh
- *                                                              └─ else: a fetcher (fetch.c)
+ *              │                                               ├─ stale: send, then refresh
+ *              └─ purge: a fetcher (admin.c)                   └─ else: a fetcher (fetch.c)
  *
  * A worker goes through all of this without waiting for anybody but Redis, and
  * for that at most cache.budget. A hit that the socket does not take at once (a
@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "responder/admin.h"
 #include "responder/answer.h"
 #include "responder/lookup.h"
 #include "responder/refresh.h"
@@ -406,6 +407,14 @@ serve_and_refresh(struct exchange *exchange, int64_t wall_ms)
     exchange_done(exchange);
 }
 
+/* ------------------------------------------------------------------- purge */
+
+static void
+admin_job(struct fetcher_job *job)
+{
+    admin_serve((struct exchange *)job);
+}
+
 /* ---------------------------------------------------------------- the whole */
 
 struct reuse_decision
@@ -472,6 +481,12 @@ exchange_serve(struct connection *connection)
         counters_add(COUNTER_bad_requests, 1);
         log_write(LARDER_LOG_INFO, "refused with %d: %s", status, why);
         refuse_later(exchange, status, why);
+        return;
+    }
+    if (admin_takes(exchange)) {
+        exchange->job.run = admin_job;
+        if (!fetchers_submit(&exchange->job))
+            refuse_overload(exchange);
         return;
     }
     exchange->reason = exchange_examine(exchange);

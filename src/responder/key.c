@@ -17,6 +17,7 @@
 #include <xxhash.h>
 
 #include "base/number.h"
+#include "config/path.h"
 #include "http/uri.h"
 
 #define USER_MAX 255
@@ -257,15 +258,17 @@ name_of(const struct cache_key *key, struct arena *arena)
 
 /*
  * The directories above a path, from the root down: "/", "/blog/", "/blog/2026/".
- * Of paths that are not in normal form nobody knows which directory the backend
- * takes them to be in, so they are compared as they are: a purge of a prefix
- * says so (purge over HTTP wants the normal form).
+ * In normal form, so that /%62log/ and /a/../blog/ are in /blog/ here as they are
+ * at the backend.
  */
 static bool
 add_directories(struct cache_key *key, const struct request *request, struct slice host, int levels,
                 struct arena *arena)
 {
     struct slice path = request->path;
+    if (levels > 0 && path_look(path) & PATH_NOT_NORMAL &&
+        !path_normalise(arena, request->path, &path))
+        return false;
     for (size_t i = 0; i < path.n && levels > 0; i++) {
         char tag[STORE_TAG_SIZE];
         if (path.p[i] != '/')

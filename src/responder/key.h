@@ -63,7 +63,8 @@ void key_unselect(struct cache_key *key);
  */
 uint64_t key_url_hash(struct slice scheme, struct slice host, struct slice target);
 
-/* The hash of a directory for its tag: a path up to and with a slash; otherwise the same. */
+/* The hash of a directory for its tag: a path in normal form, up to and with a slash; otherwise the
+ * same. */
 uint64_t key_directory_hash(struct slice scheme, struct slice host, struct slice directory);
 
 /* The hash of an origin (RFC 6454), to which cache groups belong. */

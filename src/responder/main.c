@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "responder/admin.h"
 #include "responder/exchange.h"
 #include "responder/explain.h"
 #include "responder/fetcher.h"
@@ -276,13 +277,14 @@ tell_status(struct site *site, json_object *answer)
 static bool
 answer_control(void *arg, const char *command, json_object *request, json_object *answer)
 {
-    (void)arg;
     struct site *site = site_take();
     bool known = true;
     if (strcmp(command, "status") == 0)
         tell_status(site, answer);
     else if (strcmp(command, "explain") == 0)
         explain(site, request, answer);
+    else if (strcmp(command, "purge") == 0)
+        admin_control(arg, request, answer);
     else
         known = false;
     site_give(site);
@@ -322,7 +324,7 @@ wait_for_stop(int signal_fd, struct control *control)
         if (fds[0].revents && handle_signals(signal_fd))
             return;
         if (fds[1].revents)
-            control_serve(control, answer_control, NULL);
+            control_serve(control, answer_control, control);
     }
 }
 

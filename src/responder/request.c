@@ -197,8 +197,8 @@ target_valid(struct slice method, struct slice target)
 }
 
 /* RFC 3986 §3.2.2, generously: no blanks, no separators of the target, no userinfo. */
-static bool
-host_valid(struct slice host)
+bool
+request_host_valid(struct slice host)
 {
     for (size_t i = 0; i < host.n; i++) {
         unsigned char c = (unsigned char)host.p[i];
@@ -338,7 +338,7 @@ forwarded(struct request *request, const struct config *config, struct arena *ar
     else if (slice_equal_nocase(proto, "http"))
         request->scheme = slice_of("http");
     struct slice host = first_member(fields_get(&request->fields, "X-Forwarded-Host"));
-    if (is_set(host) && host_valid(host))
+    if (is_set(host) && request_host_valid(host))
         request->forwarded_host = host;
 }
 
@@ -385,7 +385,7 @@ request_parse(struct request *request, char **envp, const struct config *config,
                                : p.server_name.p;
         request->host = slice_of(name);
     }
-    if (!is_set(request->host) || !host_valid(request->host)) {
+    if (!is_set(request->host) || !request_host_valid(request->host)) {
         *why = "the host name is missing or malformed";
         return 400;
     }

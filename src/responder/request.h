@@ -65,6 +65,9 @@ int request_parse(struct request *request, char **envp, const struct config *con
  */
 bool request_own(struct request *request, struct arena *arena);
 
+/* Can this be the name of a host, with or without a port? */
+bool request_host_valid(struct slice host);
+
 /* The value of a cookie by name; .p NULL: there is none. The first wins. */
 struct slice request_cookie(const struct request *request, const char *name);
 

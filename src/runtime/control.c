@@ -4,7 +4,8 @@
  *
  * The idea: no session and no state. A connection is one line of JSON in, one
  * line out, within one second and 16 KiB, served by the main thread when it has
- * nothing else to do; whoever stalls is dropped. The socket's mode (0600) is
+ * nothing else to do; whoever stalls is dropped. What takes longer is handed to
+ * another thread with the connection. The socket's mode (0600) is
  * the permission: who may connect is the pool's own user, or root.
  *
  * A process that was killed leaves its socket behind. The next one that starts
@@ -43,6 +44,14 @@ struct control {
     int fd;
     pid_t pid; /* a forked child must not remove its parent's socket */
     struct sockaddr_un address;
+    int serving;                 /* the connection in hand */
+    struct control_later *later; /* ... which somebody else will answer; NULL: nobody */
+};
+
+/* An answer under way, and where it goes. */
+struct control_later {
+    int fd;
+    json_object *answer;
 };
 
 /* Is somebody accepting there? */
@@ -283,6 +292,17 @@ answer_line(json_object *answer, const char *line, size_t len, control_fn fn, vo
     json_object_put(request);
 }
 
+static void
+send_answer(int fd, json_object *answer, int64_t deadline_ms)
+{
+    size_t len = 0;
+    const char *text = control_text(answer, &len);
+    if (text) {
+        write_answer(fd, text, len, deadline_ms);
+        write_answer(fd, "\n", 1, deadline_ms);
+    }
+}
+
 void
 control_serve(struct control *control, control_fn fn, void *arg)
 {
@@ -297,15 +317,41 @@ control_serve(struct control *control, control_fn fn, void *arg)
     }
     size_t len = read_request(fd, line, deadline_ms);
     json_object *answer = len > 0 ? json_object_new_object() : NULL;
-    if (answer) {
-        size_t text_len = 0;
+    control->serving = fd;
+    control->later = NULL;
+    if (answer)
         answer_line(answer, line, len, fn, arg);
-        const char *text = control_text(answer, &text_len);
-        if (text) {
-            write_answer(fd, text, text_len, deadline_ms);
-            write_answer(fd, "\n", 1, deadline_ms);
-        }
-    }
+    /* Then both are another thread's, and may be gone already. */
+    if (control->later)
+        return;
+    if (answer)
+        send_answer(fd, answer, deadline_ms);
     json_object_put(answer);
     close(fd);
+}
+
+struct control_later *
+control_later(struct control *control, json_object *answer)
+{
+    struct control_later *later = calloc(1, sizeof *later);
+
+    if (later)
+        *later = (struct control_later){control->serving, answer};
+    control->later = later;
+    return later;
+}
+
+json_object *
+control_later_answer(struct control_later *later)
+{
+    return later->answer;
+}
+
+void
+control_answer(struct control_later *later)
+{
+    send_answer(later->fd, later->answer, clock_now_ms() + SERVE_MS);
+    json_object_put(later->answer);
+    close(later->fd);
+    free(later);
 }

@@ -214,6 +214,23 @@ end_round(struct round *round)
     free(round->list);
 }
 
+/* line has room for the longest request and its newline. */
+static enum larder_status
+take_request(struct round *round, char *line, json_object *request, struct larder_error *err)
+{
+    size_t len = 0;
+    const char *text = control_text(request, &len);
+
+    if (!text || len > CONTROL_REQUEST_MAX)
+        return error_set(err, LARDER_INVALID, "control: a request has at most %d bytes",
+                         CONTROL_REQUEST_MAX);
+    memcpy(line, text, len);
+    line[len] = '\n';
+    round->request = line;
+    round->request_len = len + 1;
+    return LARDER_OK;
+}
+
 enum larder_status
 control_ask(const char *runtime_dir, json_object *request, int64_t timeout_ms,
             json_object **answers, struct larder_error *err)
@@ -221,19 +238,11 @@ control_ask(const char *runtime_dir, json_object *request, int64_t timeout_ms,
     int64_t deadline_ms = clock_now_ms() + timeout_ms;
     struct round round = {0};
     char line[CONTROL_REQUEST_MAX + 1];
-    size_t len = 0;
 
     *answers = NULL;
-    const char *text = control_text(request, &len);
-    if (!text || len > CONTROL_REQUEST_MAX)
-        return error_set(err, LARDER_INVALID, "control: a request has at most %d bytes",
-                         CONTROL_REQUEST_MAX);
-    memcpy(line, text, len);
-    line[len] = '\n';
-    round.request = line;
-    round.request_len = len + 1;
-
-    enum larder_status status = find_peers(&round, runtime_dir, err);
+    enum larder_status status = take_request(&round, line, request, err);
+    if (status == LARDER_OK)
+        status = find_peers(&round, runtime_dir, err);
     if (status == LARDER_OK && round.count > 0) {
         dial_peers(&round, runtime_dir);
         status = talk(&round, deadline_ms, err);
@@ -241,5 +250,29 @@ control_ask(const char *runtime_dir, json_object *request, int64_t timeout_ms,
     if (status == LARDER_OK)
         status = collect(&round, runtime_dir, answers, err);
     end_round(&round);
+    return status;
+}
+
+enum larder_status
+control_ask_one(const char *runtime_dir, pid_t pid, json_object *request, int64_t timeout_ms,
+                json_object **answer, struct larder_error *err)
+{
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    struct peer peer = {.pid = pid, .fd = -1};
+    struct round round = {.list = &peer, .count = 1};
+    char line[CONTROL_REQUEST_MAX + 1];
+
+    *answer = NULL;
+    enum larder_status status = take_request(&round, line, request, err);
+    if (status == LARDER_OK) {
+        dial_peers(&round, runtime_dir);
+        status = talk(&round, deadline_ms, err);
+    }
+    *answer = peer.answer;
+    hang_up(&peer);
+    free(peer.text);
+    if (status == LARDER_OK && !*answer)
+        status = error_set(err, LARDER_UNAVAILABLE, "control %s: process %ld does not answer",
+                           runtime_dir, (long)pid);
     return status;
 }

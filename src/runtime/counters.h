@@ -38,6 +38,8 @@
     X(invalidate_journal, "invalidations that went to the journal")        \
     X(changing, "responses not stored: something in them was changed")     \
     X(invalidate_failed, "invalidations that failed")                      \
+    X(purges, "purges by operators and applications")                      \
+    X(purges_refused, "purges refused")                                    \
     X(upstream_requests, "requests sent to the backend")                   \
     X(upstream_unreachable, "answered 502")                                \
     X(upstream_timeout, "answered 504")                                    \
