@@ -78,6 +78,9 @@ class Backend:
         shows = {need: self.truth.versions.get(need, 0) for need in pages.needs_of(path, user)}
         fetch.shows = shows
         await self.dawdle()
+        # Nothing is known of its tags before it answers: that is the time to change it.
+        if family == "tagged" and self.rng.random() < 0.3:
+            await asyncio.sleep(self.rng.uniform(0.05, 0.4))
 
         if self.some(0.015):
             return self.say(writer, 500, [("X-Torture-Error", "1")], b"the backend is unwell\n")

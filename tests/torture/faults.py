@@ -231,7 +231,7 @@ class Faults:
         machine.responders.remove(child)
         status = await child.term()
         if status != 0:
-            self.truth.report("died", ["died: a %s ended with %s after SIGTERM at %.3f" %
+            self.truth.report("died", ["a %s ended with %s after SIGTERM at %.3f" %
                                        (child.name, status, self.truth.now())])
         self.truth.end_fault(fault)
 

@@ -105,7 +105,7 @@ def all_pages():
     for n in range(FILES):
         add(1.5, "/file/%d" % n)
     for n in range(TAGGED):
-        add(1.2, "/tagged/%d" % n)
+        add(1.8, "/tagged/%d" % n)
     return found
 
 
@@ -120,8 +120,35 @@ def all_changes():
     for user in USERS:
         found.append((1, Change(("POST", "PUT"), "/mine/0", "user:" + user, user)))
     for n in range(GROUPS):
-        found.append((1.5, Change(("POST",), "/touch/%d" % n, "group:%d" % n)))
+        found.append((3, Change(("POST",), "/touch/%d" % n, "group:%d" % n)))
     return found
+
+
+def some_purge(rng, pages):
+    """What to send to the purge interface, and the targets that it drops."""
+    kind = rng.choice(("urls", "urls", "tags", "tags", "groups", "prefix", "patterns"))
+    soft = False
+    if kind == "urls":
+        what = sorted({rng.choice(pages).target for _ in range(rng.choice((1, 1, 3)))})
+        targets = what
+    elif kind == "tags":
+        # sheet is the route's tag, page the response's own.
+        name = rng.choice(("sheet:%d" % rng.randrange(SHEETS), "page-%d" % rng.randrange(TAGGED)))
+        number = name[6:] if name.startswith("sheet") else name[5:]
+        path = ("/sheet/" if name.startswith("sheet") else "/tagged/") + number
+        what, targets = [name], [p.target for p in pages if p.target.split("?")[0] == path]
+        # Pages that are never validated: one that is fresh again has been fetched.
+        soft = rng.random() < 0.5
+    elif kind == "groups":
+        number = rng.randrange(GROUPS)
+        what = ["group-%d" % number]
+        targets = [p.target for p in pages if p.needs == ["group:%d" % number]]
+        soft = rng.random() < 0.5
+    elif kind == "prefix":
+        what, targets = "/tagged/", [p.target for p in pages if p.family == "tagged"]
+    else:
+        what, targets = ["vary:*"], [p.target for p in pages if p.family == "vary"]
+    return {kind: what, "soft": soft}, sorted(set(targets))
 
 
 class Weighted:

@@ -230,7 +230,7 @@ include "%s/etc/lighttpd/larder-spawn-fcgi.conf"
         for child in [child for child in self.responders if child.ended() and not child.expected]:
             self.responders.remove(child)
             self.truth.machines[self.name].kills.append(self.truth.now())
-            self.truth.report("died", ["died: a %s (pid %d), by itself at %.3f: status %d" % (
+            self.truth.report("died", ["a %s (pid %d), by itself at %.3f: status %d" % (
                 child.name, child.pid, self.truth.now(), child.process.returncode)])
             self.start_responder()
 
@@ -248,7 +248,7 @@ include "%s/etc/lighttpd/larder-spawn-fcgi.conf"
         for child in self.responders:
             status = await child.term()
             if status != 0:
-                self.truth.report("died", ["died: a %s (pid %d) ended with %s after SIGTERM" % (
+                self.truth.report("died", ["a %s (pid %d) ended with %s after SIGTERM" % (
                     child.name, child.pid, status)])
         self.responders = []
         if self.front is not None:

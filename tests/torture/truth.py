@@ -25,6 +25,7 @@ MUTATION_MAX_S = 3.0
 SLACK_S = 0.5  # timers, and a machine that does other things
 CALM_S = 5.0  # Redis was found back, and the journal replayed
 LONGEST_S = 12.0  # a read, whatever happens
+PURGES_KEPT = 50  # for each target; older ones have been superseded
 NEAR_S = 0.25  # an error this near to a kill or a break is that one's
 
 # What bodies are filled from: a part that is missing, moved or another's is seen.
@@ -68,6 +69,23 @@ class Fetch:
         self.shows = {}
         self.private = None  # why it is for one visitor only
         self.asked = set()  # who got it
+
+
+class Purge:
+    """By the purge interface."""
+
+    def __init__(self, words, soft, machine, asked):
+        self.words = words
+        self.soft = soft
+        self.machine = machine
+        self.asked = asked
+        self.ended = None
+        self.word = None  # outcome: done or journal
+
+    def __str__(self):
+        return "the %spurge of %s via %s, asked for at %.3f, answered \"%s\" at %.3f" % (
+            "soft " if self.soft else "", self.words, self.machine, self.asked, self.word,
+            self.ended)
 
 
 class Fault:
@@ -118,7 +136,7 @@ class Truth:
         self.faults = []
         self.broken = {}  # target: when the backend broke off an answer to it
         self.down = []  # faults during which the backend was away
-        self.purges = []  # (resources or None for all, asked, answered, machine)
+        self.purges = {}  # target: the purges that dropped it
         self.violations = []
         self.excused = set()
         self.counts = {}
@@ -173,9 +191,15 @@ class Truth:
     def end_fault(self, fault):
         fault.end = self.now()
 
-    def purged(self, resources, asked, machine, word=None):
-        """A purge was answered just now. `resources` None: everything."""
-        self.purges.append((resources, asked, self.now(), machine, word))
+    def purged(self, targets, purge):
+        """It was answered just now: done, or in the journal."""
+        purge.ended = self.now()
+        self.count("purges" + (", soft" if purge.soft else ""))
+        self.count("purges: " + purge.word)
+        for target in targets:
+            purges = self.purges.setdefault(target, [])
+            purges.append(purge)
+            del purges[:-PURGES_KEPT]
 
     # ------------------------------------------------------- what it promises
 
@@ -255,17 +279,20 @@ class Truth:
             if shown < least:
                 return self.violate("stale", read, "%s %s=%d, not %d or later" %
                                     (what, resource, shown, least), fetch, mutation)
-        if fetch is not None:
-            for resources, asked, answered, machine, word in self.purges:
-                if resources is not None and not set(resources) & set(read.page.needs):
-                    continue
-                due = answered
-                if word == "journal" and machine != read.machine:
-                    due = self.calm_after(machine, answered)
-                if due is not None and due <= read.began and fetch.began < asked:
-                    return self.violate("stale", read, "was fetched before the purge that was "
-                                        "asked for at %.3f and answered at %.3f" %
-                                        (asked, answered), fetch)
+        return self.judge_purges(read, fetch)
+
+    def judge_purges(self, read, fetch):
+        """Nothing whose fetch began before; after a soft one, not as if it were fresh."""
+        for purge in self.purges.get(read.page.target, []):
+            if fetch is None or fetch.began >= purge.asked:
+                continue
+            due = purge.ended
+            if purge.word == "journal" and purge.machine != read.machine:
+                due = self.calm_after(purge.machine, purge.ended)
+            if due is None or due > read.began:
+                continue
+            if not purge.soft or ("X-Cache", "HIT") in read.fields:
+                return self.violate("purged", read, "was fetched before %s" % purge, fetch)
         return None
 
     def judge(self, read, answer):
@@ -396,14 +423,22 @@ class Truth:
             words = "has no answer though the backend gave one"
         else:
             return
-        self.report("error", ["error: %s: %s" % (self.story_of(mutation), words)] +
+        self.report("error mutation", ["%s: %s" % (self.story_of(mutation), words)] +
                     self.faults_near(mutation.sent - 3, mutation.ended + 0.5))
+
+    def judge_purge(self, purge, words):
+        """One that has not succeeded."""
+        purge.ended = self.now()
+        self.count("purges that failed")
+        if not self.disturbed(purge.machine, purge.asked, purge.ended):
+            self.report("error purge", ["%s: %s" % (purge, words)] +
+                        self.faults_near(purge.asked - 3, purge.ended + 0.5))
 
     # ---------------------------------------------------------------- stories
 
     def violate(self, kind, read, words, fetch=None, mutation=None):
-        lines = ["%s: %s %s via %s by visitor %s, asked at %.3f, answered at %.3f: %s" %
-                 (kind, read.method, read.page, read.machine, read.visitor, read.began,
+        lines = ["%s %s via %s by visitor %s, asked at %.3f, answered at %.3f: %s" %
+                 (read.method, read.page, read.machine, read.visitor, read.began,
                   read.ended, words)]
         said = ["%s: %s" % field for field in read.fields
                 if field[0].lower() in ("x-cache", "cache-status", "age", "etag", "x-cache-invalidate")]

@@ -5,17 +5,20 @@ through the other: a page that is stale only for a moment is stale then.
 """
 
 import asyncio
+import json
 
 import pages
 import truth as facts
 import wire
 
 LIMIT_S = 15
+PURGE_PATH = "/.larder/purge"
 
 
 class Visitors:
-    def __init__(self, truth, ports):
+    def __init__(self, truth, ports, token):
         self.truth = truth
+        self.token = token  # of the purge interface
         self.ports = ports
         self.pages = pages.Weighted(pages.all_pages())
         self.changes = pages.Weighted(pages.all_changes())
@@ -64,8 +67,11 @@ class Visitor:
 
     async def act(self):
         machine = self.home if self.rng.random() < 0.8 else self.other(self.home)
-        if self.rng.random() < 0.1:
+        which = self.rng.random()
+        if which < 0.1:
             await self.change(machine)
+        elif which < 0.1:
+            await self.purge(machine)
         else:
             await self.read(self.all.pages.choose(self.rng), machine)
 
@@ -155,6 +161,30 @@ class Visitor:
         else:
             self.truth.end_mutation(mutation, why="status %d" % answer.status, word=word)
         self.truth.judge_mutation(mutation)
+
+    async def purge(self, machine):
+        order, targets = pages.some_purge(self.rng, self.all.pages.things)
+        purge = facts.Purge(json.dumps(order), order["soft"], machine, self.truth.now())
+        fields = [("Authorization", "Bearer " + self.all.token),
+                  ("Content-Type", "application/json")]
+        connection = wire.Connection(self.all.ports["front_" + machine])
+        try:
+            answer = await connection.ask("POST", PURGE_PATH, fields, purge.words.encode(),
+                                          LIMIT_S)
+            said = json.loads(answer.body) if answer.whole else {}
+            purge.word = said.get("outcome") if answer.status == 200 else None
+            words = "status %d, %r" % (answer.status, answer.body[:200])
+        except (wire.Broken, ValueError) as error:
+            words = str(error)
+        finally:
+            connection.close()
+        if purge.word in ("done", "journal"):
+            self.truth.purged(targets, purge)
+            for page in self.all.pages.things:
+                if page.target in targets and self.rng.random() < 0.5:
+                    await self.read(page, self.rng.choice("ab"))
+        else:
+            self.truth.judge_purge(purge, words)
 
     async def look(self, change, machine):
         seen_by = self.all.by_resource[change.resource]
