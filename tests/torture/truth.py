@@ -217,8 +217,9 @@ class Truth:
         """May the mark of a change without an answer have been lost, before it was committed?"""
         killed = any(mutation.sent - NEAR_S <= kill <= mutation.ended + NEAR_S
                      for kill in self.machines[mutation.machine].kills)
-        return any(fault.meets(mutation.received - NEAR_S, committed) and
-                   (killed or fault.loses == "evicted") for fault in self.losses)
+        if not killed and committed <= mutation.ended:
+            return False
+        return any(fault.meets(mutation.received - NEAR_S, committed) for fault in self.losses)
 
     def due(self, mutation, version, machine):
         """From when on reads on that machine must show that version; None: not for now."""
