@@ -1,0 +1,272 @@
+"""The real parts of the torture: Redis, web servers and responders, each a child of ours.
+
+Every process is started from the main thread and dies with it (setpriv --pdeathsig), ends by its
+pid, and is missed when it ends by itself.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pages
+import proxy
+
+GRACE_S = 20  # a program that was told to end
+
+
+class Child:
+    def __init__(self, name, command, log, stdin=subprocess.DEVNULL):
+        self.name = name
+        wrapped = ["setpriv", "--pdeathsig", "KILL", "--"] + command
+        with open(log, "ab") as out:
+            self.process = subprocess.Popen(wrapped, stdin=stdin, stdout=out, stderr=out)
+        self.expected = False  # to end
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def send(self, number):
+        if not self.ended():
+            self.process.send_signal(number)
+
+    def kill(self):
+        """At once. It cannot be caught, so it is not waited for in vain."""
+        self.expected = True
+        self.send(signal.SIGKILL)
+        self.process.wait()
+
+    async def term(self):
+        """Its exit status, or None when it had to be killed."""
+        self.expected = True
+        self.send(signal.SIGCONT)
+        self.send(signal.SIGTERM)
+        end = time.monotonic() + GRACE_S
+        while not self.ended():
+            if time.monotonic() > end:
+                self.kill()
+                return None
+            await asyncio.sleep(0.01)
+        return self.process.returncode
+
+
+class RedisError(Exception):
+    pass
+
+
+class Redis:
+    """One server, reachable by a socket for us and the proxies, by a port for its replica."""
+
+    def __init__(self, directory, name, port):
+        self.name = name
+        self.port = port
+        self.dir = os.path.join(directory, name)
+        self.socket = os.path.join(self.dir, "sock")
+        self.dump = os.path.join(self.dir, "dump.rdb")
+        self.log = os.path.join(directory, "log", name)
+        self.child = None
+        os.mkdir(self.dir)
+
+    async def start(self, master=None):
+        command = ["redis-server", "--unixsocket", self.socket, "--unixsocketperm", "777",
+                   "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly",
+                   "no", "--daemonize", "no", "--dir", self.dir, "--repl-diskless-sync-delay", "0"]
+        if master is not None:
+            command += ["--replicaof", "127.0.0.1 %d" % master.port]
+        self.child = Child(self.name, command, self.log)
+        await until(self.answers, "%s to answer" % self.name)
+
+    async def answers(self):
+        try:
+            return await self.ask("PING") == "PONG"
+        except (OSError, RedisError):
+            return False
+
+    async def ask(self, *words, limit_s=10):
+        """One command on a connection of its own. Nested arrays come as lists."""
+        try:
+            return await asyncio.wait_for(self.exchange(words), limit_s)
+        except (asyncio.TimeoutError, asyncio.IncompleteReadError) as error:
+            raise RedisError("%s: %s: %r" % (self.name, words[0], error))
+
+    async def exchange(self, words):
+        reader, writer = await asyncio.open_unix_connection(self.socket)
+        try:
+            parts = [str(word).encode() for word in words]
+            writer.write(b"*%d\r\n" % len(parts) +
+                         b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
+            return await self.reply(reader)
+        finally:
+            writer.close()
+
+    async def reply(self, reader):
+        line = (await reader.readuntil(b"\r\n"))[:-2]
+        kind, rest = line[:1], line[1:]
+        if kind == b"-":
+            raise RedisError("%s: %s" % (self.name, rest.decode()))
+        if kind == b"+":
+            return rest.decode()
+        if kind == b":":
+            return int(rest)
+        if int(rest) < 0:
+            return None
+        if kind == b"$":
+            return (await reader.readexactly(int(rest) + 2))[:-2].decode("latin-1")
+        return [await self.reply(reader) for _ in range(int(rest))]
+
+    async def info(self, name):
+        for line in (await self.ask("INFO", "all")).split("\r\n"):
+            key, _, value = line.partition(":")
+            if key == name:
+                return value
+        return None
+
+    async def save(self, path):
+        """A dump as of now, kept aside; a replica that is being made goes first."""
+        async def saved():
+            try:
+                return await self.ask("SAVE") == "OK"
+            except RedisError as error:
+                if "in progress" not in str(error):
+                    raise
+                return False
+        await until(saved, "%s to save" % self.name)
+        shutil.move(self.dump, path)
+
+    def forget(self):
+        if os.path.exists(self.dump):
+            os.unlink(self.dump)
+
+
+class Machine:
+    """A pool of responders with directories and configuration of its own, behind lighttpd."""
+
+    def __init__(self, options, name, ports, link, truth):
+        self.options = options
+        self.name = name
+        self.front_port = ports["front_" + name]
+        self.dir = os.path.join(options.dir, name)
+        self.socket_path = os.path.join(self.dir, "larder.sock")
+        self.config = os.path.join(self.dir, "larder.conf")
+        self.log = os.path.join(options.dir, "log", name)
+        self.link = link  # its proxy
+        self.truth = truth
+        self.responders = []
+        self.front = None
+        self.listener = None
+        for directory in (self.dir, self.at("run"), self.at("state"), self.at("www")):
+            os.mkdir(directory)
+        self.write_config(ports["backend"])
+
+    def at(self, name):
+        return os.path.join(self.dir, name)
+
+    def write_config(self, backend_port):
+        where = ('port = %d;' % self.link.address if isinstance(self.link.address, int)
+                 else 'socket = "%s";' % self.link.address)
+        with open(self.config, "w", encoding="ascii") as out:
+            out.write("""upstream = { url = "http://127.0.0.1:%d"; timeout = "3s"; };
+redis = { %s dial_timeout = "1s"; read_timeout = "500ms"; write_timeout = "500ms"; };
+cache = {
+    budget = "150ms";
+    invalidate_timeout = "1s";
+    mutation_max = "3s";
+    state_dir = "%s";
+};
+coalesce = { wait = "3s"; lease = "1s"; };
+admin = { token = "%s"; rate = 0; };
+responder = { runtime_dir = "%s"; drain_timeout = "10s"; };
+log = { to = "file"; file = "%s.larder"; level = "info"; };
+routes = (%s);
+""" % (backend_port, where, self.at("state"), self.options.token, self.at("run"), self.log,
+       pages.ROUTES))
+
+    async def start(self):
+        # What spawn-fcgi does: one listening socket for all, and it outlives them.
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(self.socket_path)
+        os.chmod(self.socket_path, 0o777)
+        self.listener.listen(1024)
+        for _ in range(self.options.responders):
+            self.start_responder()
+        config = self.at("lighttpd.conf")
+        with open(config, "w", encoding="ascii") as out:
+            out.write("""server.document-root = "%s"
+server.bind = "127.0.0.1"
+server.port = %d
+server.errorlog = "%s.lighttpd"
+server.upload-dirs = ( "%s" )
+server.max-keep-alive-requests = 10000
+var.larder_socket = "%s"
+include "%s/etc/lighttpd/larder-spawn-fcgi.conf"
+""" % (self.at("www"), self.front_port, self.log, self.at("run"), self.socket_path,
+       self.options.source))
+        self.front = Child("lighttpd " + self.name, ["lighttpd", "-D", "-f", config],
+                           self.log + ".out")
+        await until(self.listens, "lighttpd of machine %s" % self.name)
+
+    async def listens(self):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.front_port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    def start_responder(self):
+        self.responders.append(Child("responder of " + self.name,
+                                     [self.options.larder_fcgi, "-f", self.config],
+                                     self.log + ".out", stdin=self.listener))
+
+    def mourn(self):
+        """Responders that ended by themselves are taken out, and told of."""
+        for child in [child for child in self.responders if child.ended() and not child.expected]:
+            self.responders.remove(child)
+            self.truth.machines[self.name].kills.append(self.truth.now())
+            self.truth.report("died", ["a %s (pid %d), by itself at %.3f: status %d" % (
+                child.name, child.pid, self.truth.now(), child.process.returncode)])
+            self.start_responder()
+
+    def kill_responder(self, child):
+        self.responders.remove(child)
+        kills = self.truth.machines[self.name].kills
+        kills.append(self.truth.now())
+        child.kill()
+        kills.append(self.truth.now())
+
+    async def stop(self):
+        for child in self.responders:
+            child.expected = True
+            child.send(signal.SIGTERM)
+        for child in self.responders:
+            status = await child.term()
+            if status != 0:
+                self.truth.report("died", ["a %s (pid %d) ended with %s after SIGTERM" % (
+                    child.name, child.pid, status)])
+        self.responders = []
+        if self.front is not None:
+            await self.front.term()
+
+    def children(self):
+        return self.responders + ([self.front] if self.front else [])
+
+
+async def until(condition, what, patience_s=30):
+    end = time.monotonic() + patience_s
+    while not await condition():
+        if time.monotonic() > end:
+            raise RuntimeError("not within %d s: %s" % (patience_s, what))
+        await asyncio.sleep(0.02)
+
+
+def make_link(rng, directory, name, ports, redis):
+    """Machine a speaks to Redis by a socket, b by a port."""
+    address = ports["redis_b"] if name == "b" else os.path.join(directory, "redis-a.sock")
+    return proxy.Proxy(rng, address, redis.socket)
