@@ -37,6 +37,7 @@ struct flight {
     bool led;
     bool rounds;
     bool begun; /* the backend has been asked: who comes is late */
+    int64_t begun_ms;
     bool expecting;
     bool heard; /* since flight_expect(): */
     enum flight_word word;
@@ -188,6 +189,14 @@ promote(struct flight *flight)
 
 /* ------------------------------------------------------------------------ joining */
 
+/* Under the lock, so that who writes it knows whether anybody reads it when it is closed. */
+static struct spool *
+add_reader(struct spool *spool)
+{
+    atomic_fetch_add(&spool->readers, 1);
+    return spool_again(spool);
+}
+
 static bool
 is_forbidden(uint64_t hash, int64_t now_ms)
 {
@@ -213,8 +222,11 @@ flight_join(const char *name, struct parked *parked, struct flight_terms terms, 
             *flight = there;
             place = FLIGHT_LEADS;
         }
+    } else if (terms.max_age_ms == 0 ||
+               (there->begun && now_ms - there->begun_ms > terms.max_age_ms)) {
+        place = FLIGHT_APART;
     } else if (there->spool) {
-        *spool = spool_again(there->spool);
+        *spool = add_reader(there->spool);
         place = FLIGHT_READS;
     } else {
         parked->late = there->rounds && there->begun;
@@ -226,6 +238,16 @@ flight_join(const char *name, struct parked *parked, struct flight_terms terms, 
     if (first)
         calls.wind();
     return place;
+}
+
+bool
+flight_exists(const char *name)
+{
+    uint64_t hash = hash_of(name);
+    pthread_mutex_lock(&lock);
+    bool exists = find(name, hash) != NULL;
+    pthread_mutex_unlock(&lock);
+    return exists;
 }
 
 struct flight *
@@ -261,11 +283,12 @@ flight_name(const struct flight *flight)
 }
 
 void
-flight_begin(struct flight *flight)
+flight_begin(struct flight *flight, int64_t now_ms)
 {
     pthread_mutex_lock(&lock);
     assert(flight->led);
     flight->begun = true;
+    flight->begun_ms = now_ms;
     pthread_mutex_unlock(&lock);
 }
 
@@ -278,7 +301,7 @@ flight_share(struct flight *flight, struct spool *spool, bool open)
     if (open && !flight->rounds && !flight->spool && flight->listed)
         flight->spool = spool_again(spool);
     for (struct parked *p = list; p; p = p->next)
-        spool_again(spool);
+        add_reader(spool);
     pthread_mutex_unlock(&lock);
     if (list)
         calls.take(list, spool);
@@ -295,20 +318,6 @@ flight_refuse(struct flight *flight, enum flight_word word)
     if (list)
         calls.release(list, word);
     return list != NULL;
-}
-
-void
-flight_close(struct flight *flight)
-{
-    pthread_mutex_lock(&lock);
-    struct spool *spool = flight->spool;
-    flight->spool = NULL;
-    struct parked *list = cut(flight, true);
-    unlist(flight);
-    pthread_mutex_unlock(&lock);
-    spool_give(spool);
-    if (list)
-        calls.release(list, FLIGHT_ALONE);
 }
 
 bool

@@ -47,7 +47,7 @@ enum flight_word {
 
 /* Called without a lock, from any thread; lists are linked by `next`. */
 struct flight_calls {
-    /* They may read this; each gets a count of its own on the spool. */
+    /* They may read this; it is counted for each, and each among its readers. */
     void (*take)(struct parked *list, struct spool *spool);
     /* They go on by themselves. */
     void (*release)(struct parked *list, enum flight_word word);
@@ -61,17 +61,21 @@ void flights_start(const struct flight_calls *calls);
 enum flight_place {
     FLIGHT_LEADS, /* *flight is his, until flight_done() or flight_park() */
     FLIGHT_WAITS, /* he is parked, and perhaps handed on already */
-    FLIGHT_READS, /* *spool is what he wants, counted for him */
+    FLIGHT_READS, /* *spool is what he wants, counted for him, and he among its readers */
     FLIGHT_APART  /* there is nobody to wait for, and he shall not lead; or it is of no use */
 };
 struct flight_terms {
-    bool may_lead; /* what he fetches could be given to the others */
+    bool may_lead;      /* what he fetches could be given to the others */
+    int64_t max_age_ms; /* of no use to him is what began longer ago */
     /* There are no generations: nobody knows what was invalidated since a fetch began. Then only
      * those get it who had come before it began; the others have the next. */
     bool rounds;
 };
 enum flight_place flight_join(const char *name, struct parked *parked, struct flight_terms terms,
                               int64_t now_ms, struct flight **flight, struct spool **spool);
+
+/* Is anybody at work on that? Only for who can do with a wrong answer. */
+bool flight_exists(const char *name);
 
 /* Lead what nobody is at work on, with nobody who waits for it oneself: a refresh. NULL: somebody
  * is. */
@@ -82,7 +86,7 @@ struct flight *flight_lead(const char *name, int64_t now_ms);
 const char *flight_name(const struct flight *flight);
 
 /* The backend is about to be asked. */
-void flight_begin(struct flight *flight);
+void flight_begin(struct flight *flight, int64_t now_ms);
 
 /* The head has come, and others may have this answer. open: so may those who come from now on, else
  * they wait for flight_done(). */
@@ -91,9 +95,6 @@ void flight_share(struct flight *flight, struct spool *spool, bool open);
 /* Nobody else may have it, or there is none: who waits is released, and nobody joins any more.
  * Returns whether anybody was waiting. */
 bool flight_refuse(struct flight *flight, enum flight_word word);
-
-/* What is being read goes on, but nobody joins any more. */
-void flight_close(struct flight *flight);
 
 /* Does anybody wait for the answer? */
 bool flight_wanted(struct flight *flight);

@@ -53,10 +53,8 @@ struct spool *
 spool_whole(char *block, struct slice body)
 {
     struct spool *spool = calloc(1, sizeof *spool);
-    if (!spool) {
-        free(block);
+    if (!spool)
         return NULL;
-    }
     atomic_init(&spool->users, 1);
     atomic_init(&spool->memory, (char *)body.p);
     atomic_init(&spool->in_memory, body.n);

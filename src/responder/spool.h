@@ -35,7 +35,7 @@ struct spool {
     bool described;
     int64_t length; /* as its head says; -1: not known */
 
-    atomic_int readers; /* who reads it besides the client that it was fetched for */
+    atomic_int readers; /* besides the client that it was fetched for */
 
     /* Private to spool.c. */
     struct arena *arena;
@@ -55,8 +55,8 @@ struct spool {
  * memory, or length is more than limit. */
 struct spool *spool_new(int64_t length, size_t limit);
 
-/* A whole body that is there already; `block`, malloc'd, holds it and is the spool's in every case.
- * NULL: no memory. */
+/* A whole body that is there already; `block`, malloc'd, holds it and is the spool's from here on.
+ * NULL: no memory; then it is not. */
 struct spool *spool_whole(char *block, struct slice body);
 
 struct spool *spool_again(struct spool *spool);

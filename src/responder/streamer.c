@@ -143,6 +143,7 @@ streamer_leave(struct reader *reader)
 static void
 link_reader(struct reader *reader)
 {
+    reader->prev = NULL;
     reader->next = readers;
     if (readers)
         readers->prev = reader;
@@ -284,11 +285,13 @@ look(struct reader *reader, int64_t now_ms)
     } else if (state == SPOOL_BROKEN) {
         finish(reader, READER_BROKEN);
     } else if (state == SPOOL_WHOLE) {
+        /* Off the list first: it may be gone when event() returns. */
+        let_go(reader);
         reader->waits_for_whole = false;
         if (reader->event(reader, READER_WHOLE)) {
+            link_reader(reader);
             push(reader);
         } else {
-            let_go(reader);
             uncount();
         }
     } else if (now_ms >= reader->until_ms) {
@@ -299,15 +302,15 @@ look(struct reader *reader, int64_t now_ms)
 static void
 begin(struct reader *reader)
 {
-    link_reader(reader);
     if (!reader->event(reader, READER_BEGIN)) {
-        let_go(reader);
         uncount();
-    } else if (reader->waits_for_whole) {
-        look(reader, clock_now_ms());
-    } else {
-        push(reader);
+        return;
     }
+    link_reader(reader);
+    if (reader->waits_for_whole)
+        look(reader, clock_now_ms());
+    else
+        push(reader);
 }
 
 static void

@@ -90,8 +90,9 @@ over(void **state)
     return flights == 0 && parked == 0 ? 0 : -1;
 }
 
-static const struct flight_terms leads = {.may_lead = true};
-static const struct flight_terms in_rounds = {.may_lead = true, .rounds = true};
+static const struct flight_terms leads = {.may_lead = true, .max_age_ms = INT64_MAX};
+static const struct flight_terms in_rounds = {
+    .may_lead = true, .max_age_ms = INT64_MAX, .rounds = true};
 
 static enum flight_place
 join(struct waiter *waiter, const char *name, int64_t since_ms, struct flight_terms terms)
@@ -122,7 +123,7 @@ the_first_leads_and_the_others_get_what_it_brings(void **state)
     assert_int_equal(join(&c, NAME, 3, leads), FLIGHT_WAITS);
     assert_int_equal(join(&other, OTHER, 3, leads), FLIGHT_LEADS);
     assert_true(flight_wanted(a.flight));
-    flight_begin(a.flight);
+    flight_begin(a.flight, 1);
     flight_share(a.flight, spool, true);
     assert_int_equal(b.came, TAKEN);
     assert_int_equal(c.came, TAKEN);
@@ -139,7 +140,7 @@ who_comes_while_it_is_being_stored_reads_it_too(void **state)
     struct spool *spool = whole();
     (void)state;
     join(&a, NAME, 1, leads);
-    flight_begin(a.flight);
+    flight_begin(a.flight, 1);
     flight_share(a.flight, spool, true);
     assert_int_equal(join(&b, NAME, 2, leads), FLIGHT_READS);
     assert_ptr_equal(b.spool, spool);
@@ -158,7 +159,7 @@ after_a_head_with_tags_of_its_own_the_next_one_looks(void **state)
     (void)state;
     join(&a, NAME, 1, leads);
     join(&b, NAME, 2, leads);
-    flight_begin(a.flight);
+    flight_begin(a.flight, 1);
     flight_share(a.flight, spool, false);
     assert_int_equal(b.came, TAKEN);
     assert_int_equal(join(&c, NAME, 3, leads), FLIGHT_WAITS);
@@ -206,7 +207,7 @@ what_is_forbidden_makes_nobody_wait(void **state)
 static void
 who_may_not_lead_waits_only_for_somebody(void **state)
 {
-    static const struct flight_terms follows = {.may_lead = false};
+    static const struct flight_terms follows = {.may_lead = false, .max_age_ms = INT64_MAX};
     struct waiter a, b;
     struct spool *spool = whole();
     (void)state;
@@ -217,6 +218,23 @@ who_may_not_lead_waits_only_for_somebody(void **state)
     assert_int_equal(b.came, TAKEN);
     flight_done(a.flight);
     spool_give(spool);
+}
+
+static void
+who_wants_something_new_does_not_get_what_began_long_ago(void **state)
+{
+    const struct flight_terms recent = {.may_lead = true, .max_age_ms = 1000};
+    const struct flight_terms newest = {.may_lead = true, .max_age_ms = 0};
+    struct waiter a, b, c, d;
+    (void)state;
+    assert_int_equal(join(&a, NAME, 1, newest), FLIGHT_LEADS);
+    assert_int_equal(join(&b, NAME, 5000, recent), FLIGHT_WAITS);
+    flight_begin(a.flight, 5000);
+    assert_int_equal(join(&c, NAME, 6000, recent), FLIGHT_WAITS);
+    assert_int_equal(join(&d, NAME, 6001, recent), FLIGHT_APART);
+    assert_int_equal(join(&d, NAME, 5000, newest), FLIGHT_APART);
+    flight_refuse(a.flight, FLIGHT_ALONE);
+    flight_done(a.flight);
 }
 
 static void
@@ -252,7 +270,7 @@ without_generations_nobody_gets_what_began_before_he_came(void **state)
     (void)state;
     join(&a, NAME, 1, in_rounds);
     join(&b, NAME, 2, in_rounds);
-    flight_begin(a.flight);
+    flight_begin(a.flight, 1);
     join(&c, NAME, 3, in_rounds);
     join(&d, NAME, 4, in_rounds);
     flight_share(a.flight, spool, true);
@@ -262,7 +280,7 @@ without_generations_nobody_gets_what_began_before_he_came(void **state)
     flight_done(a.flight);
     assert_int_equal(c.came, RESUMED);
     assert_true(flight_wanted(c.flight));
-    flight_begin(c.flight);
+    flight_begin(c.flight, 1);
     flight_share(c.flight, spool, true);
     assert_int_equal(d.came, TAKEN);
     flight_done(c.flight);
@@ -275,7 +293,7 @@ without_generations_what_is_refused_releases_the_late_ones_too(void **state)
     struct waiter a, b;
     (void)state;
     join(&a, NAME, 1, in_rounds);
-    flight_begin(a.flight);
+    flight_begin(a.flight, 1);
     join(&b, NAME, 2, in_rounds);
     flight_refuse(a.flight, FLIGHT_ALONE);
     assert_int_equal(b.came, RELEASED);
@@ -419,7 +437,7 @@ crowd(void *arg)
         while (now > most && !atomic_compare_exchange_weak(&most_at_work, &most, now)) {
         }
         atomic_fetch_add(&led, 1);
-        flight_begin(waiter->flight);
+        flight_begin(waiter->flight, 1);
         struct spool *spool = whole();
         flight_share(waiter->flight, spool, true);
         spool_give(spool);
@@ -472,6 +490,7 @@ main(void)
         CASE(what_must_not_be_shared_releases_all_at_once),
         CASE(what_is_forbidden_makes_nobody_wait),
         CASE(who_may_not_lead_waits_only_for_somebody),
+        CASE(who_wants_something_new_does_not_get_what_began_long_ago),
         CASE(nobody_waits_longer_than_he_may),
         CASE(without_generations_nobody_gets_what_began_before_he_came),
         CASE(without_generations_what_is_refused_releases_the_late_ones_too),
