@@ -486,6 +486,22 @@ let_all_go(struct exchange *exchange, struct lease *lease)
     lease_end(lease, 'N');
 }
 
+/* Another process is at it, for so long at least. true: the exchange is not the caller's any more. */
+static bool
+park(struct exchange *exchange, int64_t retry_ms, enum flight_word *word)
+{
+    struct flight *flight = exchange->flight;
+    bool waits = !exchange->background;
+    exchange->flight = NULL; /* who is parked leads nobody */
+    if (!flight_park(flight, waits ? &exchange->parked : NULL, retry_ms, word)) {
+        exchange->flight = flight;
+        return false;
+    }
+    if (!waits)
+        exchange_done(exchange);
+    return true;
+}
+
 bool
 coalesce_lead(struct exchange *exchange)
 {
@@ -523,15 +539,9 @@ coalesce_lead(struct exchange *exchange)
             exchange->lease = lease;
             break;
         }
-        struct parked *self = exchange->background ? NULL : &exchange->parked;
         exchange->had_entry |= exchange->has_entry;
-        if (flight_park(flight, self, clock_now_ms() + left_ms, &word)) {
-            if (!self) {
-                exchange->flight = NULL;
-                exchange_done(exchange);
-            }
+        if (park(exchange, clock_now_ms() + left_ms, &word))
             return false;
-        }
     }
     if (word == FLIGHT_LOOK) {
         flight_begin(flight, clock_now_ms());
