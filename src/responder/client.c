@@ -10,6 +10,7 @@
 #include "responder/client.h"
 
 #include "responder/coalesce.h"
+#include "responder/waiter.h"
 #include "runtime/counters.h"
 
 bool
@@ -37,7 +38,7 @@ part(struct fetch *fetch, size_t offset)
     client->reader =
         (struct reader){.connection = client->connection,
                         .spool = client->spool,
-                        .event = coalesce_reads,
+                        .event = waiter_event,
                         .offset = offset,
                         .end = fetch->view_end < 0 ? SIZE_MAX : (size_t)fetch->view_end};
     streamer_hold(&client->reader);

@@ -6,11 +6,6 @@
  *                    └─ somebody is ── parked ─┬─ it may be shared: read the spool (streamer)
  *                                              └─ it may not: fetch, all at once
  *
- * What a waiter gets is what he would have got a moment later from the store:
- * the fields in the form in which they are kept, chosen by his own values of what
- * Vary names, judged by his own Cache-Control. So nothing reaches him that is
- * another visitor's.
- *
  * Among processes a lease in Redis decides who fetches. It is named as the flight
  * is: by the key, by every generation that was read, by the server that said so.
  * A flight whose lease another process has is parked, and looks again when that
@@ -26,44 +21,18 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "responder/answer.h"
-#include "responder/backend_fields.h"
 #include "responder/fetch.h"
-#include "responder/flight.h"
 #include "responder/lease.h"
-#include "responder/lookup.h"
 #include "responder/streamer.h"
+#include "responder/waiter.h"
 #include "runtime/counters.h"
 
-/* What is smaller goes out in one write when it is whole, which costs less than to stream it. */
-#define STREAM_MIN (INT64_C(64) * 1024)
-/* Another variant than the one that came: so often a request looks for its own. */
-#define REJOINS_MAX 2
 /* What a refresh may lose to Redis: nobody waits for it. */
 #define REFRESH_BUDGET_MS 1000
 /* Until the mark in Redis says so: what must not be shared. */
 #define FORBIDDEN_MS 1000
 /* How often coalesce_drain() looks. */
 #define DRAIN_LOOK_MS 5
-
-static struct exchange *
-of_parked(struct parked *parked)
-{
-    return (struct exchange *)((char *)parked - offsetof(struct exchange, parked));
-}
-
-static struct exchange *
-of_reader(struct reader *reader)
-{
-    return (struct exchange *)((char *)reader - offsetof(struct exchange, reader));
-}
-
-static void
-finish(struct exchange *exchange, bool ended)
-{
-    exchange_let_go(exchange, ended);
-    exchange_done(exchange);
-}
 
 /* ------------------------------------------------------------------------ the name */
 
@@ -126,8 +95,8 @@ may_lead(const struct exchange *exchange)
 }
 
 /* What was found, and is not the answer, is not held while nobody knows how long it will be. */
-static void
-forget_entry(struct exchange *exchange)
+void
+coalesce_forget_entry(struct exchange *exchange)
 {
     exchange->had_entry |= exchange->has_entry;
     exchange->has_entry = exchange->use_entry = false;
@@ -135,11 +104,8 @@ forget_entry(struct exchange *exchange)
     exchange->value.data = NULL;
 }
 
-static void read_spool(struct exchange *exchange, struct spool *spool);
-
-/* As coalesce_join(), with what is known of generations. */
-static bool
-join(struct exchange *exchange)
+bool
+coalesce_rejoin(struct exchange *exchange)
 {
     char name[FLIGHT_NAME_SIZE];
     struct spool *spool = NULL;
@@ -149,7 +115,7 @@ join(struct exchange *exchange)
         return false;
     /* Who leads looks once more, and gets it then. */
     if (exchange->has_entry && flight_exists(name))
-        forget_entry(exchange);
+        coalesce_forget_entry(exchange);
     exchange->parked.since_ms = exchange->started_ms;
     exchange->parked.until_ms = exchange->started_ms + exchange->site->config->coalesce_wait_ms;
     const struct flight_terms terms = {
@@ -160,7 +126,7 @@ join(struct exchange *exchange)
     case FLIGHT_WAITS:
         return true;
     case FLIGHT_READS:
-        read_spool(exchange, spool);
+        waiter_read(exchange, spool);
         return true;
     case FLIGHT_LEADS:
     case FLIGHT_APART:
@@ -177,7 +143,7 @@ coalesce_join(struct exchange *exchange)
     if (!may_join(exchange))
         return false;
     exchange_note_generations(exchange, exchange->redis_until_ms);
-    return join(exchange);
+    return coalesce_rejoin(exchange);
 }
 
 bool
@@ -189,245 +155,6 @@ coalesce_refresh(struct exchange *exchange)
         return false;
     exchange->flight = flight_lead(name, clock_now_ms());
     return exchange->flight != NULL;
-}
-
-/* ------------------------------------------------------------------ who is handed on */
-
-static void
-drop_spool(struct exchange *exchange)
-{
-    if (exchange->reads)
-        atomic_fetch_sub(&exchange->spool->readers, 1);
-    exchange->reads = false;
-    spool_give(exchange->spool);
-    exchange->spool = NULL;
-}
-
-/* Not by this one, and it waits for no other. */
-static void
-go_alone(struct exchange *exchange)
-{
-    if (exchange->spool)
-        drop_spool(exchange);
-    exchange->alone = exchange->waited = true;
-    exchange_ask(exchange);
-}
-
-static void
-release(struct parked *list, enum flight_word word)
-{
-    bool first = true;
-    while (list) {
-        struct exchange *exchange = of_parked(list);
-        list = list->next;
-        if (word == FLIGHT_LATE)
-            counters_add(COUNTER_coalesce_timeouts, 1);
-        exchange->failed = word == FLIGHT_FAILED;
-        /* One of them is enough to tell the next ones. */
-        exchange->marks = word == FLIGHT_ALONE && first;
-        first = false;
-        go_alone(exchange);
-    }
-}
-
-static void
-resume(struct parked *leader, struct flight *flight)
-{
-    struct exchange *exchange = of_parked(leader);
-    exchange->flight = flight;
-    exchange->waited = true;
-    exchange_ask(exchange);
-}
-
-static void
-take(struct parked *list, struct spool *spool)
-{
-    while (list) {
-        struct exchange *exchange = of_parked(list);
-        list = list->next;
-        read_spool(exchange, spool);
-    }
-}
-
-/* -------------------------------------------------------------------- what they get */
-
-static struct answer_origin
-origin_of(const struct exchange *exchange)
-{
-    return (struct answer_origin){.x_cache = "HIT",
-                                  .status = {.forward = exchange->forward, .collapsed = true}};
-}
-
-/* Is it what this request selects (RFC 9111 §4.1)? */
-static bool
-selects(struct exchange *exchange)
-{
-    struct spool *spool = exchange->spool;
-    struct fields selecting = {0};
-    key_unselect(&exchange->key);
-    if (spool->vary.count > 0 &&
-        (!backend_fields(&selecting, exchange) ||
-         !key_select(&exchange->key, &spool->vary, &selecting, exchange->arena))) {
-        exchange->alone = true; /* no memory */
-        return false;
-    }
-    return slice_equal(exchange->key.material, spool->entry.material);
-}
-
-/* What its Cache-Control says of a response that has just come. */
-static bool
-accepts(const struct exchange *exchange)
-{
-    const struct stored *stored = &exchange->spool->entry.stored;
-    return decide_reuse(&exchange->policy, &exchange->facts, stored, REASON_MISS, clock_wall_ms())
-               .reuse == REUSE_SERVE;
-}
-
-/* It gets the body while it comes; anything but a plain GET needs to know how long that is. */
-static bool
-streams(const struct exchange *exchange)
-{
-    const struct spool *spool = exchange->spool;
-    const struct fields *asked = &exchange->request.fields;
-    return spool_state(spool) == SPOOL_GROWING && is_get(exchange) &&
-           (spool->length < 0 || spool->length > STREAM_MIN) && spool->entry.stored.status != 204 &&
-           /* A body that breaks off would look whole behind mod_fcgid. */
-           !(spool->length < 0 && exchange->request.mount == MOUNT_APACHE_FCGID) &&
-           !fields_get(asked, "Range").p && !fields_get(asked, "If-None-Match").p &&
-           !fields_get(asked, "If-Modified-Since").p;
-}
-
-static bool
-begin_stream(struct exchange *exchange)
-{
-    const struct answer_origin origin = origin_of(exchange);
-    const struct spool *spool = exchange->spool;
-    struct slice head =
-        answer_head(exchange, &spool->entry, &origin, spool->length, clock_wall_ms());
-    struct iovec piece = {(void *)head.p, head.n};
-    if (!head.p) {
-        finish(exchange, false);
-        return false;
-    }
-    exchange->status = spool->entry.stored.status;
-    exchange->x_cache = origin.x_cache;
-    exchange->reader.offset = 0;
-    exchange->reader.end = SIZE_MAX;
-    counters_add(COUNTER_collapsed, 1);
-    /* What the socket does not take, and that it is gone, is seen by who goes on. */
-    connection_send(exchange->connection, exchange->arena, &piece, 1, false, false);
-    return true;
-}
-
-static bool
-begin(struct exchange *exchange)
-{
-    struct spool *spool = exchange->spool;
-    if (!selects(exchange)) {
-        drop_spool(exchange);
-        exchange->missing = exchange->forward = REASON_VARY_MISS;
-        if (exchange->alone || exchange->rejoins++ == REJOINS_MAX || !join(exchange))
-            exchange_ask(exchange);
-        return false;
-    }
-    if (spool_state(spool) == SPOOL_BROKEN || !accepts(exchange)) {
-        go_alone(exchange);
-        return false;
-    }
-    if (streams(exchange))
-        return begin_stream(exchange);
-    exchange->reader.waits_for_whole = true;
-    exchange->reader.until_ms = exchange->parked.until_ms;
-    return true;
-}
-
-static bool
-send_whole(struct exchange *exchange)
-{
-    const struct answer_origin origin = origin_of(exchange);
-    struct answer answer;
-    exchange->x_cache = origin.x_cache;
-    if (!answer_make(&answer, exchange, &exchange->spool->entry, &origin, clock_wall_ms())) {
-        finish(exchange, false);
-        return false;
-    }
-    counters_add(COUNTER_collapsed, 1);
-    exchange->status = answer.status;
-    exchange->body_sent = answer.body_len;
-    switch (connection_send(exchange->connection, exchange->arena, answer.pieces, answer.count,
-                            true, false)) {
-    case CONNECTION_AGAIN:
-        exchange->reader.ended = true;
-        return true;
-    case CONNECTION_DONE:
-        finish(exchange, true);
-        return false;
-    case CONNECTION_GONE:
-        break;
-    }
-    counters_add(COUNTER_client_gone, 1);
-    finish(exchange, false);
-    return false;
-}
-
-static void
-break_off_job(struct fetcher_job *job)
-{
-    struct exchange *exchange = (struct exchange *)job;
-    connection_break_off(exchange->connection);
-    finish(exchange, false);
-}
-
-bool
-coalesce_reads(struct reader *reader, enum reader_event event)
-{
-    struct exchange *exchange = of_reader(reader);
-    if (!reader->ended && !reader->waits_for_whole &&
-        (event == READER_SENT || event == READER_GONE || event == READER_BROKEN))
-        exchange->body_sent += reader->offset - exchange->body_from;
-    switch (event) {
-    case READER_NONE:
-        break;
-    case READER_BEGIN:
-        return exchange->parted || begin(exchange);
-    case READER_WHOLE:
-        return send_whole(exchange);
-    case READER_SENT:
-        finish(exchange, true);
-        break;
-    case READER_GONE:
-        counters_add(COUNTER_client_gone, 1);
-        finish(exchange, false);
-        break;
-    case READER_BROKEN:
-        if (reader->waits_for_whole) {
-            go_alone(exchange);
-            break;
-        }
-        exchange->job.run = break_off_job;
-        if (atomic_load(&server_giving_up) || !fetchers_submit(&exchange->job))
-            finish(exchange, false);
-        break;
-    case READER_LATE:
-        counters_add(COUNTER_coalesce_timeouts, 1);
-        go_alone(exchange);
-        break;
-    case READER_SPILLED:
-        go_alone(exchange);
-        break;
-    }
-    return false;
-}
-
-static void
-read_spool(struct exchange *exchange, struct spool *spool)
-{
-    forget_entry(exchange);
-    exchange->spool = spool;
-    exchange->reads = true;
-    exchange->reader = (struct reader){
-        .connection = exchange->connection, .spool = spool, .event = coalesce_reads};
-    streamer_add(&exchange->reader);
 }
 
 /* ------------------------------------------------------------------------- leading */
@@ -514,6 +241,12 @@ coalesce_lead(struct exchange *exchange)
         return !serve_alone(exchange);
     }
     if (exchange->rounds) {
+        int64_t wall_ms = clock_wall_ms();
+        /* The next round: what was missing may be there by now. */
+        if (exchange->waited && look(exchange, wall_ms)) {
+            serve_found(exchange, wall_ms);
+            return false;
+        }
         flight_begin(flight, clock_now_ms());
         return true;
     }
@@ -657,10 +390,12 @@ coalesce_freshened(struct exchange *exchange, const struct kept *kept)
 {
     if (!exchange->flight)
         return;
-    if (exchange->spool && exchange->spool->described && may_share(exchange, kept))
-        flight_share(exchange->flight, exchange->spool, false);
-    else
+    if (!exchange->spool || !exchange->spool->described || !may_share(exchange, kept))
         coalesce_end(exchange, FLIGHT_ALONE);
+    else if (kept->own.count == 0)
+        flight_share(exchange->flight, exchange->spool, false);
+    /* Else nobody has proven that none of its own tags was purged while it was validated: who waits
+     * looks when it is stored, and compares. */
 }
 
 /* -------------------------------------------------------------------------- the end */
@@ -714,10 +449,20 @@ coalesce_end(struct exchange *exchange, enum flight_word word)
 
 /* -------------------------------------------------------------------- the process */
 
+static void
+resume(struct parked *leader, struct flight *flight)
+{
+    struct exchange *exchange =
+        (struct exchange *)((char *)leader - offsetof(struct exchange, parked));
+    exchange->flight = flight;
+    exchange->waited = true;
+    exchange_ask(exchange);
+}
+
 bool
 coalesce_start(void)
 {
-    static const struct flight_calls calls = {take, release, resume, streamer_wind};
+    static const struct flight_calls calls = {waiters_take, waiters_release, resume, streamer_wind};
     flights_start(&calls);
     return leases_start() && streamer_start(flights_tick);
 }
@@ -733,7 +478,7 @@ void
 coalesce_listen(struct site *site)
 {
     struct larder_error err;
-    if (site->cache && site->config->coalesce &&
+    if (site->cache && larder_is_enabled(site->cache) && site->config->coalesce &&
         store_listen(site->cache, wake, NULL, &err) != LARDER_OK)
         log_write(LARDER_LOG_WARNING, "cannot hear of other processes' fetches: %s", err.message);
 }

@@ -30,6 +30,13 @@ void coalesce_stop(int64_t timeout_ms);
  */
 bool coalesce_join(struct exchange *exchange);
 
+/* The same for one that has waited for another variant: with what is known of generations, asking
+ * nobody. */
+bool coalesce_rejoin(struct exchange *exchange);
+
+/* What was found, and is not the answer, is not held while nobody knows how long it will be. */
+void coalesce_forget_entry(struct exchange *exchange);
+
 /* Lead a refresh of what exchange->entry is. false: somebody is at it. */
 bool coalesce_refresh(struct exchange *exchange);
 
@@ -63,8 +70,5 @@ void coalesce_over(struct exchange *exchange);
 /* Nothing will come of it (FLIGHT_FAILED: the backend failed; FLIGHT_ALONE: it is nobody else's),
  * or has come already. Like the one before it does nothing where there is no flight. */
 void coalesce_end(struct exchange *exchange, enum flight_word word);
-
-/* The event() of exchange->reader. */
-bool coalesce_reads(struct reader *reader, enum reader_event event);
 
 #endif

@@ -6,7 +6,8 @@
 
 two_pools routes='{ path = "/**"; resource = "r"; ttl = "1m"; invalidate = ["r:*"]; }'
 for round in 1 2; do
-    page="/page$round?gate=go$round"
+    # The first request waits at another gate than the second.
+    page="/page$round?gate=late$round&after=1&gate=early$round"
     crowd early 3 "$page"
     backend saw GET "$page" 1
     await waiting 2
@@ -16,8 +17,10 @@ for round in 1 2; do
     crowd there 3 "$other$page"
     backend saw GET "$page" 2
     await waiting 7
-    backend open "go$round"
+    backend open "early$round"
     gathered early
+    redis stored 1
+    backend open "late$round"
     gathered late
     gathered there
     backend only GET "$page" 2
