@@ -8,6 +8,8 @@
  */
 #include "http/decide.h"
 
+#include <math.h>
+
 /* With CLIENT_CONTROL_LIMITED: what came or was validated within this time is new enough for a
  * client that asks for something new. */
 #define RELOAD_MS 1000
@@ -173,6 +175,27 @@ decide_reuse(const struct policy *policy, const struct request_facts *request,
         return decision;
     }
     return ask_backend(decision, &cc, REASON_STALE);
+}
+
+bool
+decide_early(const struct stored *stored, int percent, double random, int64_t now_ms)
+{
+    int64_t left_ms = fresh_left_ms(stored, now_ms);
+    if (percent <= 0 || stored->age_s < 0 || left_ms <= 0)
+        return false;
+    return -log(random) * (double)stored->fetch_ms * percent / 100 >= (double)left_ms;
+}
+
+int64_t
+decide_fetch_age_ms(const struct policy *policy, const struct request_facts *request)
+{
+    struct cache_control cc;
+    asked(&cc, policy, request);
+    if (!cc.no_cache && cc.max_age_s < 0)
+        return INT64_MAX;
+    int64_t age_ms = cc.no_cache ? 0 : cc.max_age_s * 1000;
+    bool limited = policy->client_control == CLIENT_CONTROL_LIMITED;
+    return limited && age_ms < RELOAD_MS ? RELOAD_MS : age_ms;
 }
 
 bool

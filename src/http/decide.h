@@ -7,6 +7,8 @@
  *   decide_reuse     there is a stored response: is it the answer?
  *   decide_on_error  the backend failed: may the stale one stand in?
  *   decide_store     may this response be stored, and for how long?
+ *   decide_early     it is fresh: is it time to fetch it anew all the same?
+ *   decide_fetch_age_ms  somebody else is fetching it: may this request have that?
  */
 #ifndef HTTP_DECIDE_H
 #define HTTP_DECIDE_H
@@ -137,6 +139,21 @@ struct reuse_decision {
 struct reuse_decision decide_reuse(const struct policy *policy, const struct request_facts *request,
                                    const struct stored *stored, enum reason missing,
                                    int64_t now_ms);
+
+/*
+ * Shall a fresh response be fetched anew in the background, so that it is never
+ * seen to expire? By chance, the sooner the longer its fetch took (XFetch:
+ * Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede
+ * Prevention", 2015). percent of what they recommend; random in (0, 1].
+ */
+bool decide_early(const struct stored *stored, int percent, double random, int64_t now_ms);
+
+/*
+ * A fetch for another request is under way: this one may have what it brings if
+ * it began at most so many ms ago. INT64_MAX: whenever; 0: not at all. By the
+ * client's max-age and no-cache, as decide_reuse() reads them.
+ */
+int64_t decide_fetch_age_ms(const struct policy *policy, const struct request_facts *request);
 
 /*
  * The backend could not be reached, broke off, was too slow, or answered with

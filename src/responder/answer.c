@@ -210,20 +210,19 @@ whole_seconds(int64_t ms)
     return ms >= 0 ? ms / 1000 : -((999 - ms) / 1000);
 }
 
-bool
-answer_make(struct answer *answer, struct exchange *exchange, const struct entry *entry,
-            const struct answer_origin *origin, int64_t wall_ms)
+/* But for what the body decides. */
+static struct reply
+reply_of(struct exchange *exchange, const struct entry *entry, const struct answer_origin *origin,
+         int64_t wall_ms)
 {
     const struct stored *stored = &entry->stored;
     struct cache_status status = origin->status;
-    *answer = (struct answer){.status = stored->status};
-    struct making m = {.answer = answer, .exchange = exchange, .entry = entry};
     status.key = exchange->key.name;
     if (stored->age_s >= 0) {
         status.has_ttl = true;
         status.ttl_s = whole_seconds(stored->stored_ms + stored->ttl_ms - wall_ms);
     }
-    m.reply = (struct reply){
+    return (struct reply){
         .status = stored->status,
         .fields = &entry->fields,
         .mount = exchange->request.mount,
@@ -237,10 +236,30 @@ answer_make(struct answer *answer, struct exchange *exchange, const struct entry
         .via = true,
         .stale = origin->stale,
     };
+}
+
+bool
+answer_make(struct answer *answer, struct exchange *exchange, const struct entry *entry,
+            const struct answer_origin *origin, int64_t wall_ms)
+{
+    *answer = (struct answer){.status = entry->stored.status};
+    struct making m = {.answer = answer,
+                       .exchange = exchange,
+                       .entry = entry,
+                       .reply = reply_of(exchange, entry, origin, wall_ms)};
     if (!body(&m, wall_ms))
         return false;
     answer->status = m.reply.status;
     struct slice head = reply_head(&m.reply, exchange->arena);
     answer->pieces[0] = (struct iovec){(void *)head.p, head.n};
     return head.p != NULL;
+}
+
+struct slice
+answer_head(struct exchange *exchange, const struct entry *entry,
+            const struct answer_origin *origin, int64_t content_length, int64_t wall_ms)
+{
+    struct reply reply = reply_of(exchange, entry, origin, wall_ms);
+    reply.content_length = content_length;
+    return reply_head(&reply, exchange->arena);
 }

@@ -34,4 +34,10 @@ bool answer_is_possible(const struct exchange *exchange, const struct entry *ent
 bool answer_make(struct answer *answer, struct exchange *exchange, const struct entry *entry,
                  const struct answer_origin *origin, int64_t wall_ms);
 
+/* The head alone, for a whole whose body follows as it comes, of this length (-1: not known). In the
+ * arena; .p NULL: no memory. */
+struct slice answer_head(struct exchange *exchange, const struct entry *entry,
+                         const struct answer_origin *origin, int64_t content_length,
+                         int64_t wall_ms);
+
 #endif

@@ -111,6 +111,7 @@ connection_receive(struct connection *connection)
     connection->stdin_read = 0;
     connection->pending = NULL;
     connection->pending_count = 0;
+    memset(&connection->record, 0, sizeof connection->record);
     if (FCGX_Accept_r(fcgi) != 0) {
         /* On garbage libfcgi has closed the descriptor. */
         if (fcgi->ipcFd < 0)
@@ -272,6 +273,82 @@ connection_send(struct connection *connection, struct arena *arena, const struct
     connection->pending = out;
     connection->pending_count = n;
     return connection_flush(connection, may_block);
+}
+
+/* A record of what there is to send, or the end if that is all. */
+static void
+begin_record(struct connection *connection, size_t n, bool last)
+{
+    int id = connection->fcgi.requestId;
+    size_t content = n < RECORD_MAX ? n : RECORD_MAX;
+    if (content) {
+        connection->record.content_left = content;
+        connection->record.padding_left = (8 - content % 8) % 8;
+        connection->record.head_left = 8;
+        put_header(connection->record.head, FCGI_STDOUT, id, content,
+                   connection->record.padding_left);
+    }
+    if (content == n && last && !connection->record.ended) {
+        put_header(connection->record.end, FCGI_STDOUT, id, 0, 0);
+        put_end(connection->record.end + 8, id, FCGI_REQUEST_COMPLETE);
+        connection->record.end_left = sizeof connection->record.end;
+        connection->record.ended = true;
+    }
+}
+
+/* So many bytes less of this; what is left of `sent`. */
+static size_t
+take_off(size_t *left, size_t sent)
+{
+    size_t n = sent < *left ? sent : *left;
+    *left -= n;
+    return sent - n;
+}
+
+enum connection_status
+connection_stream(struct connection *connection, const char *data, size_t n, bool last,
+                  bool may_block, size_t *taken)
+{
+    static const unsigned char zeros[8];
+    size_t *head = &connection->record.head_left, *content = &connection->record.content_left;
+    size_t *padding = &connection->record.padding_left, *end = &connection->record.end_left;
+    *taken = 0;
+    enum connection_status status = connection_flush(connection, may_block);
+    while (status == CONNECTION_DONE) {
+        if (*head + *content + *padding == 0)
+            begin_record(connection, n - *taken, last);
+        size_t now = *content < n - *taken ? *content : n - *taken;
+        bool whole = now == *content;
+        if (*head + now + (whole ? *padding : 0) + *end == 0)
+            return CONNECTION_DONE;
+        struct iovec pieces[4] = {{connection->record.head + 8 - *head, *head},
+                                  {(void *)(data + *taken), now},
+                                  {(void *)zeros, whole ? *padding : 0},
+                                  {connection->record.end + 24 - *end, whole ? *end : 0}};
+        struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 4};
+        ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            if (!may_block)
+                return CONNECTION_AGAIN;
+            if (wait_writable(connection))
+                continue;
+        }
+        if (sent < 0) {
+            connection->broken = true;
+            return CONNECTION_GONE;
+        }
+        size_t before = *content, rest = take_off(head, (size_t)sent);
+        if (*head == 0)
+            rest = take_off(content, rest);
+        *taken += before - *content;
+        if (*content == 0)
+            rest = take_off(padding, rest);
+        if (*content + *padding == 0)
+            take_off(end, rest);
+    }
+    return status;
 }
 
 /*

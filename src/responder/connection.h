@@ -34,6 +34,13 @@ struct connection {
     /* What connection_flush() still has to send; iovecs in the request's arena. */
     struct iovec *pending;
     int pending_count;
+
+    /* The record that connection_stream() has begun: so much of it is still to be sent. */
+    struct {
+        unsigned char head[8], end[24];
+        size_t head_left, content_left, padding_left, end_left;
+        bool ended; /* `end` has been made */
+    } record;
 };
 
 /* A connection on a descriptor that accept() gave; it owns the descriptor. NULL: no memory (the
@@ -63,6 +70,15 @@ enum connection_status connection_send(struct connection *connection, struct are
                                        const struct iovec *pieces, int count, bool last,
                                        bool may_block);
 enum connection_status connection_flush(struct connection *connection, bool may_block);
+
+/*
+ * The same for a body in pieces of which nothing has to stay: *taken says how
+ * many of the n bytes are out or in the socket, the next call goes on with the
+ * one after them. CONNECTION_DONE: all are, and with `last` the end too. What
+ * connection_send() has left is sent first. Takes no memory.
+ */
+enum connection_status connection_stream(struct connection *connection, const char *data, size_t n,
+                                         bool last, bool may_block, size_t *taken);
 
 /*
  * The answer under way breaks off here: make the web server break it off at the

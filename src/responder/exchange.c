@@ -3,7 +3,8 @@
  *
  *   receive ─ parse ─ route ─ examine ─ key ─ lookup ─ decide ─┬─ hit: send
  *              │                                               ├─ stale: send, then refresh
- *              └─ purge: a fetcher (admin.c)                   └─ else: a fetcher (fetch.c)
+ *              └─ purge: a fetcher (admin.c)                   ├─ somebody fetches it: wait
+ *                                                              └─ else: a fetcher (fetch.c)
  *
  * A worker goes through all of this without waiting for anybody but Redis, and
  * for that at most cache.budget. A hit that the socket does not take at once (a
@@ -18,8 +19,8 @@
 #include "base/log.h"
 #include "responder/admin.h"
 #include "responder/answer.h"
+#include "responder/coalesce.h"
 #include "responder/lookup.h"
-#include "responder/refresh.h"
 #include "responder/reply.h"
 #include "responder/storer.h"
 #include "responder/worker.h"
@@ -92,6 +93,34 @@ exchange_cleanup(void)
     free_count = 0;
 }
 
+struct exchange *
+exchange_part(struct exchange *exchange)
+{
+    struct exchange *other = exchange_own(exchange) ? exchange_take() : NULL;
+    if (!other)
+        return NULL;
+    /* What the log says of it. */
+    const struct request *from = &exchange->request;
+    struct slice *const to[] = {&other->request.method, &other->request.host,
+                                &other->request.target};
+    const struct slice text[] = {from->method, from->host, from->target};
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++)
+        if (text[i].p)
+            *to[i] = (struct slice){arena_strndup(other->arena, text[i].p, text[i].n), text[i].n};
+    other->site = site_again(exchange->site);
+    other->started_ms = exchange->started_ms;
+    other->reason = exchange->reason;
+    other->forward = exchange->forward;
+    other->status = exchange->status;
+    other->x_cache = exchange->x_cache;
+    other->body_sent = exchange->body_sent;
+    other->connection = exchange->connection;
+    other->parted = true;
+    exchange->connection = NULL;
+    exchange->background = true;
+    return other;
+}
+
 static void
 log_request(const struct exchange *exchange)
 {
@@ -126,6 +155,10 @@ void
 exchange_done(struct exchange *exchange)
 {
     exchange_let_go(exchange, false);
+    coalesce_end(exchange, FLIGHT_ALONE);
+    if (exchange->reads)
+        atomic_fetch_sub(&exchange->spool->readers, 1);
+    spool_give(exchange->spool);
     free(exchange->value.data);
     site_give(exchange->site);
     exchange_give(exchange);
@@ -322,9 +355,7 @@ fetch_job(struct fetcher_job *job)
 static void
 refresh_job(struct fetcher_job *job)
 {
-    struct exchange *exchange = (struct exchange *)job;
-    exchange_refresh(exchange);
-    exchange_done(exchange);
+    exchange_refresh((struct exchange *)job);
 }
 
 /* false: a fetcher has it now, or it is over. true: the answer is out; the exchange is left. */
@@ -375,34 +406,38 @@ serve_stored(struct exchange *exchange, bool stale, int64_t wall_ms)
         exchange_done(exchange);
 }
 
+void
+exchange_hit(struct exchange *exchange, int64_t wall_ms)
+{
+    serve_stored(exchange, false, wall_ms);
+}
+
 /*
- * Stale, and allowed to be (RFC 5861 §3): the visitor does not wait. Of the
- * request what the refresh needs is copied first, because it lies in the
- * connection, which has the next one soon. When a slow visitor leaves the answer
- * to a fetcher, somebody else's request will see to the refresh.
+ * Stale, and allowed to be (RFC 5861 §3), or soon to be: the visitor does not
+ * wait. Of the request what the refresh needs is copied first, because it lies in
+ * the connection, which has the next one soon. When a slow visitor leaves the
+ * answer to a fetcher, somebody else's request will see to the refresh.
  */
 static void
-serve_and_refresh(struct exchange *exchange, int64_t wall_ms)
+serve_and_refresh(struct exchange *exchange, bool stale, int64_t wall_ms)
 {
-    const struct answer_origin origin = origin_of(true);
-    /* Not in the arena: if a fetcher finishes the answer, it may be gone. */
-    char name[LARDER_KEY_MAX + 1];
-    size_t n = strnlen(exchange->key.name, LARDER_KEY_MAX);
-    memcpy(name, exchange->key.name, n);
-    name[n] = '\0';
-    bool refresh = exchange_own(exchange) && refresh_begin(name);
+    const struct answer_origin origin = origin_of(stale);
+    bool refreshes = exchange_own(exchange) && coalesce_refresh(exchange);
+    struct flight *flight = exchange->flight;
+    exchange->flight = NULL;
     if (!serve(exchange, &origin, wall_ms)) {
-        if (refresh)
-            refresh_end(name);
+        if (refreshes)
+            flight_done(flight);
         return;
     }
-    if (refresh) {
+    if (refreshes) {
+        exchange->flight = flight;
+        exchange->early = !stale;
+        exchange->seen_ms = exchange->entry.stored.stored_ms;
         exchange->forward = REASON_STALE;
-        exchange->refresh = exchange->key.name;
         exchange->job.run = refresh_job;
         if (fetchers_submit(&exchange->job))
             return;
-        refresh_end(name);
     }
     exchange_done(exchange);
 }
@@ -415,11 +450,37 @@ admin_job(struct fetcher_job *job)
     admin_serve((struct exchange *)job);
 }
 
+/* ----------------------------------------------------------------- refresh */
+
+/* In (0, 1]; from a generator of the thread's own. */
+static double
+random_fraction(void)
+{
+    static _Thread_local struct drand48_data state;
+    static _Thread_local bool seeded;
+    double x = 0;
+    if (!seeded)
+        srand48_r((long)(clock_now_ms() ^ (int64_t)(uintptr_t)&state), &state);
+    seeded = true;
+    drand48_r(&state, &x);
+    return 1 - x;
+}
+
+/* Fresh, and to be fetched anew all the same? */
+static bool
+is_time(const struct exchange *exchange, int64_t wall_ms)
+{
+    int percent = exchange->match.route->early_refresh;
+    return percent > 0 && exchange->site->config->coalesce &&
+           decide_early(&exchange->entry.stored, percent, random_fraction(), wall_ms);
+}
+
 /* ---------------------------------------------------------------- the whole */
 
 struct reuse_decision
 exchange_look(struct exchange *exchange, int64_t wall_ms)
 {
+    key_unselect(&exchange->key); /* it may not be the first time */
     lookup(exchange, wall_ms);
     exchange->use_entry = exchange->has_entry &&
                           answer_is_possible(exchange, &exchange->entry, wall_ms);
@@ -439,10 +500,13 @@ serve_from_cache(struct exchange *exchange)
     const struct reuse_decision decision = exchange_look(exchange, wall_ms);
     switch (decision.reuse) {
     case REUSE_SERVE:
-        serve_stored(exchange, decision.reason == REASON_STALE, wall_ms);
+        if (decision.reason != REASON_STALE && is_time(exchange, wall_ms))
+            serve_and_refresh(exchange, false, wall_ms);
+        else
+            serve_stored(exchange, decision.reason == REASON_STALE, wall_ms);
         return true;
     case REUSE_SERVE_AND_REFRESH:
-        serve_and_refresh(exchange, wall_ms);
+        serve_and_refresh(exchange, true, wall_ms);
         return true;
     case REUSE_UNAVAILABLE:
         exchange->x_cache = "MISS";
@@ -453,6 +517,18 @@ serve_from_cache(struct exchange *exchange)
         break;
     }
     return false;
+}
+
+void
+exchange_ask(struct exchange *exchange)
+{
+    exchange->x_cache = exchange->reason == REASON_NONE       ? "MISS"
+                        : exchange->reason == REASON_DISABLED ? "DISABLED"
+                                                              : "BYPASS";
+    exchange->job.run = fetch_job;
+    if (atomic_load_explicit(&server_giving_up, memory_order_relaxed) ||
+        !fetchers_submit(&exchange->job))
+        refuse_overload(exchange);
 }
 
 void
@@ -492,14 +568,6 @@ exchange_serve(struct connection *connection)
     exchange->reason = exchange_examine(exchange);
     if (exchange->reason == REASON_NONE && serve_from_cache(exchange))
         return;
-    exchange->x_cache = exchange->reason == REASON_NONE       ? "MISS"
-                        : exchange->reason == REASON_DISABLED ? "DISABLED"
-                                                              : "BYPASS";
-    counters_add(exchange->reason == REASON_NONE       ? COUNTER_misses
-                 : exchange->reason == REASON_DISABLED ? COUNTER_disabled
-                                                       : COUNTER_bypasses,
-                 1);
-    exchange->job.run = fetch_job;
-    if (!fetchers_submit(&exchange->job))
-        refuse_overload(exchange);
+    if (!coalesce_join(exchange))
+        exchange_ask(exchange);
 }

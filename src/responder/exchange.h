@@ -11,10 +11,13 @@
 #include "responder/connection.h"
 #include "responder/entry.h"
 #include "responder/fetcher.h"
+#include "responder/flight.h"
 #include "responder/key.h"
 #include "responder/marker.h"
 #include "responder/request.h"
 #include "responder/server.h"
+#include "responder/spool.h"
+#include "responder/streamer.h"
 
 /* What one request may hold besides bodies: parameters, fields, key, metadata of an entry. */
 #define EXCHANGE_ARENA_MAX ((size_t)4 * 1024 * 1024)
@@ -48,7 +51,16 @@ struct exchange {
     struct entry entry;
     struct marker marker;
 
-    const char *refresh; /* the name by which refresh_begin() was called; in the arena */
+    /* One fetch for many (coalesce.c). */
+    struct flight *flight; /* it leads this one ... */
+    struct lease *lease;   /* ... and holds this, which others wait for; NULL: Redis was away */
+    struct parked parked;  /* it waits for another's fetch ... */
+    struct reader reader;  /* ... or reads it */
+    struct spool *spool;   /* what it reads, or what holds the bytes of `entry` */
+    uint64_t body_from;    /* parted: reader.offset at its beginning */
+    int64_t seen_ms;       /* early: stored_ms of the entry that is refreshed */
+    int rejoins;
+
     size_t interim_bytes;
     const char *refuse_why; /* for a request that a fetcher shall refuse */
     int refuse_status;
@@ -62,6 +74,15 @@ struct exchange {
     bool has_marker; /* the URL has variants */
     bool use_entry;  /* has_entry, and what is asked for can be made of it */
     bool background; /* a refresh: there is no client any more */
+    bool early;      /* a refresh of what is still fresh */
+    bool rounds;     /* its flight has no generations */
+    bool alone;      /* it waits for nobody any more */
+    bool waited;     /* for somebody, or somebody for it */
+    bool marks;      /* if its answer is nobody else's, it says so for the next ones */
+    bool failed;     /* whom it waited for has found that the backend fails */
+    bool had_entry;  /* there was one, which it did not hold while it waited */
+    bool reads;      /* it is among the spool's readers */
+    bool parted;     /* the client of somebody else's fetch, which reads it at its own pace */
 };
 
 /*
@@ -83,15 +104,22 @@ enum reason exchange_examine(struct exchange *exchange);
  */
 struct reuse_decision exchange_look(struct exchange *exchange, int64_t wall_ms);
 
+/* Answer with exchange->entry, which is fresh, and be done with it. */
+void exchange_hit(struct exchange *exchange, int64_t wall_ms);
+
+/* Hand it to a fetcher, which asks the backend. Any thread. */
+void exchange_ask(struct exchange *exchange);
+
 /* The request must wait for the backend (fetch.c); called by a fetcher. */
 void exchange_fetch(struct exchange *exchange);
 
-/*
- * Fetch anew what is stale, or what the client's own condition kept from us,
- * unless another process does. Called by a fetcher after refresh_begin() for
- * exchange->refresh, which it ends.
- */
+/* Fetch anew what is stale or soon will be, unless another process does. Called by a fetcher, after
+ * coalesce_refresh(). */
 void exchange_refresh(struct exchange *exchange);
+
+/* An exchange for what is left of the answer, which takes the connection: this one goes on without
+ * a client. NULL: no memory; nothing has changed. */
+struct exchange *exchange_part(struct exchange *exchange);
 
 /* Copy what lies in the connection, so that the exchange can do without. false: no memory. */
 bool exchange_own(struct exchange *exchange);

@@ -24,18 +24,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "responder/answer.h"
+#include "responder/client.h"
+#include "responder/coalesce.h"
 #include "responder/lookup.h"
 #include "responder/post.h"
-#include "responder/refresh.h"
 #include "responder/storer.h"
 #include "runtime/counters.h"
 
 /* The first read of a body that nobody announced. */
 #define EARLY_MAX ((size_t)8192)
-/* A process that refreshes an entry has it to itself for so long at most. */
-#define REFRESH_LEASE_MS 60000
-/* What a refresh may lose to Redis: nobody waits for it. */
-#define REFRESH_BUDGET_MS 1000
 
 /* ---------------------------------------------------------------- the whole */
 
@@ -89,7 +86,7 @@ answer_from_entry(struct fetch *fetch, const struct answer_origin *origin)
     }
     exchange->status = answer.status;
     exchange->body_sent = answer.body_len;
-    bool sent = incoming_send(fetch, answer.pieces, answer.count, true);
+    bool sent = client_send(fetch, answer.pieces, answer.count, true);
     if (!sent)
         counters_add(COUNTER_client_gone, 1);
     exchange_let_go(exchange, sent);
@@ -110,11 +107,17 @@ answer_freshened(struct fetch *fetch)
                                                     .stored = stored,
                                                     .detail = kept.decision.reason}};
     counters_add(COUNTER_revalidated, 1);
+    if (!keep_entry_spool(exchange, kept.names))
+        counters_add(COUNTER_store_failed, 1);
+    coalesce_freshened(exchange, &kept);
     /* First the store: who asks again at once should find it. */
-    if (stored)
-        keep_store_freshened(&kept, exchange);
-    else
+    if (stored && exchange->spool) {
+        const struct keep_after after = coalesce_until_stored(exchange);
+        keep_store_freshened(&kept, exchange, &after);
+    } else {
         storer_drop(exchange->site, exchange->key.name);
+        coalesce_over(exchange);
+    }
     answer_from_entry(fetch, &origin);
     return true;
 }
@@ -130,7 +133,20 @@ answer_stale(struct fetch *fetch)
                                                     .detail = REASON_BACKEND_FAILED}};
     if (!fetch->exchange->background)
         counters_add(COUNTER_stale, 1);
+    /* Those who wait have the same right to it, if they have. */
+    coalesce_end(fetch->exchange, FLIGHT_FAILED);
     answer_from_entry(fetch, &origin);
+}
+
+bool
+fetch_stand_in(struct exchange *exchange)
+{
+    struct fetch fetch = {.exchange = exchange};
+    if (!incoming_may_stand_in(&fetch))
+        return false;
+    answer_stale(&fetch);
+    exchange_done(exchange);
+    return true;
 }
 
 /* A whole answer: send what is still to be sent, let the client go, then store. */
@@ -138,22 +154,32 @@ static void
 finish_answer(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
+    struct spool *spool = fetch->spool;
     bool sent = true;
+    if (spool) {
+        spool_end(spool, true);
+        streamer_grew();
+    }
     if (fetch->collecting) {
-        struct slice head = incoming_head(fetch, (int64_t)fetch->copy.n);
-        struct iovec pieces[2] = {{(void *)head.p, head.n}, {fetch->copy.p, fetch->copy.n}};
-        exchange->body_sent = fetch->copy.n;
-        sent = head.p && incoming_send(fetch, pieces, 2, true);
+        struct slice body = spool_body(spool), head = incoming_head(fetch, (int64_t)body.n);
+        struct iovec pieces[2] = {{(void *)head.p, head.n}, {(void *)body.p, body.n}};
+        exchange->body_sent = body.n;
+        sent = head.p && client_send(fetch, pieces, 2, true);
     } else if (!fetch->ended) {
-        sent = incoming_send(fetch, NULL, 0, true);
+        sent = client_send(fetch, NULL, 0, true);
     }
     if (!sent)
         counters_add(COUNTER_client_gone, 1);
     if (fetch->fill && !exchange_own(exchange))
         fetch->fill = false;
     exchange_let_go(exchange, sent);
-    if (fetch->cacheable)
-        keep_store(&fetch->kept, fetch->post ? fetch->post : exchange, &fetch->copy);
+    client_leave(fetch);
+    if (fetch->cacheable) {
+        const struct keep_after after = coalesce_until_stored(exchange);
+        keep_store(&fetch->kept, fetch->post ? fetch->post : exchange, spool, &after);
+    } else if (!fetch->fill) {
+        coalesce_over(exchange);
+    }
 }
 
 /* Not whole. Before the head an error can be told; after it only the broken connection tells. */
@@ -166,12 +192,19 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
                                     result->maybe_received, NULL, &fetch->post);
     if (said)
         fetch->invalidated = said;
+    if (fetch->spool) {
+        spool_end(fetch->spool, false);
+        streamer_grew();
+    }
+    client_leave(fetch);
+    coalesce_end(exchange, FLIGHT_FAILED);
     int status = 502;
     const char *why = "The backend's answer could not be understood.";
     switch (result->outcome) {
     case UPSTREAM_CLIENT_GONE:
         /* Or we gave up at the end of drain_timeout, and the client is still there. */
-        counters_add(COUNTER_client_gone, 1);
+        if (!exchange->background)
+            counters_add(COUNTER_client_gone, 1);
         if (fetch->head_sent && !fetch->ended && !exchange->background)
             connection_break_off(exchange->connection);
         exchange_let_go(exchange, fetch->ended);
@@ -251,12 +284,16 @@ ask_backend(struct fetch *fetch)
     counters_add(COUNTER_upstream_requests, 1);
     fetch->status = 0;
     fetch->content_length = -1;
-    fetch->seen = 0;
+    fetch->seen = fetch->view_first = 0;
+    fetch->view_end = -1;
+    fetch->viewed = false;
     fetch->meaning = MEANS_ANSWER;
     fetch->times.request_ms = clock_wall_ms();
     upstream_fetch(exchange->site->upstream, exchange->arena, &request, &sink, &result);
-    if (fetch->satisfied && exchange->background)
+    if (fetch->satisfied && exchange->background) {
+        client_leave(fetch);
         return false;
+    }
     bool whole = (result.outcome == UPSTREAM_OK && fetch->status) || fetch->satisfied;
     /* Of an answer whose head was enough, what became of its body does not matter. */
     if (!whole && fetch->meaning == MEANS_ANSWER) {
@@ -283,8 +320,8 @@ ask_backend(struct fetch *fetch)
     return false;
 }
 
-/* With its refresh, if it turns out to need one. */
-static void
+/* true: the client has its answer, and the whole is still to be fetched. */
+static bool
 fetch_and_answer(struct exchange *exchange)
 {
     struct fetch fetch = {.exchange = exchange, .content_length = -1};
@@ -297,7 +334,7 @@ fetch_and_answer(struct exchange *exchange)
         connection_expect_body(exchange->connection);
         if (!find_body(&fetch)) {
             counters_add(COUNTER_client_gone, 1);
-            return;
+            return false;
         }
     }
     switch (mutation_begin(&fetch.mutation, exchange)) {
@@ -305,52 +342,57 @@ fetch_and_answer(struct exchange *exchange)
         break;
     case MUTATION_REFUSED:
         exchange_refuse(exchange, 503, "What this would change could not be invalidated.", NULL);
-        return;
+        return false;
     case MUTATION_NO_MEMORY:
         exchange_refuse(exchange, 500, "Out of memory.", NULL);
-        return;
+        return false;
     }
     exchange_note_generations(exchange, exchange->redis_until_ms);
     if (site->cache)
         fetch.post = post_prepare(exchange);
     if (ask_backend(&fetch)) {
-        copy_drop(&fetch.copy);
+        spool_give(fetch.spool);
+        fetch.spool = NULL;
         if (fetch.kind == ASK_FIRST)
             fetch.kind = ASK_PLAIN;
         exchange->use_entry = false;
         ask_backend(&fetch);
     }
-    copy_drop(&fetch.copy);
-    if (fetch.fill) {
-        exchange->use_entry = exchange->has_entry = false;
-        exchange->refresh = exchange->key.name;
-        if (refresh_begin(exchange->refresh))
-            exchange_refresh(exchange);
-    }
+    spool_give(fetch.spool);
+    return fetch.fill;
 }
 
 void
 exchange_refresh(struct exchange *exchange)
 {
-    struct larder *cache = exchange->site->cache;
-    const char *name = exchange->refresh;
-    store_token token;
-    int64_t left_ms = 0;
-    int64_t until_ms = clock_now_ms() + REFRESH_BUDGET_MS;
     exchange->background = true;
-    exchange->redis_until_ms = until_ms;
-    if (store_lease_take(cache, name, REFRESH_LEASE_MS, until_ms, token, &left_ms, NULL) ==
-        LARDER_OK) {
-        counters_add(COUNTER_refreshes, 1);
-        fetch_and_answer(exchange);
-        store_lease_end(cache, name, token, 'S', clock_now_ms() + REFRESH_BUDGET_MS, NULL);
-    }
-    refresh_end(name);
+    if (!coalesce_lead(exchange))
+        return;
+    counters_add(COUNTER_refreshes, 1);
+    fetch_and_answer(exchange);
+    exchange_done(exchange);
 }
 
 void
 exchange_fetch(struct exchange *exchange)
 {
-    fetch_and_answer(exchange);
+    if (!coalesce_lead(exchange))
+        return;
+    counters_add(exchange->reason == REASON_NONE       ? COUNTER_misses
+                 : exchange->reason == REASON_DISABLED ? COUNTER_disabled
+                                                       : COUNTER_bypasses,
+                 1);
+    if (fetch_and_answer(exchange)) {
+        /* For whoever comes next, and those who wait already. */
+        exchange->use_entry = exchange->has_entry = false;
+        exchange->background = true;
+        if (exchange->flight) {
+            counters_add(COUNTER_refreshes, 1);
+            fetch_and_answer(exchange);
+        } else if (coalesce_refresh(exchange)) {
+            exchange_refresh(exchange);
+            return;
+        }
+    }
     exchange_done(exchange);
 }

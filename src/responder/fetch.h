@@ -1,6 +1,7 @@
 /*
  * One question to the backend and what becomes of its answer: shared by fetch.c,
- * which asks and ends, and incoming.c, which takes in what comes.
+ * which asks and ends, incoming.c, which takes in what comes, and client.c, which
+ * sends it on.
  */
 #ifndef RESPONDER_FETCH_H
 #define RESPONDER_FETCH_H
@@ -8,10 +9,9 @@
 #include <sys/uio.h>
 
 #include "responder/ask.h"
-#include "responder/copy.h"
 #include "responder/exchange.h"
-#include "responder/mutation.h"
 #include "responder/keep.h"
+#include "responder/mutation.h"
 #include "upstream/upstream.h"
 
 /* What the head of the answer means. */
@@ -40,11 +40,13 @@ struct fetch {
     size_t variant;  /* MEANS_VARIANT: which of the marker's tags */
     bool collecting; /* the head waits until the length is known (mod_fcgid) */
     bool head_sent;
-    bool ended;             /* END_REQUEST is out */
-    bool satisfied;         /* the client has what it wanted, and nobody else wants the rest */
-    int64_t content_length; /* as the backend says; -1: unknown */
-    struct copy copy;
-    /* The client's view of the body: bytes from view_first up to view_end; seen so far. */
+    bool ended;              /* END_REQUEST is out */
+    bool satisfied;          /* the client has what it wanted, and nobody else wants the rest */
+    int64_t content_length;  /* as the backend says; -1: unknown */
+    struct spool *spool;     /* what is kept of the body, and others may read; NULL: nothing */
+    struct exchange *client; /* the client's, while the streamer feeds it from the spool */
+    /* The client's view of the body: bytes from view_first up to view_end (-1: to its end) of those
+     * that come; `seen` have come so far. */
     bool viewed;
     int64_t view_first, view_end, seen;
     bool fill;   /* a 304 to the client's condition: fetch the whole afterwards */
@@ -59,8 +61,9 @@ struct upstream_sink incoming_sink(struct fetch *fetch);
  * .p NULL: no memory. */
 struct slice incoming_head(struct fetch *fetch, int64_t content_length);
 
-/* To the client, if there is one and its answer has not ended. false: it is gone. */
-bool incoming_send(struct fetch *fetch, const struct iovec *pieces, int count, bool last);
+/* Answer with exchange->entry, for who has heard that the backend failed, and be done with it.
+ * false: it must not stand in; nothing has changed. */
+bool fetch_stand_in(struct exchange *exchange);
 
 /* May exchange->entry stand in for a backend that failed? */
 bool incoming_may_stand_in(const struct fetch *fetch);

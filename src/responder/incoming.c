@@ -4,7 +4,7 @@
  *
  * What the client gets of a whole that is being stored (all of it, a range, or a
  * 304) is decided when the head comes: its view. Where the client's view ends
- * before the body does, the rest is still read for the copy.
+ * before the body does, the rest is still read for who else wants it.
  */
 #include "responder/fetch.h"
 
@@ -12,6 +12,8 @@
 #include "http/condition.h"
 #include "http/range.h"
 #include "responder/cache_status.h"
+#include "responder/client.h"
+#include "responder/coalesce.h"
 #include "responder/interim.h"
 #include "responder/post.h"
 #include "responder/reply.h"
@@ -33,19 +35,6 @@ static bool
 has_no_body(const struct exchange *exchange, int status)
 {
     return status == 204 || status == 304 || is_head(exchange);
-}
-
-bool
-incoming_send(struct fetch *fetch, const struct iovec *pieces, int count, bool last)
-{
-    struct exchange *exchange = fetch->exchange;
-    if (exchange->background || fetch->ended)
-        return true;
-    if (connection_send(exchange->connection, exchange->arena, pieces, count, last, true) !=
-        CONNECTION_DONE)
-        return false;
-    fetch->ended = last;
-    return true;
 }
 
 /* The head of the backend's own answer, or of the client's view of it. */
@@ -240,6 +229,24 @@ begin_completion(struct fetch *fetch)
     return true;
 }
 
+/* What is kept, or given to others: a place for it. */
+static void
+begin_spool(struct fetch *fetch)
+{
+    struct exchange *exchange = fetch->exchange;
+    bool for_others = exchange->rounds && keep_is_unproven(&fetch->kept) &&
+                      coalesce_is_wanted(exchange, NULL);
+    if (!fetch->cacheable && !for_others)
+        return;
+    fetch->spool =
+        keep_spool(&fetch->kept, fetch->post ? fetch->post : exchange, fetch->content_length);
+    if (!fetch->spool && fetch->cacheable) {
+        fetch->cacheable = false;
+        fetch->kept.decision.reason = REASON_NO_MEMORY;
+        counters_add(COUNTER_store_failed, 1);
+    }
+}
+
 /* May it be stored? And should what the client's own condition kept from us be fetched? */
 static void
 decide(struct fetch *fetch)
@@ -247,15 +254,13 @@ decide(struct fetch *fetch)
     struct exchange *exchange = fetch->exchange;
     if (fetch->post)
         post_decide(&fetch->kept, fetch->post, fetch->status, &fetch->fields, &fetch->times);
-    fetch->cacheable = fetch->post && fetch->kept.decision.reason == REASON_NONE;
-    fetch->copy.active = fetch->cacheable;
-    if (exchange->reason != REASON_NONE)
-        return;
-    keep_decide(&fetch->kept, exchange, &fetch->ask, fetch->status, &fetch->fields, &fetch->times);
-    fetch->cacheable = fetch->kept.decision.reason == REASON_NONE;
-    fetch->copy.active = fetch->cacheable;
-    if (fetch->status == 304 && fetch->ask.conditions && !is_head(exchange) &&
-        !exchange->background && exchange->generations_complete) {
+    else if (exchange->reason == REASON_NONE)
+        keep_decide(&fetch->kept, exchange, &fetch->ask, fetch->status, &fetch->fields,
+                    &fetch->times);
+    fetch->cacheable = (fetch->post || exchange->reason == REASON_NONE) &&
+                       fetch->kept.decision.reason == REASON_NONE;
+    if (exchange->reason == REASON_NONE && fetch->status == 304 && fetch->ask.conditions &&
+        !is_head(exchange) && !exchange->background && exchange->generations_complete) {
         const struct store_decision whole =
             decide_store(&exchange->policy, &exchange->facts, 200, &fetch->fields, &fetch->times);
         fetch->fill = whole.reason == REASON_NONE;
@@ -308,10 +313,12 @@ send_head(struct fetch *fetch)
     if (!fetch->viewed && exchange->request.mount == MOUNT_APACHE_FCGID && !bodiless &&
         fetch->content_length < 0 && !exchange->background) {
         /* A body that breaks off would look whole behind mod_fcgid: send it with its length. */
-        fetch->collecting = true;
-        fetch->copy.active = true;
-        return true;
+        if (!fetch->spool)
+            fetch->spool = spool_new(-1, exchange->site->config->max_object);
+        fetch->collecting = fetch->spool != NULL;
     }
+    if (fetch->collecting)
+        return true;
     struct slice head;
     if (fetch->viewed) {
         head = reply_head(&view, exchange->arena);
@@ -324,7 +331,7 @@ send_head(struct fetch *fetch)
     /* What has no body ends with its head. */
     bool last = bodiless || fetch->content_length == 0 ||
                 (fetch->viewed && fetch->view_first == fetch->view_end);
-    return head.p && incoming_send(fetch, &piece, 1, last);
+    return head.p && client_send(fetch, &piece, 1, last);
 }
 
 static bool
@@ -351,10 +358,13 @@ on_head(void *arg, int status, struct fields *fields)
         fetch->meaning = MEANS_AGAIN;
         fetch->kind = ASK_RANGE;
         fetch->cacheable = false;
-        copy_drop(&fetch->copy);
         return true;
     }
-    if (!send_head(fetch))
+    begin_spool(fetch);
+    /* Who waits need not wait for our client; for what a 304 keeps from us they go on waiting. */
+    if (exchange->reason == REASON_NONE && !fetch->fill)
+        coalesce_head(exchange, &fetch->kept, fetch->spool);
+    if (!send_head(fetch) && client_is_missed_by_nobody(fetch))
         return false;
     const struct entry *part = &exchange->entry;
     return !completion || on_body(fetch, part->body.p, part->body.n);
@@ -374,32 +384,63 @@ on_interim(void *arg, int status, struct fields *fields)
 static bool
 give_up_collecting(struct fetch *fetch)
 {
-    struct slice head = incoming_head(fetch, -1);
-    if (!head.p)
-        return false;
-    struct iovec pieces[2] = {{(void *)head.p, head.n}, {fetch->copy.p, fetch->copy.n}};
+    struct slice head = incoming_head(fetch, -1), body = spool_body(fetch->spool);
+    struct iovec pieces[2] = {{(void *)head.p, head.n}, {(void *)body.p, body.n}};
     fetch->collecting = false;
-    fetch->head_sent = true;
-    fetch->exchange->body_sent += fetch->copy.n;
-    return incoming_send(fetch, pieces, 2, false);
+    fetch->head_sent = head.p != NULL;
+    fetch->exchange->body_sent += body.n;
+    return head.p && client_send(fetch, pieces, 2, false);
 }
 
-/* Of these bytes, which come after `seen` others, what the client sees. */
+/* Nobody but the client is there for it any more. false: neither is the client. */
 static bool
-send_view(struct fetch *fetch, const char *data, size_t n)
+drop_spool(struct fetch *fetch)
 {
-    int64_t first = fetch->seen, end = fetch->seen + (int64_t)n;
-    fetch->seen = end;
-    if (first < fetch->view_first)
-        first = fetch->view_first;
-    if (end > fetch->view_end)
-        end = fetch->view_end;
-    if (first >= end || fetch->ended)
+    bool there = client_take_back(fetch) && (!fetch->collecting || give_up_collecting(fetch));
+    spool_end(fetch->spool, false);
+    spool_give(fetch->spool);
+    fetch->spool = NULL;
+    return there;
+}
+
+/*
+ * More than is kept: it is not stored. While others read it, it goes on in a
+ * file, so that it is not taken away from under them; without them the client has
+ * it directly, at its own pace.
+ */
+static bool
+outgrow_spool(struct fetch *fetch, const char *data, size_t n)
+{
+    struct exchange *exchange = fetch->exchange;
+    bool in_file = !spool_in_memory(fetch->spool);
+    if (fetch->cacheable) {
+        fetch->cacheable = false;
+        fetch->kept.decision.reason = REASON_TOO_LARGE;
+        counters_add(COUNTER_store_too_large, 1);
+    }
+    if (coalesce_is_too_large(exchange, &fetch->kept, fetch->spool) && !fetch->collecting &&
+        !in_file && spool_spill(fetch->spool, exchange->site->config->state_dir) &&
+        spool_append(fetch->spool, data, n)) {
+        streamer_grew();
         return true;
-    struct iovec piece = {(void *)(data + (n - (size_t)(fetch->seen - first))),
-                          (size_t)(end - first)};
-    fetch->exchange->body_sent += piece.iov_len;
-    return incoming_send(fetch, &piece, 1, end == fetch->view_end);
+    }
+    return drop_spool(fetch);
+}
+
+/* false: there is nobody any more. */
+static bool
+keep_bytes(struct fetch *fetch, const char *data, size_t n)
+{
+    struct spool *spool = fetch->spool;
+    if (!spool)
+        return true;
+    /* The file is for others; when they are gone it has no end but the client's patience. */
+    if (!spool_in_memory(spool) && atomic_load(&spool->readers) == 0)
+        return drop_spool(fetch);
+    if (!spool_append(spool, data, n))
+        return outgrow_spool(fetch, data, n);
+    streamer_grew();
+    return true;
 }
 
 static bool
@@ -414,33 +455,16 @@ on_body(void *arg, const char *data, size_t n)
         fetch->seen += (int64_t)n;
         return fetch->seen <= SKIP_MAX;
     }
-    if (fetch->copy.active &&
-        !copy_append(&fetch->copy, data, n, exchange->site->config->max_object)) {
-        if (fetch->collecting && !give_up_collecting(fetch))
-            return false;
-        copy_drop(&fetch->copy);
-        if (fetch->cacheable) {
-            fetch->cacheable = false;
-            fetch->kept.decision.reason = REASON_TOO_LARGE;
-            counters_add(COUNTER_store_too_large, 1);
-        }
-    }
+    if (!keep_bytes(fetch, data, n))
+        return false;
     if (fetch->collecting)
         return true;
-    if (fetch->viewed && !send_view(fetch, data, n))
+    if (!client_pass_on(fetch, data, n) && client_is_missed_by_nobody(fetch))
         return false;
     /* Who has all he wanted does not make us fetch the rest, if nobody else is to have it. */
-    fetch->satisfied = !fetch->cacheable && (exchange->background || fetch->ended);
-    if (fetch->satisfied)
-        return false;
-    if (fetch->viewed)
-        return true;
-    exchange->body_sent += n;
-    /* With the last byte the end goes along: one write and one wake-up less at the web server. */
-    bool last = fetch->content_length >= 0 &&
-                exchange->body_sent == (uint64_t)fetch->content_length;
-    struct iovec piece = {(void *)data, n};
-    return incoming_send(fetch, &piece, 1, last);
+    fetch->satisfied = !fetch->cacheable && !client_wants_more(fetch) &&
+                       !coalesce_is_wanted(exchange, fetch->spool);
+    return !fetch->satisfied;
 }
 
 struct upstream_sink

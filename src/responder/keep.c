@@ -79,15 +79,15 @@ limits(struct exchange *exchange, const struct fields *fields)
 {
     struct slice length = fields_get(fields, "Content-Length");
     int64_t n;
-    if (exchange->missing == REASON_JOURNAL)
-        return REASON_JOURNAL;
-    if (!exchange->generations_complete)
-        return exchange_is_changing(exchange) ? REASON_CHANGING : REASON_NO_GENERATIONS;
     /* It stops counting at 2 GiB, far beyond what max_object may be. */
     if (http_seconds_parse(length, &n) && n > (int64_t)exchange->site->config->max_object) {
         counters_add(COUNTER_store_too_large, 1);
         return REASON_TOO_LARGE;
     }
+    if (exchange->missing == REASON_JOURNAL)
+        return REASON_JOURNAL;
+    if (!exchange->generations_complete)
+        return exchange_is_changing(exchange) ? REASON_CHANGING : REASON_NO_GENERATIONS;
     return REASON_NONE;
 }
 
@@ -221,6 +221,20 @@ keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask,
         counters_add(COUNTER_changing, 1);
 }
 
+bool
+keep_is_unproven(const struct kept *kept)
+{
+    switch (kept->decision.reason) {
+    case REASON_JOURNAL:
+    case REASON_CHANGING:
+    case REASON_NO_GENERATIONS:
+    case REASON_OTHER_SERVER:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* ------------------------------------------------------------------------- storing */
 
 /* The fields of a response as they are kept: without what is said anew each time. */
@@ -252,7 +266,7 @@ stored_fields(struct fields *out, const struct kept *kept, const struct exchange
 }
 
 static char *
-encode_ancestor(const struct kept *kept, const struct fields *fields, struct copy *body,
+encode_ancestor(const struct kept *kept, const struct fields *fields, struct slice body,
                 struct arena *arena, size_t *len)
 {
     struct larder_header *headers = arena_calloc(arena, fields->count + 1, sizeof *headers);
@@ -268,19 +282,36 @@ encode_ancestor(const struct kept *kept, const struct fields *fields, struct cop
     struct larder_response response = {.status_code = kept->status,
                                        .headers = headers,
                                        .header_count = fields->count,
-                                       .body = body->p,
-                                       .body_len = body->n};
+                                       .body = body.p,
+                                       .body_len = body.n};
     char *text = NULL;
-    if (larder_response_encode(&response, &text, len, NULL) != LARDER_OK)
-        return NULL;
-    copy_drop(body); /* it is in the JSON */
-    return text;
+    return larder_response_encode(&response, &text, len, NULL) == LARDER_OK ? text : NULL;
 }
 
-/* Hand head and body to the storer. Takes what the copy holds. now: before anything else. */
 static void
-put(const struct kept *kept, struct exchange *exchange, struct entry *entry, struct copy *body,
-    bool now)
+not_stored(const struct keep_after *after)
+{
+    if (after->fn)
+        after->fn(after->arg, false);
+}
+
+/* What a variant needs besides. */
+static void
+add_variant(struct storer_item *item, const struct exchange *exchange, struct slice names,
+            struct slice etag)
+{
+    if (names.n == 0)
+        return;
+    item->primary = exchange->key.primary;
+    item->names = names;
+    item->etag = etag;
+    item->max_variants = (size_t)exchange->match.route->variants;
+}
+
+/* Hand head and body to the storer. now: before anything else. */
+static void
+put(const struct kept *kept, struct exchange *exchange, const struct entry *entry,
+    struct spool *body, bool now, const struct keep_after *after)
 {
     const struct config *config = exchange->site->config;
     struct cache_key *key = &exchange->key;
@@ -290,35 +321,29 @@ put(const struct kept *kept, struct exchange *exchange, struct entry *entry, str
     int64_t life_ms = config->compat_ancestor ? kept->decision.ttl_ms : kept->decision.keep_ms;
     int64_t left_ms = life_ms - (passed_ms > 0 ? passed_ms : 0);
     if (left_ms <= 0) {
-        copy_drop(body);
+        not_stored(after);
         return;
     }
     size_t len = 0;
     char *head = config->compat_ancestor
-                     ? encode_ancestor(kept, &entry->fields, body, exchange->arena, &len)
+                     ? encode_ancestor(kept, &entry->fields, entry->body, exchange->arena, &len)
                      : entry_encode(entry, &key->tags, &len);
     if (!head) {
         counters_add(COUNTER_store_failed, 1);
-        copy_drop(body);
+        not_stored(after);
         return;
     }
-    copy_fit(body);
     struct storer_item item = {.key = key->name,
                                .head = head,
                                .head_len = len,
-                               .body = body->p,
-                               .body_len = body->n,
-                               .ttl_ms = left_ms};
+                               .body = config->compat_ancestor ? NULL : body, /* else in the JSON */
+                               .ttl_ms = left_ms,
+                               .done = after->fn,
+                               .arg = after->arg};
     /* Only in place of the very entry that was validated: another one may be newer. */
     if (kept->replaces && !config->compat_ancestor)
         item.replaces = exchange->entry.checksum;
-    if (kept->names.n) {
-        item.primary = key->primary;
-        item.names = kept->names;
-        item.etag = fields_get(&entry->fields, "ETag");
-        item.max_variants = (size_t)exchange->match.route->variants;
-    }
-    *body = (struct copy){.active = false};
+    add_variant(&item, exchange, kept->names, fields_get(&entry->fields, "ETag"));
     if (now)
         storer_put_now(exchange->site, &item, clock_now_ms() + config->budget_ms);
     else
@@ -346,70 +371,125 @@ describe(struct entry *entry, const struct kept *kept, const struct exchange *ex
 
 /*
  * Two parts of one representation that overlap or touch become one (RFC 9111
- * §3.4); where both have a byte the newer one's counts. false: they do not fit,
- * or there is no room; nothing has changed.
+ * §3.4); where both have a byte the newer one's counts. NULL: they do not fit, or
+ * there is no room; nothing has changed.
  */
-static bool
-combine(struct kept *kept, const struct exchange *exchange, struct copy *body)
+static struct spool *
+combine(struct kept *kept, const struct exchange *exchange, struct slice body)
 {
     const struct entry *old = &exchange->entry;
     if (!exchange->has_entry || !(old->stored.flags & STORED_PARTIAL) ||
         (old->stored.flags & STORED_VERBATIM) || old->total != kept->total || kept->total < 0 ||
         !slice_equal(old->material, exchange->key.material) ||
         !range_may_combine(&old->fields, kept->fields, kept->head_wall_ms / 1000))
-        return false;
+        return NULL;
     int64_t old_end = old->range_first + (int64_t)old->body.n;
-    int64_t new_end = kept->range_first + (int64_t)body->n;
+    int64_t new_end = kept->range_first + (int64_t)body.n;
     if (kept->range_first > old_end || old->range_first > new_end)
-        return false;
+        return NULL;
     int64_t first = old->range_first < kept->range_first ? old->range_first : kept->range_first;
     int64_t end = old_end > new_end ? old_end : new_end;
-    size_t size = (size_t)(end - first);
-    if (size > exchange->site->config->max_object)
-        return false;
-    char *p = malloc(size);
-    if (!p)
-        return false;
-    memcpy(p + (old->range_first - first), old->body.p, old->body.n);
-    memcpy(p + (kept->range_first - first), body->p, body->n);
-    struct copy part = *body;
-    *body = (struct copy){.active = true, .p = p, .n = size, .room = size};
-    copy_drop(&part);
+    struct spool *both = spool_new(end - first, exchange->site->config->max_object);
+    if (!both)
+        return NULL;
+    /* Up to the newer one, the newer one, and what the older one has beyond it. */
+    int64_t before = kept->range_first - first, after = end - new_end;
+    spool_append(both, old->body.p, (size_t)before);
+    spool_append(both, body.p, body.n);
+    spool_append(both, old->body.p + old->body.n - after, (size_t)after);
+    spool_end(both, true);
     kept->range_first = first;
-    return true;
+    return both;
+}
+
+struct spool *
+keep_spool(const struct kept *kept, const struct exchange *exchange, int64_t length)
+{
+    struct entry entry = {.total = -1};
+    struct spool *spool = spool_new(length, exchange->site->config->max_object);
+    if (!spool || kept->part)
+        return spool;
+    if (stored_fields(&entry.fields, kept, exchange, true)) {
+        describe(&entry, kept, exchange);
+        if (spool_describe(spool, &entry, kept->names))
+            return spool;
+    }
+    spool_give(spool);
+    return NULL;
+}
+
+/* Of a part it is known now what it is. */
+static void
+store_part(struct kept *kept, struct exchange *exchange, struct spool *spool,
+           const struct keep_after *after)
+{
+    struct entry entry = {.total = -1};
+    struct slice body = spool_body(spool);
+    bool verbatim = (int64_t)body.n < kept->told;
+    if (body.n == 0 || (int64_t)body.n > kept->told) {
+        not_stored(after); /* of no range that anybody could know */
+        return;
+    }
+    struct spool *both = verbatim ? NULL : combine(kept, exchange, body);
+    if (both)
+        body = spool_body(both);
+    bool whole = !verbatim && kept->range_first == 0 && (int64_t)body.n == kept->total;
+    if (whole) {
+        kept->part = false; /* nothing is missing any more */
+        kept->status = 200;
+    }
+    if (stored_fields(&entry.fields, kept, exchange, verbatim)) {
+        if (!whole) {
+            kept->decision.flags |= STORED_PARTIAL | (verbatim ? STORED_VERBATIM : 0u);
+            entry.range_first = kept->range_first;
+            entry.total = kept->total;
+            if (verbatim)
+                entry.range = kept->range;
+        }
+        describe(&entry, kept, exchange);
+        entry.body = body;
+        put(kept, exchange, &entry, both ? both : spool, false, after);
+    } else {
+        counters_add(COUNTER_store_failed, 1);
+        not_stored(after);
+    }
+    spool_give(both);
 }
 
 void
-keep_store(struct kept *kept, struct exchange *exchange, struct copy *body)
+keep_store(struct kept *kept, struct exchange *exchange, struct spool *spool,
+           const struct keep_after *after)
 {
-    struct entry entry = {.total = -1};
-    bool part = kept->part, verbatim = part && (int64_t)body->n < kept->told;
-    if (part && (body->n == 0 || (int64_t)body->n > kept->told)) {
-        copy_drop(body); /* of no range that anybody could know */
+    if (kept->part)
+        store_part(kept, exchange, spool, after);
+    else
+        put(kept, exchange, &spool->entry, spool, false, after);
+}
+
+void
+keep_mark(const struct kept *kept, struct exchange *exchange)
+{
+    const struct config *config = exchange->site->config;
+    const struct cache_key *key = &exchange->key;
+    struct entry entry = {.material = key->material,
+                          .generations = exchange->generations,
+                          .identity = exchange->identity,
+                          .total = -1};
+    entry.stored = (struct stored){.status = kept->status,
+                                   .fields = &entry.fields,
+                                   .stored_ms = kept->head_wall_ms,
+                                   .ttl_ms = config->hit_for_miss_ms,
+                                   .flags = STORED_HIT_FOR_MISS};
+    if (!exchange->generations_complete || config->hit_for_miss_ms == 0 || config->compat_ancestor)
         return;
-    }
-    if (part && !verbatim) {
-        combine(kept, exchange, body);
-        if (kept->range_first == 0 && (int64_t)body->n == kept->total) {
-            kept->part = false; /* nothing is missing any more */
-            kept->status = 200;
-        }
-    }
-    if (!stored_fields(&entry.fields, kept, exchange, !part || verbatim)) {
-        counters_add(COUNTER_store_failed, 1);
-        copy_drop(body);
+    struct storer_item item = {.key = key->name, .ttl_ms = config->hit_for_miss_ms};
+    item.head = entry_encode(&entry, &key->tags, &item.head_len);
+    if (!item.head)
         return;
-    }
-    if (kept->part) {
-        kept->decision.flags |= STORED_PARTIAL | (verbatim ? STORED_VERBATIM : 0u);
-        entry.range_first = kept->range_first;
-        entry.total = kept->total;
-        if (verbatim)
-            entry.range = kept->range;
-    }
-    describe(&entry, kept, exchange);
-    entry.body = (struct slice){body->p, body->n};
-    put(kept, exchange, &entry, body, false);
+    if (key->name != key->primary)
+        add_variant(&item, exchange, kept->names.n ? kept->names : exchange->marker.names,
+                    (struct slice){NULL, 0});
+    storer_put(exchange->site, &item);
 }
 
 /* --------------------------------------------------------------------- freshening */
@@ -486,14 +566,26 @@ keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask
     return true;
 }
 
-void
-keep_store_freshened(struct kept *kept, struct exchange *exchange)
+bool
+keep_entry_spool(struct exchange *exchange, struct slice names)
 {
-    struct copy body = {.active = true};
     struct entry *entry = &exchange->entry;
-    if (!copy_append(&body, entry->body.p, entry->body.n, entry->body.n)) {
-        counters_add(COUNTER_store_failed, 1);
+    struct spool *spool = spool_whole(exchange->value.data, entry->body);
+    if (!spool)
+        return false;
+    /* Held in any case: the entry lies in what it has taken over. */
+    exchange->spool = spool;
+    exchange->value.data = NULL;
+    return spool_describe(spool, entry, names);
+}
+
+void
+keep_store_freshened(struct kept *kept, struct exchange *exchange, const struct keep_after *after)
+{
+    if (keep_entry_spool(exchange, kept->names)) {
+        put(kept, exchange, &exchange->entry, exchange->spool, true, after);
         return;
     }
-    put(kept, exchange, entry, &body, true);
+    counters_add(COUNTER_store_failed, 1);
+    not_stored(after);
 }

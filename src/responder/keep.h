@@ -3,8 +3,8 @@
 #define RESPONDER_KEEP_H
 
 #include "responder/ask.h"
-#include "responder/copy.h"
 #include "responder/exchange.h"
+#include "responder/spool.h"
 
 /* A response that may be stored. */
 struct kept {
@@ -33,10 +33,41 @@ void keep_decide(struct kept *kept, struct exchange *exchange, const struct ask 
                  const struct fields *fields, const struct response_times *times);
 
 /*
- * Store it with this body, in the background. A part is first made one with the
- * part that exchange->entry is, if the two fit. Takes what the copy holds.
+ * Could it be given to others, if not stored: nothing is against it but that
+ * nobody can tell what is invalidated while it is fetched?
  */
-void keep_store(struct kept *kept, struct exchange *exchange, struct copy *body);
+bool keep_is_unproven(const struct kept *kept);
+
+/*
+ * For its body, of `length` bytes as its head says (-1: it does not), as it will
+ * be kept: with its metadata, unless it is a part, of which only the end tells
+ * what it is. NULL: no memory, or too large.
+ */
+struct spool *keep_spool(const struct kept *kept, const struct exchange *exchange, int64_t length);
+
+/* Called once, whatever becomes of it, by any thread or before the call returns; fn NULL: nobody
+ * wants to know. */
+struct keep_after {
+    void (*fn)(void *arg, bool stored);
+    void *arg;
+};
+
+/*
+ * Store it with the body in keep_spool()'s spool, in the background. A part is
+ * first made one with the part that exchange->entry is, if the two fit.
+ */
+void keep_store(struct kept *kept, struct exchange *exchange, struct spool *spool,
+                const struct keep_after *after);
+
+/*
+ * A mark in the place of what must not be stored: that no use is made of waiting
+ * for another's fetch of it.
+ */
+void keep_mark(const struct kept *kept, struct exchange *exchange);
+
+/* The bytes that exchange->entry stands in, as exchange->spool, with these selecting names (.n 0:
+ * none). false: no memory, and nobody else can have it; the entry itself is as it was. */
+bool keep_entry_spool(struct exchange *exchange, struct slice names);
 
 /*
  * exchange->entry after a 304 or a HEAD that says the same (RFC 9111 §4.3.4,
@@ -47,7 +78,8 @@ bool keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask
                   const struct fields *update, const struct response_times *times);
 
 /* Store the freshened entry again, before its answer goes out: who asks next should not find it
- * stale. A large one follows in the background. */
-void keep_store_freshened(struct kept *kept, struct exchange *exchange);
+ * stale. A large one follows in the background. Its body is in exchange->spool afterwards. */
+void keep_store_freshened(struct kept *kept, struct exchange *exchange,
+                          const struct keep_after *after);
 
 #endif

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "responder/admin.h"
+#include "responder/coalesce.h"
 #include "responder/exchange.h"
 #include "responder/explain.h"
 #include "responder/fetcher.h"
@@ -222,6 +223,7 @@ reload(void)
     struct site *old = site_take();
     note_unchanged(old->config, config);
     site_give(old);
+    coalesce_listen(site);
     site_install(site);
     log_write(LARDER_LOG_INFO, "configuration %s read again", self.options.config_file);
 }
@@ -254,10 +256,11 @@ static void
 tell_status(struct site *site, json_object *answer)
 {
     struct fetcher_numbers fetchers;
-    size_t store_count, store_bytes;
+    size_t store_count, store_bytes, flights, parked;
     add_number(answer, "pid", getpid());
     json_object_object_add(answer, "version", json_object_new_string(larder_version()));
     fetchers_numbers(&fetchers);
+    flights_numbers(&flights, &parked);
     storer_numbers(&store_count, &store_bytes);
     add_number(answer, "started", self.started_wall_ms / 1000);
     json_object_object_add(answer, "config", json_object_new_string(self.options.config_file));
@@ -267,6 +270,8 @@ tell_status(struct site *site, json_object *answer)
     add_number(answer, "fetchers", fetchers.threads);
     add_number(answer, "fetchers_idle", fetchers.idle);
     add_number(answer, "fetches_queued", fetchers.queued);
+    add_number(answer, "flights", (int64_t)flights);
+    add_number(answer, "parked", (int64_t)(parked + streamer_count()));
     add_number(answer, "kept_connections", workers_kept());
     add_number(answer, "stores_queued", (int64_t)store_count);
     add_number(answer, "stores_queued_bytes", (int64_t)store_bytes);
@@ -403,11 +408,12 @@ serve(struct config *config, int listen_fd)
     }
     /* These last for the process; a reload may free the configuration. */
     int64_t drain_ms = config->drain_timeout_ms;
+    coalesce_listen(site);
     site_install(site);
     struct control *control = open_runtime(config->runtime_dir);
     fetchers_start(config->max_fetchers, config->fetcher_idle_ms);
-    if (!storer_start()) {
-        log_write(LARDER_LOG_ERROR, "cannot start: no thread for stores");
+    if (!storer_start() || !coalesce_start()) {
+        log_write(LARDER_LOG_ERROR, "cannot start: no threads");
         control_close(control);
         counters_close();
         return result;
@@ -434,8 +440,10 @@ serve(struct config *config, int listen_fd)
     workers_stop_accepting();
     int64_t deadline_ms = clock_now_ms() + drain_ms;
     workers_stop(deadline_ms);
+    coalesce_drain(deadline_ms);
     fetchers_stop(deadline_ms);
     storer_stop(LAST_STORES_MS);
+    coalesce_stop(LAST_STORES_MS);
     reporter_stop();
     log_write(LARDER_LOG_INFO, "stopped");
     control_close(control);

@@ -31,9 +31,12 @@ struct job {
     enum job_kind kind;
     struct site *site;
     char *key;
-    char *head, *body;
-    size_t head_len, body_len;
+    char *head;
+    size_t head_len;
+    struct spool *body; /* NULL: none */
     int64_t ttl_ms;
+    void (*done)(void *arg, bool stored);
+    void *arg;
     bool replaces;
     char checksum[ENTRY_CHECKSUM_SIZE];
     char *primary; /* NULL: no variant */
@@ -58,12 +61,28 @@ job_free(struct job *job)
     purge_free(&job->purge);
     free(job->key);
     free(job->head);
-    free(job->body);
+    spool_give(job->body);
     free(job->primary);
     free((char *)job->names.p);
     free((char *)job->etag.p);
     site_give(job->site);
     free(job);
+}
+
+/* What it holds. */
+static size_t
+size_of(const struct job *job)
+{
+    return job->head_len + (job->body ? spool_size(job->body) : 0);
+}
+
+/* Say what became of it, to who wants to know. */
+static void
+tell(struct job *job, bool stored)
+{
+    if (job->done)
+        job->done(job->arg, stored);
+    job->done = NULL;
 }
 
 /* The end of a response's key. */
@@ -112,9 +131,10 @@ put_marker(const struct job *job, int64_t deadline_ms, struct larder_error *err)
 }
 
 static void
-run_put(const struct job *job, int64_t deadline_ms)
+run_put(struct job *job, int64_t deadline_ms)
 {
-    struct iovec value[2] = {{job->head, job->head_len}, {job->body, job->body_len}};
+    struct slice body = job->body ? spool_body(job->body) : (struct slice){NULL, 0};
+    struct iovec value[2] = {{job->head, job->head_len}, {(void *)body.p, body.n}};
     struct larder_error err = {0};
     struct larder *cache = job->site->cache;
     enum larder_status status;
@@ -128,6 +148,7 @@ run_put(const struct job *job, int64_t deadline_ms)
         if (status == LARDER_OK)
             status = put_marker(job, deadline_ms, &err);
     }
+    tell(job, status == LARDER_OK || status == LARDER_EXISTS);
     if (status == LARDER_OK) {
         counters_add(COUNTER_stored, 1);
         return;
@@ -157,7 +178,7 @@ run_purge(const struct job *job)
 }
 
 static void
-run(const struct job *job)
+run(struct job *job)
 {
     int64_t deadline_ms = clock_now_ms() + STORE_TIMEOUT_MS;
     switch (job->kind) {
@@ -197,7 +218,8 @@ storer(void *unused)
             counters_add(COUNTER_store_skipped_queue, 1);
         else
             run(job);
-        size_t size = job->head_len + job->body_len;
+        size_t size = size_of(job);
+        tell(job, false); /* unless it has been told already */
         job_free(job);
         pthread_mutex_lock(&lock);
         /* Until now, so that what is being sent counts against the bound as well. */
@@ -221,7 +243,7 @@ append(struct job *job)
     *last = job;
     last = &job->next;
     count++;
-    bytes += job->head_len + job->body_len;
+    bytes += size_of(job);
     pthread_cond_signal(&work);
 }
 
@@ -248,7 +270,7 @@ job_new(struct site *site, enum job_kind kind, const char *key, const char *prim
     return job;
 }
 
-/* Takes head and body. NULL: no memory, which is counted. */
+/* Takes head. NULL: no memory, which is counted and told. */
 static struct job *
 job_put(struct site *site, const struct storer_item *item)
 {
@@ -260,14 +282,16 @@ job_put(struct site *site, const struct storer_item *item)
     if (!job || (item->names.n && !job->names.p) || (item->etag.n && !job->etag.p)) {
         job_free(job);
         free(item->head);
-        free(item->body);
+        if (item->done)
+            item->done(item->arg, false);
         counters_add(COUNTER_store_failed, 1);
         return NULL;
     }
     job->head = item->head;
     job->head_len = item->head_len;
-    job->body = item->body;
-    job->body_len = item->body_len;
+    job->body = item->body ? spool_again(item->body) : NULL;
+    job->done = item->done;
+    job->arg = item->arg;
     job->ttl_ms = item->ttl_ms;
     job->replaces = item->replaces != NULL;
     if (item->replaces)
@@ -280,10 +304,10 @@ void
 storer_put(struct site *site, const struct storer_item *item)
 {
     const struct config *config = site->config;
-    size_t size = item->head_len + item->body_len;
     struct job *job = job_put(site, item);
     if (!job)
         return;
+    size_t size = size_of(job);
     pthread_mutex_lock(&lock);
     bool fits = count < config->store_queue_count && bytes < config->store_queue_bytes &&
                 size <= config->store_queue_bytes - bytes;
@@ -292,6 +316,7 @@ storer_put(struct site *site, const struct storer_item *item)
     pthread_mutex_unlock(&lock);
     if (!fits) {
         counters_add(COUNTER_store_skipped_queue, 1);
+        tell(job, false);
         job_free(job);
     }
 }
@@ -299,7 +324,7 @@ storer_put(struct site *site, const struct storer_item *item)
 void
 storer_put_now(struct site *site, const struct storer_item *item, int64_t deadline_ms)
 {
-    if (item->head_len + item->body_len > STORER_NOW_MAX) {
+    if (item->head_len + (item->body ? spool_size(item->body) : 0) > STORER_NOW_MAX) {
         storer_put(site, item);
         return;
     }

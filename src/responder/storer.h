@@ -12,6 +12,7 @@
 #include "base/slice.h"
 #include "responder/purge.h"
 #include "responder/server.h"
+#include "responder/spool.h"
 
 /* false: no thread could be made. */
 bool storer_start(void);
@@ -19,8 +20,9 @@ bool storer_start(void);
 /* A response to be stored. */
 struct storer_item {
     const char *key;
-    char *head, *body; /* malloc'd */
-    size_t head_len, body_len;
+    char *head; /* malloc'd */
+    size_t head_len;
+    struct spool *body; /* whole, in memory; NULL: none */
     int64_t ttl_ms;
     const char *replaces; /* NULL, or the checksum of the entry that this is the successor of: it is
                              stored only if that one is still there */
@@ -29,10 +31,14 @@ struct storer_item {
     struct slice names; /* of the selecting fields, as the marker has them */
     struct slice etag;  /* .n 0: none */
     size_t max_variants;
+    /* NULL, or called once, whatever became of it: by the storer's thread, or before the call
+     * returns. stored: there is one under this key now, this or a newer one. */
+    void (*done)(void *arg, bool stored);
+    void *arg;
 };
 
 /*
- * Store it. Takes head and body in every case; everything else is copied. A
+ * Store it. Takes head in every case; everything else is copied or counted. A
  * full queue drops it and counts that.
  */
 void storer_put(struct site *site, const struct storer_item *item);

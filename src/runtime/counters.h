@@ -25,6 +25,9 @@
     X(revalidated, "answered from the cache after a 304")                  \
     X(refreshes, "stale entries fetched anew in the background")           \
     X(misses, "fetched from the backend and cacheable")                    \
+    X(collapsed, "answered with what was fetched for somebody else")       \
+    X(coalesce_timeouts, "waited for somebody else's fetch for too long")  \
+    X(hit_for_miss, "waited for nobody, because it is nobody else's")      \
     X(bypasses, "passed to the backend without the cache")                 \
     X(disabled, "passed because the cache is disabled")                    \
     X(stored, "responses stored")                                          \

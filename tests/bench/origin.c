@@ -22,7 +22,7 @@
  *   framing=length|chunked|close
  *   type=T          Content-Type, text/plain when absent
  *   h=NAME:VALUE    a response field, %-encoded; may be repeated
- *   hangup=1        close the connection without a word
+ *   hangup=1        close the connection without a word, in place of the head
  *   early=1         103 Early Hints first
  *   echo=1          the body is the request's head as it arrived
  *   sum=1           the body is the request body's length and SHA-256
@@ -543,9 +543,6 @@ answer(struct peer *peer, const char *head)
     const int status = (int)number(peer, "status", 200);
     const bool bodyless = status == 204 || status == 304;
     const long long wanted = number(peer, "size", -1);
-    if (number(peer, "hangup", 0) != 0) {
-        return false;
-    }
     len = snprintf(line, sizeof(line), "%s %s #%u\n", peer->method, peer->target, count);
     if (number(peer, "echo", 0) != 0) {
         text = head;
@@ -570,6 +567,9 @@ answer(struct peer *peer, const char *head)
     }
     nap((long)number(peer, "delay", 0));
     wait_for_gate(peer, "gate");
+    if (number(peer, "hangup", 0) != 0) {
+        return false;
+    }
     if (!send_head(peer, framing, status, bodyless, size)) {
         return false;
     }

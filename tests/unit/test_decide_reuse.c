@@ -347,6 +347,58 @@ five_xx_that_mean_the_backend_failed(void **state)
         assert_false(status_is_failure(others[i]));
 }
 
+static int64_t
+fetch_age(enum client_control control, const char *fields)
+{
+    struct policy p = route;
+    struct fields list = fields_of(fields);
+    const struct request_facts facts = {.method = slice_of("GET"), .fields = &list};
+    p.client_control = control;
+    return decide_fetch_age_ms(&p, &facts);
+}
+
+static void
+who_asks_for_something_new_does_not_get_what_somebody_else_has_asked_for_long_ago(void **state)
+{
+    (void)state;
+    assert_int_equal(fetch_age(CLIENT_CONTROL_HONOUR, ""), INT64_MAX);
+    assert_int_equal(fetch_age(CLIENT_CONTROL_HONOUR, "Cache-Control: no-cache"), 0);
+    assert_int_equal(fetch_age(CLIENT_CONTROL_HONOUR, "Cache-Control: max-age=0"), 0);
+    assert_int_equal(fetch_age(CLIENT_CONTROL_HONOUR, "Cache-Control: max-age=5"), 5000);
+    /* A second old is new enough. */
+    assert_int_equal(fetch_age(CLIENT_CONTROL_LIMITED, "Cache-Control: no-cache"), 1000);
+    assert_int_equal(fetch_age(CLIENT_CONTROL_LIMITED, "Cache-Control: max-age=5"), 5000);
+    assert_int_equal(fetch_age(CLIENT_CONTROL_IGNORE, "Cache-Control: no-cache"), INT64_MAX);
+}
+
+/* How often in a thousand. */
+static int
+early(int64_t fetch_ms, int percent, int64_t left_ms)
+{
+    const struct stored stored = {
+        .stored_ms = NOW_MS - 10000, .ttl_ms = 10000 + left_ms, .fetch_ms = fetch_ms};
+    int n = 0;
+    for (int i = 1; i <= 1000; i++)
+        n += decide_early(&stored, percent, i / 1000.0, NOW_MS);
+    return n;
+}
+
+static void
+what_is_fresh_is_fetched_early_by_chance_and_sooner_if_it_takes_long(void **state)
+{
+    (void)state;
+    assert_int_equal(early(1000, 0, 1), 0);
+    assert_int_equal(early(0, 100, 1), 0);
+    /* P = exp(-left / fetch): one in e when what is left is what the fetch takes. */
+    assert_in_range(early(1000, 100, 1000), 366, 369);
+    assert_in_range(early(1000, 200, 1000), 605, 608);
+    assert_in_range(early(1000, 100, 5000), 6, 7);
+    assert_int_equal(early(1000, 100, 60000), 0);
+    /* Beyond its time other rules hold. */
+    assert_int_equal(early(1000, 100, 0), 0);
+    assert_int_equal(early(1000, 100, -1), 0);
+}
+
 static void
 the_ancestors_entries_are_fresh_while_redis_has_them(void **state)
 {
@@ -400,6 +452,9 @@ main(void)
         cmocka_unit_test(stale_while_revalidate_answers_at_once),
         cmocka_unit_test(stale_if_error_stands_in_for_so_long),
         cmocka_unit_test(five_xx_that_mean_the_backend_failed),
+        cmocka_unit_test(
+            who_asks_for_something_new_does_not_get_what_somebody_else_has_asked_for_long_ago),
+        cmocka_unit_test(what_is_fresh_is_fetched_early_by_chance_and_sooner_if_it_takes_long),
         cmocka_unit_test(the_ancestors_entries_are_fresh_while_redis_has_them),
         cmocka_unit_test(age_grows_and_never_shrinks_below_what_it_was),
         cmocka_unit_test(every_reason_has_a_name_of_its_own),

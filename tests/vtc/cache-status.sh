@@ -63,7 +63,7 @@ Larder; hit'
 # An error of ours.
 conf routes="$routes" url=http://127.0.0.1:1
 pool signal HUP
-await sh -c "curl -s -o /dev/null -w '%{http_code}' $url/page/e | grep -q 502"
+await sh -c "curl -s -o /dev/null -w '%{http_code}' -X POST -d '' $url/page/e | grep -q 502"
 says /page/e MISS 'Larder; fwd=uri-miss; detail=uri-miss'
 
 # Less of it, or none.

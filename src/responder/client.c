@@ -1,0 +1,139 @@
+/*
+ * The client of a fetch.
+ *
+ * Where no copy of the answer is kept, the fetch is as slow as its client: what
+ * the backend sends waits in its socket. Where one is kept, the client gets what
+ * its socket takes at once, and when that is not all it becomes one of those who
+ * read the copy: the streamer feeds it, and the fetch goes on at the backend's
+ * speed, for the sake of those who wait for its end.
+ */
+#include "responder/client.h"
+
+#include "responder/coalesce.h"
+#include "responder/waiter.h"
+#include "runtime/counters.h"
+
+bool
+client_send(struct fetch *fetch, const struct iovec *pieces, int count, bool last)
+{
+    struct exchange *exchange = fetch->exchange;
+    if (exchange->background || fetch->ended)
+        return true;
+    if (connection_send(exchange->connection, exchange->arena, pieces, count, last, true) !=
+        CONNECTION_DONE)
+        return false;
+    fetch->ended = last;
+    return true;
+}
+
+/* From here on it is fed by the streamer, from the spool's byte `offset`. */
+static bool
+part(struct fetch *fetch, size_t offset)
+{
+    struct exchange *client = exchange_part(fetch->exchange);
+    if (!client)
+        return false;
+    client->body_from = offset;
+    client->spool = spool_again(fetch->spool);
+    client->reader =
+        (struct reader){.connection = client->connection,
+                        .spool = client->spool,
+                        .event = waiter_event,
+                        .offset = offset,
+                        .end = fetch->view_end < 0 ? SIZE_MAX : (size_t)fetch->view_end};
+    streamer_hold(&client->reader);
+    streamer_add(&client->reader);
+    fetch->client = client;
+    return true;
+}
+
+bool
+client_pass_on(struct fetch *fetch, const char *data, size_t n)
+{
+    struct exchange *exchange = fetch->exchange;
+    int64_t first = fetch->seen, end = fetch->seen + (int64_t)n;
+    fetch->seen = end;
+    if (fetch->client)
+        return streamer_outcome(&fetch->client->reader) != READER_GONE;
+    if (first < fetch->view_first)
+        first = fetch->view_first;
+    if (fetch->view_end >= 0 && end > fetch->view_end)
+        end = fetch->view_end;
+    if (first >= end || fetch->ended || exchange->background)
+        return true;
+    /* With the last byte the end goes along: one write and one wake-up less at the web server. */
+    bool last = end == (fetch->view_end >= 0 ? fetch->view_end : fetch->content_length);
+    const char *p = data + (n - (size_t)(fetch->seen - first));
+    size_t left = (size_t)(end - first), taken;
+    exchange->body_sent += left;
+    if (!fetch->spool) {
+        struct iovec piece = {(void *)p, left};
+        return client_send(fetch, &piece, 1, last);
+    }
+    enum connection_status status =
+        connection_stream(exchange->connection, p, left, last, false, &taken);
+    if (status == CONNECTION_AGAIN) {
+        exchange->body_sent -= left - taken;
+        if (part(fetch, (size_t)first + taken))
+            return true;
+        exchange->body_sent += left - taken;
+        size_t rest;
+        status =
+            connection_stream(exchange->connection, p + taken, left - taken, last, true, &rest);
+    }
+    fetch->ended = last && status == CONNECTION_DONE;
+    return status == CONNECTION_DONE;
+}
+
+bool
+client_wants_more(const struct fetch *fetch)
+{
+    if (fetch->client)
+        return streamer_outcome(&fetch->client->reader) == READER_NONE;
+    return !fetch->exchange->background && !fetch->ended;
+}
+
+bool
+client_take_back(struct fetch *fetch)
+{
+    struct exchange *exchange = fetch->exchange, *client = fetch->client;
+    if (!client)
+        return true;
+    enum reader_event outcome = streamer_reclaim(&client->reader);
+    fetch->client = NULL;
+    if (outcome != READER_NONE) {
+        bool has_all = outcome == READER_SENT;
+        client->reader.event(&client->reader, outcome);
+        return has_all;
+    }
+    exchange->connection = client->connection;
+    exchange->background = false;
+    exchange->body_sent += client->reader.offset - client->body_from;
+    client->connection = NULL;
+    exchange_done(client);
+    return true;
+}
+
+void
+client_leave(struct fetch *fetch)
+{
+    if (fetch->client)
+        streamer_leave(&fetch->client->reader);
+    fetch->client = NULL;
+}
+
+bool
+client_is_missed_by_nobody(struct fetch *fetch)
+{
+    struct exchange *exchange = fetch->exchange;
+    if (!coalesce_is_wanted(exchange, fetch->spool))
+        return true;
+    if (exchange->background)
+        return false;
+    if (!exchange_own(exchange))
+        return true;
+    counters_add(COUNTER_client_gone, 1);
+    exchange_let_go(exchange, false);
+    exchange->background = true;
+    return false;
+}

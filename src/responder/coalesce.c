@@ -1,0 +1,505 @@
+/*
+ * One fetch per miss.
+ *
+ *   worker    join ──┬─ nobody is at it ─ lead ── fetcher: lease ─┬─ fetch ─ head ─ share ─ store
+ *                    │                                            └─ another process: park
+ *                    └─ somebody is ── parked ─┬─ it may be shared: read the spool (streamer)
+ *                                              └─ it may not: fetch, all at once
+ *
+ * Among processes a lease in Redis decides who fetches. It is named as the flight
+ * is: by the key, by every generation that was read, by the server that said so.
+ * A flight whose lease another process has is parked, and looks again when that
+ * one says that it has stored something, or when its lease has run out.
+ *
+ * Whoever has waited in vain once does not wait again: what must not be shared
+ * queues nobody behind anybody.
+ */
+#include "responder/coalesce.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "responder/fetch.h"
+#include "responder/lease.h"
+#include "responder/streamer.h"
+#include "responder/waiter.h"
+#include "runtime/counters.h"
+
+/* What a refresh may lose to Redis: nobody waits for it. */
+#define REFRESH_BUDGET_MS 1000
+/* Until the mark in Redis says so: what must not be shared. */
+#define FORBIDDEN_MS 1000
+/* How often coalesce_drain() looks. */
+#define DRAIN_LOOK_MS 5
+
+/* ------------------------------------------------------------------------ the name */
+
+static bool
+make_name(char name[FLIGHT_NAME_SIZE], const struct exchange *exchange)
+{
+    static const char hex[] = "0123456789abcdef";
+    const struct store_generations *generations = &exchange->generations;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    size_t n = strlen(exchange->key.name) + 1, size = n + sizeof *generations + 16;
+    char *text = arena_alloc(exchange->arena, size);
+    if (!text)
+        return false;
+    memcpy(text, exchange->key.name, n);
+    /* Without them it is a name of its own, which no other process has. */
+    for (size_t i = 0; exchange->generations_complete && i < generations->count; i++) {
+        memcpy(text + n, generations->value[i], STORE_GENERATION_LEN);
+        n += STORE_GENERATION_LEN;
+    }
+    if (exchange->generations_complete) {
+        memcpy(text + n, &exchange->identity, sizeof exchange->identity);
+        n += sizeof exchange->identity;
+    }
+    if (EVP_Digest(text, n, digest, NULL, EVP_sha256(), NULL) != 1)
+        return false;
+    for (size_t i = 0; i < (FLIGHT_NAME_SIZE - 1) / 2; i++) {
+        name[2 * i] = hex[digest[i] >> 4];
+        name[2 * i + 1] = hex[digest[i] & 15];
+    }
+    name[FLIGHT_NAME_SIZE - 1] = '\0';
+    return true;
+}
+
+/* ------------------------------------------------------------------------- joining */
+
+static bool
+is_get(const struct exchange *exchange)
+{
+    return slice_equal(exchange->request.method, slice_of("GET"));
+}
+
+/* Is there any use in waiting for somebody else's answer? */
+static bool
+may_join(const struct exchange *exchange)
+{
+    if (exchange->reason != REASON_NONE || exchange->alone || !exchange->site->config->coalesce ||
+        !exchange->match.route->coalesce || exchange->missing == REASON_HIT_FOR_MISS)
+        return false;
+    /* Each use of it has to be asked for, so that nobody can have another's. */
+    return exchange->forward != REASON_MUST_VALIDATE &&
+           !(exchange->has_entry && exchange->entry.stored.ttl_ms <= 0);
+}
+
+/* Would the answer to this one do for others? Not a head, and not a part. */
+static bool
+may_lead(const struct exchange *exchange)
+{
+    bool ranged = fields_get(&exchange->request.fields, "Range").p != NULL;
+    return is_get(exchange) && !(ranged && exchange->match.route->range_fetch == 0);
+}
+
+/* What was found, and is not the answer, is not held while nobody knows how long it will be. */
+void
+coalesce_forget_entry(struct exchange *exchange)
+{
+    exchange->had_entry |= exchange->has_entry;
+    exchange->has_entry = exchange->use_entry = false;
+    free(exchange->value.data);
+    exchange->value.data = NULL;
+}
+
+bool
+coalesce_rejoin(struct exchange *exchange)
+{
+    char name[FLIGHT_NAME_SIZE];
+    struct spool *spool = NULL;
+    int64_t now_ms = clock_now_ms();
+    exchange->rounds = !exchange->generations_complete;
+    if (!make_name(name, exchange))
+        return false;
+    /* Who leads looks once more, and gets it then. */
+    if (exchange->has_entry && flight_exists(name))
+        coalesce_forget_entry(exchange);
+    exchange->parked.since_ms = exchange->started_ms;
+    exchange->parked.until_ms = exchange->started_ms + exchange->site->config->coalesce_wait_ms;
+    const struct flight_terms terms = {
+        .may_lead = may_lead(exchange),
+        .max_age_ms = decide_fetch_age_ms(&exchange->policy, &exchange->facts),
+        .rounds = exchange->rounds};
+    switch (flight_join(name, &exchange->parked, terms, now_ms, &exchange->flight, &spool)) {
+    case FLIGHT_WAITS:
+        return true;
+    case FLIGHT_READS:
+        waiter_read(exchange, spool);
+        return true;
+    case FLIGHT_LEADS:
+    case FLIGHT_APART:
+        break;
+    }
+    return false;
+}
+
+bool
+coalesce_join(struct exchange *exchange)
+{
+    if (exchange->reason == REASON_NONE && exchange->missing == REASON_HIT_FOR_MISS)
+        counters_add(COUNTER_hit_for_miss, 1);
+    if (!may_join(exchange))
+        return false;
+    exchange_note_generations(exchange, exchange->redis_until_ms);
+    return coalesce_rejoin(exchange);
+}
+
+bool
+coalesce_refresh(struct exchange *exchange)
+{
+    char name[FLIGHT_NAME_SIZE];
+    exchange->rounds = false;
+    if (!exchange->generations_complete || !make_name(name, exchange))
+        return false;
+    exchange->flight = flight_lead(name, clock_now_ms());
+    return exchange->flight != NULL;
+}
+
+/* ------------------------------------------------------------------------- leading */
+
+/* Look again. true: there is something that will do, in exchange->entry. */
+static bool
+look(struct exchange *exchange, int64_t wall_ms)
+{
+    int64_t budget_ms = exchange->background ? REFRESH_BUDGET_MS
+                                             : exchange->site->config->budget_ms;
+    exchange->redis_until_ms = clock_now_ms() + budget_ms;
+    bool found = exchange_look(exchange, wall_ms).reuse == REUSE_SERVE;
+    /* A refresh before its time wants another one than that. */
+    return found && !(exchange->early && exchange->entry.stored.stored_ms == exchange->seen_ms);
+}
+
+/* Give what has been found to all who wait for it, and to its own client. */
+static void
+serve_found(struct exchange *exchange, int64_t wall_ms)
+{
+    struct flight *flight = exchange->flight;
+    bool variant = exchange->key.name != exchange->key.primary;
+    struct slice names = variant ? exchange->marker.names : (struct slice){NULL, 0};
+    exchange->flight = NULL;
+    if (flight) {
+        if (flight_wanted(flight) && keep_entry_spool(exchange, names))
+            flight_share(flight, exchange->spool, false);
+        flight_done(flight);
+    }
+    if (exchange->background)
+        exchange_done(exchange);
+    else
+        exchange_hit(exchange, wall_ms);
+}
+
+/* It has waited in vain, or had to, and had something stored: is that of use now? */
+static bool
+serve_alone(struct exchange *exchange)
+{
+    int64_t wall_ms = clock_wall_ms();
+    if (!exchange->had_entry)
+        return false;
+    if (look(exchange, wall_ms)) {
+        exchange_hit(exchange, wall_ms);
+        return true;
+    }
+    return exchange->failed && fetch_stand_in(exchange);
+}
+
+/* It is no use to wait for this one; somebody has found out before. */
+static void
+let_all_go(struct exchange *exchange, struct lease *lease)
+{
+    counters_add(COUNTER_hit_for_miss, 1);
+    coalesce_end(exchange, FLIGHT_ALONE);
+    lease_end(lease, 'N');
+}
+
+/* Another process is at it, for so long at least. true: the exchange is not the caller's any more. */
+static bool
+park(struct exchange *exchange, int64_t retry_ms, enum flight_word *word)
+{
+    struct flight *flight = exchange->flight;
+    bool waits = !exchange->background;
+    exchange->flight = NULL; /* who is parked leads nobody */
+    if (!flight_park(flight, waits ? &exchange->parked : NULL, retry_ms, word)) {
+        exchange->flight = flight;
+        return false;
+    }
+    if (!waits)
+        exchange_done(exchange);
+    return true;
+}
+
+bool
+coalesce_lead(struct exchange *exchange)
+{
+    struct site *site = exchange->site;
+    struct flight *flight = exchange->flight;
+    enum flight_word word = FLIGHT_LOOK;
+    if (!flight) {
+        if (exchange->waited) /* and what it had for Redis is used up */
+            exchange->redis_until_ms = clock_now_ms() + site->config->budget_ms;
+        return !serve_alone(exchange);
+    }
+    if (exchange->rounds) {
+        int64_t wall_ms = clock_wall_ms();
+        /* The next round: what was missing may be there by now. */
+        if (exchange->waited && look(exchange, wall_ms)) {
+            serve_found(exchange, wall_ms);
+            return false;
+        }
+        flight_begin(flight, clock_now_ms());
+        return true;
+    }
+    while (word == FLIGHT_LOOK) {
+        struct lease *lease = NULL;
+        int64_t left_ms = 0, wall_ms = clock_wall_ms();
+        int64_t until_ms = clock_now_ms() + site->config->budget_ms;
+        flight_expect(flight);
+        enum larder_status status = lease_take(
+            site, flight_name(flight), site->config->coalesce_lease_ms, until_ms, &lease, &left_ms);
+        if (status != LARDER_OK && status != LARDER_MISS)
+            break; /* Redis is away: then nobody knows, and it is fetched */
+        if (look(exchange, wall_ms)) {
+            lease_end(lease, 'S');
+            serve_found(exchange, wall_ms);
+            return false;
+        }
+        if (exchange->missing == REASON_HIT_FOR_MISS) {
+            let_all_go(exchange, lease);
+            return true;
+        }
+        if (status == LARDER_OK) {
+            exchange->lease = lease;
+            break;
+        }
+        exchange->had_entry |= exchange->has_entry;
+        if (park(exchange, clock_now_ms() + left_ms, &word))
+            return false;
+    }
+    if (word == FLIGHT_LOOK) {
+        flight_begin(flight, clock_now_ms());
+        return true;
+    }
+    coalesce_end(exchange, FLIGHT_ALONE);
+    if (exchange->background) {
+        exchange_done(exchange);
+        return false;
+    }
+    exchange->waited = exchange->marks = true;
+    return true;
+}
+
+/* ------------------------------------------------------------------------ fetching */
+
+/* Could who waits have it? */
+static bool
+may_share(const struct exchange *exchange, const struct kept *kept)
+{
+    const struct store_decision *decision = &kept->decision;
+    if (kept->part || (decision->flags & STORED_NO_CACHE) || decision->ttl_ms <= 0)
+        return false;
+    return decision->reason == REASON_NONE || (exchange->rounds && keep_is_unproven(kept));
+}
+
+/* Does the response itself forbid it: so that the next one will too? */
+static bool
+forbids(const struct kept *kept)
+{
+    if (kept->status >= 500 || kept->status == 206 || kept->status == 304 || kept->status == 412 ||
+        kept->status == 416)
+        return false;
+    switch (kept->decision.reason) {
+    case REASON_STATUS:
+    case REASON_ERROR_STATUS:
+    case REASON_NO_STORE:
+    case REASON_PRIVATE:
+    case REASON_NO_CACHE:
+    case REASON_SET_COOKIE:
+    case REASON_VARY:
+    case REASON_VARY_STAR:
+    case REASON_NO_FRESHNESS:
+    case REASON_EXPIRED:
+    case REASON_MUST_UNDERSTAND:
+    case REASON_TOO_LARGE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void
+mark(struct exchange *exchange, const struct kept *kept)
+{
+    /* What is stale and was asked for with a condition stays, unless there is something new. */
+    if (!exchange->has_entry || kept->status == 200)
+        keep_mark(kept, exchange);
+}
+
+/* Nobody else gets this one. Whoever waited for it, here or elsewhere, goes on, and if the next ones
+ * would wait in vain as well, they are told. */
+static void
+refuse(struct exchange *exchange, const struct kept *kept)
+{
+    char name[FLIGHT_NAME_SIZE];
+    int64_t now_ms = clock_now_ms(), forbidden_ms = exchange->site->config->hit_for_miss_ms;
+    memcpy(name, flight_name(exchange->flight), sizeof name);
+    exchange->waited |= flight_refuse(exchange->flight, FLIGHT_ALONE);
+    coalesce_end(exchange, FLIGHT_ALONE);
+    if (!exchange->waited || !forbids(kept))
+        return;
+    if (exchange->generations_complete && forbidden_ms > FORBIDDEN_MS)
+        forbidden_ms = FORBIDDEN_MS;
+    flight_forbid(name, now_ms + forbidden_ms, now_ms);
+    mark(exchange, kept);
+}
+
+void
+coalesce_head(struct exchange *exchange, const struct kept *kept, struct spool *spool)
+{
+    if (!exchange->flight) {
+        if (exchange->marks && forbids(kept))
+            mark(exchange, kept);
+        exchange->marks = false;
+        return;
+    }
+    if (spool && spool->described && may_share(exchange, kept))
+        flight_share(exchange->flight, spool, kept->own.count == 0);
+    else if (!may_share(exchange, kept) || flight_wanted(exchange->flight))
+        refuse(exchange, kept);
+}
+
+bool
+coalesce_is_wanted(const struct exchange *exchange, struct spool *spool)
+{
+    return (exchange->flight && flight_wanted(exchange->flight)) ||
+           (spool && atomic_load(&spool->readers) > 0);
+}
+
+bool
+coalesce_is_too_large(struct exchange *exchange, const struct kept *kept, struct spool *spool)
+{
+    /* First the others: nobody joins any more when they are counted. */
+    exchange->waited |= atomic_load(&spool->readers) > 0;
+    if (exchange->flight)
+        refuse(exchange, kept);
+    return atomic_load(&spool->readers) > 0;
+}
+
+void
+coalesce_freshened(struct exchange *exchange, const struct kept *kept)
+{
+    if (!exchange->flight)
+        return;
+    if (!exchange->spool || !exchange->spool->described || !may_share(exchange, kept))
+        coalesce_end(exchange, FLIGHT_ALONE);
+    else if (kept->own.count == 0)
+        flight_share(exchange->flight, exchange->spool, false);
+    /* Else nobody has proven that none of its own tags was purged while it was validated: who waits
+     * looks when it is stored, and compares. */
+}
+
+/* -------------------------------------------------------------------------- the end */
+
+/* What ends when it has been stored. */
+struct landing {
+    struct flight *flight;
+    struct lease *lease;
+};
+
+static void
+landed(void *arg, bool stored)
+{
+    struct landing *landing = arg;
+    lease_end(landing->lease, stored ? 'S' : 'N');
+    flight_done(landing->flight);
+    free(landing);
+}
+
+struct keep_after
+coalesce_until_stored(struct exchange *exchange)
+{
+    struct landing *landing = exchange->flight ? malloc(sizeof *landing) : NULL;
+    if (!landing) {
+        coalesce_end(exchange, FLIGHT_ALONE);
+        return (struct keep_after){.fn = NULL};
+    }
+    *landing = (struct landing){exchange->flight, exchange->lease};
+    exchange->flight = NULL;
+    exchange->lease = NULL;
+    return (struct keep_after){.fn = landed, .arg = landing};
+}
+
+void
+coalesce_over(struct exchange *exchange)
+{
+    if (exchange->flight)
+        flight_done(exchange->flight);
+    exchange->flight = NULL;
+    lease_end(exchange->lease, 'N');
+    exchange->lease = NULL;
+}
+
+void
+coalesce_end(struct exchange *exchange, enum flight_word word)
+{
+    if (exchange->flight)
+        flight_refuse(exchange->flight, word);
+    coalesce_over(exchange);
+}
+
+/* -------------------------------------------------------------------- the process */
+
+static void
+resume(struct parked *leader, struct flight *flight)
+{
+    struct exchange *exchange =
+        (struct exchange *)((char *)leader - offsetof(struct exchange, parked));
+    exchange->flight = flight;
+    exchange->waited = true;
+    exchange_ask(exchange);
+}
+
+bool
+coalesce_start(void)
+{
+    static const struct flight_calls calls = {waiters_take, waiters_release, resume, streamer_wind};
+    flights_start(&calls);
+    return leases_start() && streamer_start(flights_tick);
+}
+
+static void
+wake(void *unused, const char *name, size_t len, char word)
+{
+    (void)unused;
+    flight_wake((struct slice){name, len}, word == 'N' ? FLIGHT_ALONE : FLIGHT_LOOK);
+}
+
+void
+coalesce_listen(struct site *site)
+{
+    struct larder_error err;
+    if (site->cache && larder_is_enabled(site->cache) && site->config->coalesce &&
+        store_listen(site->cache, wake, NULL, &err) != LARDER_OK)
+        log_write(LARDER_LOG_WARNING, "cannot hear of other processes' fetches: %s", err.message);
+}
+
+void
+coalesce_drain(int64_t deadline_ms)
+{
+    const struct timespec pause = {0, DRAIN_LOOK_MS * 1000000};
+    size_t flights, parked;
+    flights_drain();
+    for (;;) {
+        flights_numbers(&flights, &parked);
+        if ((parked == 0 && streamer_count() == 0) || clock_now_ms() >= deadline_ms)
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
+void
+coalesce_stop(int64_t timeout_ms)
+{
+    streamer_stop();
+    leases_stop(timeout_ms);
+}
