@@ -181,7 +181,7 @@ serve_found(struct exchange *exchange, int64_t wall_ms)
     exchange->flight = NULL;
     if (flight) {
         if (flight_wanted(flight) && keep_entry_spool(exchange, names))
-            flight_share(flight, exchange->spool, false);
+            flight_share(flight, exchange->spool, exchange->entry.own.count == 0);
         flight_done(flight);
     }
     if (exchange->background)
@@ -259,6 +259,7 @@ coalesce_lead(struct exchange *exchange)
             site, flight_name(flight), site->config->coalesce_lease_ms, until_ms, &lease, &left_ms);
         if (status != LARDER_OK && status != LARDER_MISS)
             break; /* Redis is away: then nobody knows, and it is fetched */
+        flight_seal(flight);
         if (look(exchange, wall_ms)) {
             lease_end(lease, 'S');
             serve_found(exchange, wall_ms);
@@ -351,6 +352,13 @@ refuse(struct exchange *exchange, const struct kept *kept)
         forbidden_ms = FORBIDDEN_MS;
     flight_forbid(name, now_ms + forbidden_ms, now_ms);
     mark(exchange, kept);
+}
+
+void
+coalesce_seal(struct exchange *exchange)
+{
+    if (exchange->flight)
+        flight_seal(exchange->flight);
 }
 
 void

@@ -36,7 +36,8 @@ struct flight {
     bool listed;         /* in its bucket */
     bool led;
     bool rounds;
-    bool begun; /* the backend has been asked: who comes is late */
+    bool begun;  /* the backend has been asked: in rounds who comes is late */
+    bool sealed; /* so is who comes from now on, by flight_seal() */
     int64_t begun_ms;
     bool expecting;
     bool heard; /* since flight_expect(): */
@@ -173,6 +174,15 @@ cut(struct flight *flight, bool late_too)
     return list;
 }
 
+/* Nobody is late for what begins now. */
+static void
+unseal(struct flight *flight)
+{
+    flight->sealed = false;
+    for (struct parked *p = flight->first; p; p = p->next)
+        p->late = false;
+}
+
 /* Somebody has to go on with it: who has waited longest. */
 static struct parked *
 promote(struct flight *flight)
@@ -182,8 +192,7 @@ promote(struct flight *flight)
     flight->spool = NULL;
     flight->led = true;
     flight->begun = flight->expecting = false;
-    for (struct parked *p = flight->first; p; p = p->next)
-        p->late = false;
+    unseal(flight);
     return leader;
 }
 
@@ -229,7 +238,7 @@ flight_join(const char *name, struct parked *parked, struct flight_terms terms, 
         *spool = add_reader(there->spool);
         place = FLIGHT_READS;
     } else {
-        parked->late = there->rounds && there->begun;
+        parked->late = (there->rounds && there->begun) || there->sealed;
         first = parked_count == 0;
         park(there, parked);
         place = FLIGHT_WAITS;
@@ -287,8 +296,17 @@ flight_begin(struct flight *flight, int64_t now_ms)
 {
     pthread_mutex_lock(&lock);
     assert(flight->led);
+    unseal(flight);
     flight->begun = true;
     flight->begun_ms = now_ms;
+    pthread_mutex_unlock(&lock);
+}
+
+void
+flight_seal(struct flight *flight)
+{
+    pthread_mutex_lock(&lock);
+    flight->sealed = true;
     pthread_mutex_unlock(&lock);
 }
 
@@ -297,7 +315,8 @@ flight_share(struct flight *flight, struct spool *spool, bool open)
 {
     pthread_mutex_lock(&lock);
     assert(flight->led);
-    struct parked *list = cut(flight, false);
+    /* What is open to who comes later is so to who came after the seal. */
+    struct parked *list = cut(flight, open && !flight->rounds);
     if (open && !flight->rounds && !flight->spool && flight->listed)
         flight->spool = spool_again(spool);
     for (struct parked *p = list; p; p = p->next)
@@ -373,6 +392,7 @@ flight_park(struct flight *flight, struct parked *leader, int64_t retry_ms, enum
             leader->late = false;
             park(flight, leader);
         }
+        unseal(flight);
         flight->led = false;
         flight->retry_ms = retry_ms;
         if (!flight->first)

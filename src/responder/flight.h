@@ -88,6 +88,14 @@ const char *flight_name(const struct flight *flight);
 /* The backend is about to be asked. */
 void flight_begin(struct flight *flight, int64_t now_ms);
 
+/*
+ * Redis is about to be asked whether something that the response brings has been
+ * invalidated. What it says holds for who is there now: who comes after this may
+ * have come after an invalidation that the answer does not know of, and is not
+ * given what flight_share() shares, unless that is open.
+ */
+void flight_seal(struct flight *flight);
+
 /* The head has come, and others may have this answer. open: so may those who come from now on, else
  * they wait for flight_done(). */
 void flight_share(struct flight *flight, struct spool *spool, bool open);

@@ -346,6 +346,7 @@ on_head(void *arg, int status, struct fields *fields)
     const char *said = mutation_end(&fetch->mutation, exchange, status, true, fields, &fetch->post);
     if (said)
         fetch->invalidated = said;
+    coalesce_seal(exchange);
     fetch->meaning = meaning_of(fetch);
     if (fetch->meaning != MEANS_ANSWER)
         return true;

@@ -98,13 +98,6 @@ site_distrusts_redis(const struct site *site)
     return journal_pending(site->journal) > 0 || journal_pending(in_memory) > 0;
 }
 
-uint64_t
-site_journal_epoch(const struct site *site)
-{
-    /* Either changes it; that two changes cancel each other out takes 2^32 of one of them. */
-    return journal_epoch(site->journal) + (journal_epoch(in_memory) << 32);
-}
-
 static void
 look_soon(void)
 {

@@ -34,8 +34,6 @@ void site_install(struct site *site);
  * holds something, what Redis has is not used by any process of the machine.
  */
 bool site_distrusts_redis(const struct site *site);
-/* Changes with each invalidation that goes to the journal. */
-uint64_t site_journal_epoch(const struct site *site);
 /* false: it could not be written; logged. */
 struct purge;
 bool site_note(struct site *site, const struct purge *purge);

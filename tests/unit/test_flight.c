@@ -133,6 +133,38 @@ the_first_leads_and_the_others_get_what_it_brings(void **state)
     spool_give(spool);
 }
 
+/* Whether a tag that came with it has been invalidated is asked after the seal: what was true then
+ * says nothing to who came later. */
+static void
+who_comes_after_the_seal_gets_only_what_is_open(void **state)
+{
+    struct waiter a, b, c, d;
+    struct spool *spool = whole();
+    (void)state;
+    for (int open = 0; open < 2; open++) {
+        join(&a, NAME, 1, leads);
+        join(&b, NAME, 2, leads);
+        flight_begin(a.flight, 1);
+        flight_seal(a.flight);
+        assert_int_equal(join(&c, NAME, 3, leads), FLIGHT_WAITS);
+        flight_share(a.flight, spool, open);
+        assert_int_equal(b.came, TAKEN);
+        assert_int_equal(c.came, open ? TAKEN : NOTHING);
+        if (!open) {
+            /* It looks for itself when that is over, and is not late for what it begins. */
+            flight_done(a.flight);
+            assert_int_equal(c.came, RESUMED);
+            assert_int_equal(join(&d, NAME, 4, leads), FLIGHT_WAITS);
+            flight_share(c.flight, spool, false);
+            assert_int_equal(d.came, TAKEN);
+            flight_done(c.flight);
+        } else {
+            flight_done(a.flight);
+        }
+    }
+    spool_give(spool);
+}
+
 static void
 who_comes_while_it_is_being_stored_reads_it_too(void **state)
 {
@@ -485,6 +517,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, reset, over)
     const struct CMUnitTest tests[] = {
         CASE(the_first_leads_and_the_others_get_what_it_brings),
+        CASE(who_comes_after_the_seal_gets_only_what_is_open),
         CASE(who_comes_while_it_is_being_stored_reads_it_too),
         CASE(after_a_head_with_tags_of_its_own_the_next_one_looks),
         CASE(what_must_not_be_shared_releases_all_at_once),
