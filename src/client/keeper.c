@@ -103,7 +103,8 @@ struct watch {
     int64_t next_ms;
 };
 
-/* Which server it is now. A client that has never met a server has none to watch. What fails here fails callers as well: they count it. */
+/* Which server it is now. A client that has never met a server has none to watch. What fails here
+ * fails callers as well: they count it. */
 static void
 look_at_server(struct larder *cache, struct watch *watch)
 {

@@ -26,7 +26,7 @@
 #include "client/token.h"
 
 #define NONCE_LEN ((size_t)16)
-/* Records after the position that are looked through; half a millisecond of work. */
+/* Records after the position that are looked through; a millisecond or two of work. */
 #define READ_MAX ((size_t)1000)
 
 /* -------------------------------------------------------------------- writing */

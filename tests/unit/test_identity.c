@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-#include "client/identity.h"
+#include "client/client.h"
 #include "client/store.h"
 #include "client_fixture.h"
 
@@ -322,6 +322,57 @@ a_server_that_does_not_tell_works_and_is_named_once(void **state)
     redis_says("ACL DELUSER mute", ":1");
 }
 
+static void
+answer_slowly(struct raw_conn *conn)
+{
+    char command[4096];
+
+    while (redis_hears(conn->fd, command, sizeof command) > 0) {
+        pause_ms(200);
+        if (!raw_say(conn->fd, "$1\r\n1\r\n"))
+            return;
+    }
+}
+
+static void *
+get_one(void *arg)
+{
+    json_object *value = NULL;
+    enum larder_status status = larder_get(arg, "k", &value, NULL);
+
+    json_object_put(value);
+    return status == LARDER_OK ? arg : NULL;
+}
+
+static void
+who_waits_in_line_gets_no_connection_to_the_old_server(void **state)
+{
+    (void)state;
+    struct raw_server *server = raw_server_start(NULL, answer_slowly, NULL);
+    struct larder_options options;
+    pthread_t threads[2];
+    larder_options_init(&options);
+    options.port = raw_server_port(server);
+    options.lazy = true;
+    options.pool_min_idle = 0;
+    options.pool_max = 1;
+    options.max_retries = 0;
+    struct larder *cache = open_with(&options);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, get_one, cache), 0);
+        pause_ms(50);
+    }
+    identity_note(&cache->identity, 4711, ""); /* as somebody else's connection would */
+    for (int i = 0; i < 2; i++) {
+        void *answered = NULL;
+        pthread_join(threads[i], &answered);
+        assert_non_null(answered);
+    }
+    assert_int_equal(raw_server_connections(server), 2);
+    larder_close(cache);
+    raw_server_stop(server);
+}
+
 /* ------------------------------------------------------------------------- dialling */
 
 static void
@@ -378,6 +429,7 @@ main(void)
         TEST(connections_to_what_became_a_replica_are_dropped),
         TEST(a_promotion_that_nobody_saw_makes_another_server_of_it),
         TEST(a_connection_in_use_is_not_kept_either),
+        cmocka_unit_test(who_waits_in_line_gets_no_connection_to_the_old_server),
         TEST(a_server_that_does_not_tell_works_and_is_named_once),
         TEST(dialling_takes_one_round_trip),
     };

@@ -334,6 +334,31 @@ a_generation_gets_a_long_life_again_only_when_it_is_short(void **state)
 }
 
 static void
+a_mark_that_came_meanwhile_keeps_its_own_life(void **state)
+{
+    struct larder *cache = open_redis();
+    const char *tags[] = {"all"};
+    char old[] = "0123456789abcdef0000000000000000";
+    /* What a fill has read: settled, with a second to live. */
+    redisReply created = {.type = REDIS_REPLY_NIL};
+    redisReply life = {.type = REDIS_REPLY_INTEGER, .integer = 1000};
+    redisReply value = {.type = REDIS_REPLY_STRING, .str = old, .len = sizeof old - 1};
+    redisReply *replies[] = {&created, &life, &value};
+    char answer[64];
+
+    (void)state;
+    redis_says("SET t:gen:all M0_-_x EX 50", "+OK");
+    generations_tend(cache, tags, 1, replies, soon());
+    assert_true(redis_fixture_command(&redis, "TTL t:gen:all", answer, sizeof answer));
+    assert_in_range(strtol(answer + 1, NULL, 10), 1, 50);
+    redis_says("SET t:gen:all 0123456789abcdef0000000000000000 EX 50", "+OK");
+    generations_tend(cache, tags, 1, replies, soon());
+    assert_true(redis_fixture_command(&redis, "TTL t:gen:all", answer, sizeof answer));
+    assert_true(strtol(answer + 1, NULL, 10) > 5100000);
+    larder_close(cache);
+}
+
+static void
 a_value_too_long_is_corrupt_and_harms_nobody(void **state)
 {
     struct larder *cache = open_redis();
@@ -603,6 +628,7 @@ main(void)
         cmocka_unit_test_setup(a_guarded_put_replaces_only_what_was_seen, empty_redis),
         cmocka_unit_test_setup(a_generation_gets_a_long_life_again_only_when_it_is_short,
                                empty_redis),
+        cmocka_unit_test_setup(a_mark_that_came_meanwhile_keeps_its_own_life, empty_redis),
         cmocka_unit_test_setup(a_value_too_long_is_corrupt_and_harms_nobody, empty_redis),
         cmocka_unit_test_setup(a_key_of_another_type_is_a_miss_and_harms_nobody, empty_redis),
         cmocka_unit_test_setup(lifetimes_out_of_range_are_refused, empty_redis),
