@@ -25,8 +25,6 @@
 #define ROOM_FIRST 8
 /* A pattern is dear, here and in Redis; the same as in the configuration. */
 #define STARS_MAX 16
-/* With its NUL; what is shown of an item. */
-#define SHOWN_SIZE 64
 
 static const struct {
     const char *one;
@@ -45,11 +43,10 @@ order_kind_name(enum order_kind kind)
     return names[kind].many;
 }
 
-/* For messages: other people's bytes, and not many of them. */
-static const char *
-shown(char buf[SHOWN_SIZE], struct slice text)
+const char *
+order_shown(char buf[ORDER_SHOWN_SIZE], struct slice text)
 {
-    size_t n = text.n < SHOWN_SIZE - 4 ? text.n : SHOWN_SIZE - 4;
+    size_t n = text.n < ORDER_SHOWN_SIZE - 4 ? text.n : ORDER_SHOWN_SIZE - 4;
     for (size_t i = 0; i < n; i++)
         buf[i] = text.p[i] >= 0x20 && text.p[i] < 0x7f ? text.p[i] : '?';
     memcpy(buf + n, n < text.n ? "..." : "", n < text.n ? 4 : 1);
@@ -197,7 +194,7 @@ add(struct order *order, enum order_kind kind, const struct place *place, struct
     struct arena *arena, struct larder_error *err)
 {
     struct order_list *list = &order->list[kind];
-    char buf[SHOWN_SIZE];
+    char buf[ORDER_SHOWN_SIZE];
     if (order->count == ORDER_ITEMS_MAX)
         return error_set(err, LARDER_INVALID, "more than %d items; send them in several requests",
                          ORDER_ITEMS_MAX);
@@ -205,7 +202,7 @@ add(struct order *order, enum order_kind kind, const struct place *place, struct
         return error_set(err, LARDER_INVALID, "more than %d patterns", ORDER_PATTERNS_MAX);
     const char *wrong = wrong_with(kind, item, arena);
     if (wrong)
-        return refuse(place, err, "found \"%s\": %s", shown(buf, item), wrong);
+        return refuse(place, err, "found \"%s\": %s", order_shown(buf, item), wrong);
     if (list->count == list->room) {
         size_t room = list->room ? 2 * list->room : ROOM_FIRST;
         struct slice *items = arena_calloc(arena, room, sizeof *items);
@@ -229,12 +226,12 @@ take_origin(struct order *order, struct slice origin, struct arena *arena, struc
 {
     const struct place place = {"origin", -1};
     struct order_url parts = order_split(origin);
-    char buf[SHOWN_SIZE];
+    char buf[ORDER_SHOWN_SIZE];
     if (wrong_with_url(origin.n ? origin : slice_of("?")) || !parts.scheme.p ||
         !slice_equal(parts.target, slice_of("/")))
         return refuse(&place, err,
                       "found \"%s\", expected http://HOST or https://HOST without a path",
-                      shown(buf, origin));
+                      order_shown(buf, origin));
     char *copy = arena_strndup(arena, origin.p, origin.n);
     if (!copy)
         return no_memory(err);
@@ -255,11 +252,11 @@ kind_of(struct slice name)
 static enum larder_status
 unknown(struct slice name, struct larder_error *err)
 {
-    char buf[SHOWN_SIZE];
+    char buf[ORDER_SHOWN_SIZE];
     return error_set(err, LARDER_INVALID,
                      "found \"%s\", expected urls, prefixes, tags, groups, origin, patterns, all "
                      "or soft",
-                     shown(buf, name));
+                     order_shown(buf, name));
 }
 
 /* -------------------------------------------------------------------- JSON */
@@ -392,10 +389,11 @@ static enum larder_status
 read_switch(bool *out, const char *name, struct slice value, struct larder_error *err)
 {
     const struct place place = {name, -1};
-    char buf[SHOWN_SIZE];
+    char buf[ORDER_SHOWN_SIZE];
     bool on = slice_equal(value, slice_of("1")) || slice_equal(value, slice_of("true"));
     if (!on && !slice_equal(value, slice_of("0")) && !slice_equal(value, slice_of("false")))
-        return refuse(&place, err, "found \"%s\", expected 1, true, 0 or false", shown(buf, value));
+        return refuse(&place, err, "found \"%s\", expected 1, true, 0 or false",
+                      order_shown(buf, value));
     *out = on;
     return LARDER_OK;
 }

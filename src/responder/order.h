@@ -89,10 +89,13 @@ enum larder_status order_resolve(const struct order *order, const struct config 
                                  const struct order_site *site, struct purge *purge,
                                  struct arena *arena, struct larder_error *err);
 
-/* Parts of a URL as an order has it; scheme.p NULL: it is relative. In order.c for order_resolve.c. */
+/* In order.c for order_resolve.c: the parts of a URL as an order has it (scheme.p NULL: it is
+ * relative), and of other people's bytes so many as go into a message, printable. Returns buf. */
 struct order_url {
     struct slice scheme, host, target;
 };
 struct order_url order_split(struct slice url);
+#define ORDER_SHOWN_SIZE 64
+const char *order_shown(char buf[ORDER_SHOWN_SIZE], struct slice text);
 
 #endif

@@ -35,12 +35,13 @@ each_origin(const struct resolving *r, const struct order_url *url, struct slice
             resolve_fn fn)
 {
     static const char *const schemes[] = {"http", "https"};
+    char buf[ORDER_SHOWN_SIZE];
     if (url->scheme.p)
         return fn(r, url->scheme, url->host, text);
     if (!r->site->host.p)
         return error_set(r->err, LARDER_INVALID,
-                         "\"%.*s\" is relative, and there is no host that it could be on",
-                         (int)(text.n < 60 ? text.n : 60), text.p);
+                         "\"%s\" is relative, and there is no host that it could be on",
+                         order_shown(buf, text));
     struct slice host = key_normal_host(r->site->host, r->site->scheme, r->arena);
     if (!host.p)
         return no_memory(r);
@@ -71,17 +72,16 @@ static enum larder_status
 add_directory(const struct resolving *r, struct slice scheme, struct slice host,
               struct slice directory)
 {
-    char tag[STORE_TAG_SIZE];
+    char tag[STORE_TAG_SIZE], buf[ORDER_SHOWN_SIZE];
     int levels = 0;
     const struct route *blind = route_blind_below(r->config, host, directory);
     for (size_t i = 0; i < directory.n; i++)
         levels += directory.p[i] == '/';
     if (blind)
         return error_set(r->err, LARDER_REFUSED,
-                         "prefix \"%.*s\": responses of the route \"%.60s\" could not be found by "
+                         "prefix \"%s\": responses of the route \"%.60s\" could not be found by "
                          "it: that route has directory_tags = %d, expected %d or more",
-                         (int)(directory.n < 60 ? directory.n : 60), directory.p, blind->name,
-                         blind->directory_tags, levels);
+                         order_shown(buf, directory), blind->name, blind->directory_tags, levels);
     host = key_normal_host(host, scheme, r->arena);
     if (!host.p)
         return no_memory(r);

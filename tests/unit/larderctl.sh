@@ -172,7 +172,7 @@ out_has 'Exit codes'
 err_is_empty
 expect 0 --version
 out_has '^larderctl [0-9]'
-for command in get set del exists ttl expire incr keys lock unlock extend purge-pattern \
+for command in get set del exists ttl expire incr keys lock unlock extend purge purge-pattern \
     purge-user flush stats status ping check-config help; do
     expect 0 "$command" -h
     out_has "^Usage: larderctl .* $command"
@@ -417,6 +417,35 @@ redis_is 1 exists neighbour:session:1
 expect 0 purge-pattern 'nothing:*'
 out_is 'deleted 0 keys'
 
+# By tag and pattern, from here, since a Redis is named; URLs are the pool's.
+redis set larder:gen:tag:a%20b x > /dev/null
+redis set larder:gen:all x > /dev/null
+redis set larder:session:3 1 > /dev/null
+expect 0 purge --tag 'a b' --tag c
+out_is 'purged 2 tags'
+redis_is 0 exists 'larder:gen:tag:a%20b'
+redis_is 1 exists larder:gen:all
+expect 0 --json purge --soft --tag c --pattern 'session:*'
+out_is '{"purged":{"tags":1,"patterns":1},"soft":true,"outcome":"done","deleted":1,"by":"redis"}'
+redis_is 0 exists larder:session:3
+expect 2 purge
+err_has 'purge: what'
+expect 2 purge --tag ''
+expect 2 purge --group g
+err_has 'belongs to an --origin'
+for urls in '--url http://h/' '--prefix http://h/' '--group g --origin http://h' --stdin; do
+    # The words of the options.
+    # shellcheck disable=SC2086
+    expect 3 purge --tag c $urls
+    err_has 'needs the configuration of a running pool: they are for the pool, and a Redis'
+done
+expect 2 purge --all
+err_has yes
+redis_is 1 exists larder:gen:all
+expect 0 purge --all --yes
+out_is 'purged all responses'
+redis_is 0 exists larder:gen:all
+
 # What takes everything along asks, and where nobody can be asked it is refused.
 for all in '*' '**' '?*'; do
     expect 2 purge-pattern "$all"
@@ -577,6 +606,8 @@ if script -qec true /dev/null < /dev/null > /dev/null 2>&1; then
     on_terminal 1 y flush
     redis_is 1 dbsize
     on_terminal 1 no "purge-pattern '*'"
+    on_terminal 1 no "purge --all"
+    out_has 'every stored response'
     on_terminal 1 no flush --server
     out_has 'every database'
     redis_is 1 dbsize
@@ -735,8 +766,8 @@ await 10 redis ping
 
 stop
 for command in 'get k' 'set k 1' 'del k' 'exists k' 'ttl k' 'expire k 1s' 'incr k' 'keys' 'lock k' \
-    'unlock k t' 'extend k t' 'purge-pattern x*' 'purge-user 42' 'flush --yes' \
-    'flush --server --yes' 'ping' 'stats' 'lock k -- touch ran'; do
+    'unlock k t' 'extend k t' 'purge --tag x' 'purge --pattern x' 'purge-pattern x*' \
+    'purge-user 42' 'flush --yes' 'flush --server --yes' 'ping' 'stats' 'lock k -- touch ran'; do
     # The words of the command.
     # shellcheck disable=SC2086
     expect 3 --timeout 2s $command

@@ -1016,6 +1016,78 @@ password_files_that_are_not_safe_or_not_one_are_refused(void **state)
            "t.conf:3: redis.password_file: / is not a regular file");
 }
 
+/* -------------------------------------------------------------------- admin */
+
+static void
+tokens_come_from_the_text_or_a_file(void **state)
+{
+    (void)state;
+    struct config *config = load_text(URL);
+    assert_null(config->admin_token);
+    assert_string_equal(config->admin_path, "/.larder/purge");
+    assert_true(config_address_may_purge(config, "192.0.2.1"));
+    config_free(config);
+    config = load_text(URL "admin = { token = \"0123456789abcdef\"; path = \"/purge/\";\n"
+                           "  allow = [\"10.0.0.0/8\", \"::1\"]; };");
+    assert_string_equal(config->admin_token, "0123456789abcdef");
+    assert_string_equal(config->admin_path, "/purge/");
+    assert_true(config_address_may_purge(config, "10.1.2.3"));
+    assert_true(config_address_may_purge(config, "::ffff:10.1.2.3"));
+    assert_true(config_address_may_purge(config, "::1"));
+    assert_false(config_address_may_purge(config, "11.1.2.3"));
+    assert_false(config_address_may_purge(config, ""));
+    config_free(config);
+    write_bytes("token", "0123456789abcdefg\n", 18, 0600);
+    config = load_text(URL "admin = { token_file = \"token\"; };");
+    assert_string_equal(config->admin_token, "0123456789abcdefg");
+    config_free(config);
+}
+
+static void
+what_nobody_should_purge_with_is_refused(void **state)
+{
+    char expected[512];
+    (void)state;
+#define ADMIN(text) URL "admin = {\n " text "\n};"
+    refuse(ADMIN("token = \"0123456789abcde\";"),
+           "t.conf:3: admin.token: found \"0123456789abcde\", expected a string of 16 to 4096 "
+           "bytes");
+    refuse(ADMIN("token = \"0123456789 abcdef\";"),
+           "t.conf:3: admin.token: expected letters, digits and signs of ASCII, without blanks");
+    refuse(ADMIN("token = \"0123456789abcdef\"; token_file = \"token\";"),
+           "t.conf:3: admin.token_file: admin.token is set as well, expected one");
+    refuse(ADMIN("allow = [];"),
+           "t.conf:3: admin.allow: found no address; without a token nobody may purge");
+    refuse(ADMIN("allow = [\"10.0.0.1/8\"];"),
+           "t.conf:3: admin.allow: found \"10.0.0.1/8\", expected a block whose bits after the "
+           "prefix are zero");
+    static const char *const paths[] = {"purge", "/a/../b", "/a?b", "/%61", "/ b"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        char text[256];
+        snprintf(text, sizeof text, ADMIN("path = \"%s\";"), paths[i]);
+        snprintf(expected, sizeof expected,
+                 "t.conf:3: admin.path: found \"%s\", expected a path in normal form such as "
+                 "\"/.larder/purge\"",
+                 paths[i]);
+        refuse(text, expected);
+    }
+    write_bytes("token", "0123456789abcdef", 16, 0622);
+    snprintf(expected, sizeof expected,
+             "t.conf:3: admin.token_file: others than its owner may write %s/token: mode 0622, "
+             "expected 0600 or 0640",
+             dir);
+    refuse(ADMIN("token_file = \"token\";"), expected);
+    write_bytes("token", "0123456789abcde\n", 16, 0600);
+    snprintf(expected, sizeof expected,
+             "t.conf:3: admin.token_file: %s/token: expected a token of 16 to 4096 bytes", dir);
+    refuse(ADMIN("token_file = \"token\";"), expected);
+    write_bytes("token", "0123456789\tabcdef\n", 18, 0600);
+    refuse(ADMIN("token_file = \"token\";"),
+           "t.conf:3: admin.token_file: expected letters, digits and signs of ASCII, without "
+           "blanks");
+#undef ADMIN
+}
+
 /* How many lines the log got while a text was loaded. */
 static int
 warnings(const char *text, mode_t mode)
@@ -1283,6 +1355,8 @@ main(void)
         cmocka_unit_test(password_comes_from_file_or_environment),
         cmocka_unit_test(password_files_that_are_not_safe_or_not_one_are_refused),
         cmocka_unit_test(password_that_everybody_may_read_is_warned_of),
+        cmocka_unit_test(tokens_come_from_the_text_or_a_file),
+        cmocka_unit_test(what_nobody_should_purge_with_is_refused),
         cmocka_unit_test(defaults_are_those_of_the_library_and_of_the_headers),
         cmocka_unit_test(shipped_configurations_load),
         cmocka_unit_test(ancestor_has_its_routes),

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@
 #define CHILDREN_MAX 8
 /* A second, and what a busy machine adds to it. */
 #define SECOND_AT_MOST_MS 2500
+/* How long a late answer takes. */
+#define LATE_MS 400
 
 struct place {
     char dir[64];
@@ -92,10 +95,27 @@ tear_down(void **state)
     return 0;
 }
 
+static void *
+answer_late(void *arg)
+{
+    struct control_later *later = arg;
+    poll(NULL, 0, LATE_MS);
+    json_object_object_add(control_later_answer(later), "late", json_object_new_boolean(true));
+    control_answer(later);
+    return NULL;
+}
+
 static bool
 answer(void *arg, const char *command, json_object *request, json_object *out)
 {
-    (void)arg;
+    if (strcmp(command, "late") == 0) {
+        pthread_t thread;
+        struct control_later *later = control_later(arg, out);
+        assert_non_null(later);
+        assert_int_equal(pthread_create(&thread, NULL, answer_late, later), 0);
+        pthread_detach(thread);
+        return true;
+    }
     if (strcmp(command, "echo") == 0) {
         json_object_object_add(out, "request", json_object_get(request));
         return true;
@@ -120,7 +140,7 @@ serve_for_ever(struct control *control)
     for (;;) {
         struct pollfd fd = {.fd = control_fd(control), .events = POLLIN};
         if (poll(&fd, 1, -1) > 0)
-            control_serve(control, answer, NULL);
+            control_serve(control, answer, control);
     }
 }
 
@@ -368,7 +388,7 @@ static void
 serves_within_a_second(struct place *place)
 {
     int64_t begin = clock_now_ms();
-    control_serve(place->control, answer, NULL);
+    control_serve(place->control, answer, place->control);
     assert_true(clock_now_ms() - begin < SECOND_AT_MOST_MS);
 }
 
@@ -722,6 +742,60 @@ whom_the_sockets_let_not_in_is_told(void **state)
     assert_int_equal(status, 0);
 }
 
+/* ---------------------------------------------------------------------- later and one by one */
+
+static json_object *
+ask_one(struct place *place, pid_t pid, const char *command, int64_t timeout_ms,
+        enum larder_status expected)
+{
+    json_object *request = json_object_new_object(), *one = NULL;
+    json_object_object_add(request, "command", json_object_new_string(command));
+    struct larder_error err = {0};
+    assert_int_equal(control_ask_one(place->dir, pid, request, timeout_ms, &one, &err), expected);
+    json_object_put(request);
+    return one;
+}
+
+static void
+one_process_is_asked_alone(void **state)
+{
+    struct place *place = *state;
+    pid_t first = start_process(place), second = start_process(place);
+    json_object *one = ask_one(place, second, "ping", 1000, LARDER_OK);
+    assert_int_equal(json_object_get_int64(json_object_object_get(one, "pid")), second);
+    json_object_put(one);
+    assert_int_equal(kill(first, SIGSTOP), 0);
+    assert_null(ask_one(place, first, "ping", 100, LARDER_UNAVAILABLE));
+    kill_process(place);
+    assert_null(ask_one(place, second, "ping", 1000, LARDER_UNAVAILABLE));
+}
+
+static void
+a_late_answer_keeps_nobody_waiting_but_its_asker(void **state)
+{
+    struct place *place = *state;
+    pid_t pid = start_process(place);
+    int64_t begin = clock_now_ms();
+    pid_t asker = fork();
+    assert_true(asker >= 0);
+    if (asker == 0) {
+        json_object *one = ask_one(place, pid, "late", 5000, LARDER_OK);
+        _exit(json_object_get_boolean(json_object_object_get(one, "late")) &&
+                      json_object_get_boolean(json_object_object_get(one, "ok"))
+                  ? 0
+                  : 1);
+    }
+    while (clock_now_ms() - begin < LATE_MS / 2) {
+        int64_t asked = clock_now_ms();
+        json_object_put(ask_one(place, pid, "ping", 5000, LARDER_OK));
+        assert_true(clock_now_ms() - asked < LATE_MS / 2);
+    }
+    int status;
+    assert_int_equal(waitpid(asker, &status, 0), asker);
+    assert_int_equal(status, 0);
+    assert_true(clock_now_ms() - begin >= LATE_MS);
+}
+
 int
 main(void)
 {
@@ -747,6 +821,8 @@ main(void)
         CASE(a_request_too_long_to_ask_is_refused),
         CASE(an_answer_that_is_none_is_left_out),
         CASE(whom_the_sockets_let_not_in_is_told),
+        CASE(one_process_is_asked_alone),
+        CASE(a_late_answer_keeps_nobody_waiting_but_its_asker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

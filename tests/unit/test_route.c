@@ -663,6 +663,106 @@ without_memory_too_much_is_dropped_and_not_too_little(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, table_setup, table_teardown)
 
+/* ------------------------------------------------------------- directories */
+
+static struct route *
+cached(struct table *table, const char *path, int levels)
+{
+    struct route *route = add(table, path);
+    route->policy.ttl_ms = 1000;
+    route->directory_tags = levels;
+    return route;
+}
+
+static const struct route *
+blind_below(struct table *table, const char *host, const char *directory)
+{
+    return route_blind_below(&table->config, slice_of(host), slice_of(directory));
+}
+
+static void
+a_route_with_too_few_levels_is_blind(void **state)
+{
+    struct table *table = *state;
+    restart(table);
+    struct route *route = cached(table, "/a/{x}/**", 2);
+    assert_true(route_caches(route));
+    assert_null(blind_below(table, "h", "/"));
+    assert_null(blind_below(table, "h", "/a/"));
+    assert_ptr_equal(blind_below(table, "h", "/a/b/"), route);
+    route->directory_tags = 3;
+    assert_null(blind_below(table, "h", "/a/b/"));
+    route->directory_tags = 0;
+    assert_ptr_equal(blind_below(table, "h", "/"), route);
+    /* It cannot match there, caches nothing, or is not for GET. */
+    assert_null(blind_below(table, "h", "/b/"));
+    assert_null(blind_below(table, "h", "/ab/"));
+    route->methods = (struct string_list){(const char *[]){"POST"}, 1};
+    assert_null(blind_below(table, "h", "/a/"));
+    route->methods = (struct string_list){NULL, 0};
+    *route = (struct route){.compiled = route->compiled, .literal_prefix = route->literal_prefix};
+    assert_false(route_caches(route));
+    assert_null(blind_below(table, "h", "/a/"));
+}
+
+static void
+a_whole_path_lies_below_or_it_does_not(void **state)
+{
+    struct table *table = *state;
+    restart(table);
+    struct route *route = cached(table, "/a/b", 0);
+    assert_ptr_equal(blind_below(table, "h", "/"), route);
+    assert_ptr_equal(blind_below(table, "h", "/a/"), route);
+    assert_null(blind_below(table, "h", "/a/b/"));
+    assert_null(blind_below(table, "h", "/a/b/c/"));
+}
+
+static void
+the_host_decides_who_is_blind(void **state)
+{
+    struct table *table = *state;
+    static const char *hosts[] = {"*.example"};
+    restart(table);
+    struct route *route = cached(table, "**", 0);
+    route->hosts = (struct string_list){hosts, 1};
+    assert_ptr_equal(blind_below(table, "A.Example:8080", "/"), route);
+    assert_null(blind_below(table, "other", "/"));
+}
+
+static void
+what_an_earlier_route_takes_is_not_left_to_a_later_one(void **state)
+{
+    struct table *table = *state;
+    static const char *hosts[] = {"h"};
+    static const char *methods[] = {"GET"};
+    restart(table);
+    struct route *first = cached(table, "/deep/**", 3);
+    struct route *last = cached(table, "/**", 0);
+    assert_null(blind_below(table, "h", "/deep/"));
+    assert_null(blind_below(table, "h", "/deep/x/"));
+    assert_ptr_equal(blind_below(table, "h", "/deep/x/y/"), first);
+    assert_ptr_equal(blind_below(table, "h", "/"), last);
+    assert_ptr_equal(blind_below(table, "h", "/deeper/"), last);
+    /* On this host, for this method, or not at all. */
+    first->hosts = (struct string_list){hosts, 1};
+    assert_null(blind_below(table, "h", "/deep/"));
+    assert_ptr_equal(blind_below(table, "i", "/deep/"), last);
+    first->methods = (struct string_list){methods, 1};
+    assert_null(blind_below(table, "h", "/deep/"));
+    methods[0] = "POST";
+    assert_ptr_equal(blind_below(table, "h", "/deep/"), last);
+    methods[0] = "GET";
+    /* One that does not cache takes it as well. */
+    first->policy.ttl_ms = 0;
+    assert_false(route_caches(first));
+    assert_null(blind_below(table, "h", "/deep/x/y/"));
+    /* A * stops at the next slash. */
+    restart(table);
+    cached(table, "/deep/*", 8);
+    last = cached(table, "/**", 0);
+    assert_ptr_equal(blind_below(table, "h", "/deep/"), last);
+}
+
 int
 main(void)
 {
@@ -685,6 +785,10 @@ main(void)
         TEST(expansions_match_the_value_and_no_other),
         TEST(expansions_are_never_longer_than_a_key),
         TEST(without_memory_too_much_is_dropped_and_not_too_little),
+        TEST(a_route_with_too_few_levels_is_blind),
+        TEST(a_whole_path_lies_below_or_it_does_not),
+        TEST(the_host_decides_who_is_blind),
+        TEST(what_an_earlier_route_takes_is_not_left_to_a_later_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
