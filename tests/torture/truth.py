@@ -24,7 +24,7 @@ import time
 MUTATION_MAX_S = 3.0
 SLACK_S = 0.5  # timers, and a machine that does other things
 CALM_S = 5.0  # Redis was found back, and the journal replayed
-LONGEST_S = 12.0  # a read, whatever happens
+LONGEST_S = 10.0  # a read, whatever happens
 PURGES_KEPT = 50  # for each target; older ones have been superseded
 NEAR_S = 0.25  # an error this near to a kill or a break is that one's
 
@@ -139,6 +139,7 @@ class Truth:
         self.purges = {}  # target: the purges that dropped it
         self.violations = []
         self.excused = set()
+        self.slowest = 0
         self.counts = {}
 
     def now(self):
@@ -301,12 +302,15 @@ class Truth:
         read.ended = self.now()
         read.fields = getattr(answer, "fields", [])
         self.count("reads")
+        self.slowest = max(self.slowest, read.ended - read.began)
         if read.ended - read.began > LONGEST_S:
             return self.violate("slow", read, "took %.1f s" % (read.ended - read.began))
         if isinstance(answer, Exception):
             return self.judge_error(read, str(answer))
         if answer.get("X-Cache"):
             self.count("X-Cache: " + answer.get("X-Cache"))
+        if "; collapsed" in (answer.get("Cache-Status") or ""):
+            self.count("answers of somebody else's fetch")
         if not answer.whole:
             return self.judge_error(read, answer.words)
         if answer.get("X-Torture-Error"):

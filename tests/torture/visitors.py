@@ -12,6 +12,7 @@ import truth as facts
 import wire
 
 LIMIT_S = 15
+CROWD = 5
 PURGE_PATH = "/.larder/purge"
 
 
@@ -53,7 +54,7 @@ class Visitor:
         self.truth = all_of_them.truth
         self.number = number
         self.rng = rng
-        self.home = "ab"[number % 2]
+        self.home = self.rng.choice("ab")
         self.connections = {name: wire.Connection(all_of_them.ports["front_" + name])
                             for name in "ab"}
         self.tags = {}  # page and language: the ETag last seen
@@ -70,8 +71,10 @@ class Visitor:
         which = self.rng.random()
         if which < 0.1:
             await self.change(machine)
-        elif which < 0.1:
+        elif which < 0.115:
             await self.purge(machine)
+        elif which < 0.13:
+            await self.crowd(self.all.pages.choose(self.rng), machine)
         else:
             await self.read(self.all.pages.choose(self.rng), machine)
 
@@ -123,6 +126,15 @@ class Visitor:
         if wrong is None and not isinstance(answer, Exception) and answer.get("ETag"):
             self.tags[str(page)] = answer.get("ETag")
         return answer
+
+    async def crowd(self, page, machine):
+        """Many at once, each with a connection of his own: they may get one fetch, if it is theirs."""
+        each = [Visitor(self.all, "%s.%d" % (self.number, n), self.rng) for n in range(CROWD)]
+        try:
+            await asyncio.gather(*[visitor.read(page, machine, plain=True) for visitor in each])
+        finally:
+            for visitor in each:
+                visitor.close()
 
     # --------------------------------------------------------------- changing
 
@@ -191,5 +203,7 @@ class Visitor:
         for where, chance in ((machine, 0.7), (self.other(machine), 0.5)):
             if self.rng.random() < chance:
                 await self.read(self.rng.choice(seen_by), where)
+        if self.rng.random() < 0.1:
+            await self.crowd(self.rng.choice(seen_by), machine)
 
 
