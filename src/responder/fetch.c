@@ -275,6 +275,8 @@ ask_backend(struct fetch *fetch)
     struct exchange *exchange = fetch->exchange;
     struct upstream_request request;
     if (!make_request(fetch, &request)) {
+        /* The backend never hears of it. */
+        mutation_end(&fetch->mutation, exchange, 0, false, NULL, &fetch->post);
         if (!exchange->background)
             exchange_refuse(exchange, 500, "Out of memory.", NULL);
         return false;
