@@ -20,6 +20,8 @@ struct mutation {
     bool marked;        /* ... is marked in Redis */
     bool noted;         /* ... is an intent in the journal */
     bool ended;
+    int64_t begun_ms;  /* when they were marked */
+    int64_t passed_ms; /* when the last of the request's body was passed on; 0: it has none */
     store_token token;
 };
 
