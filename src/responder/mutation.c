@@ -227,9 +227,10 @@ note(struct mutation *mutation, const struct exchange *exchange, const struct la
         log_trouble(exchange, "refused, Redis is out of reach", why);
         return MUTATION_REFUSED;
     }
-    mutation->noted = site_note_intent(exchange->site, &mutation->known, mutation->token,
-                                       clock_wall_ms() + config->mutation_max_ms);
-    if (!mutation->noted)
+    mutation->noted = true;
+    mutation->in_memory = !site_note_intent(exchange->site, &mutation->known, mutation->token,
+                                            clock_wall_ms() + config->mutation_max_ms);
+    if (mutation->in_memory)
         log_trouble(exchange, "what it invalidates could be told neither Redis nor the journal",
                     why);
     return MUTATION_GO;
@@ -411,6 +412,8 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
         if (begun)
             hold(mutation, exchange);
         enum purge_outcome dropped = drop(mutation, exchange, NULL);
+        if (mutation->in_memory)
+            return purge_outcome_name(PURGE_FAILED);
         return begun && dropped == PURGE_DONE ? "marked" : purge_outcome_name(dropped);
     }
     if (route && route->async) {
