@@ -57,6 +57,13 @@ store_mark(struct larder *cache, const char *const *tags, size_t n, const store_
         for (size_t i = 0; i < some && status == LARDER_OK; i++)
             refused = refused || results[i] != 1;
     }
+    /* Not even a deletion was let through (MISCONF, NOREPLICAS, an ACL): nothing is purged, and to
+     * the caller that is a server that he does not reach. */
+    if (status == LARDER_REFUSED) {
+        status = LARDER_UNAVAILABLE;
+        if (err)
+            err->status = status;
+    }
     if (status == LARDER_OK && refused)
         status = error_set(err, LARDER_REFUSED,
                            "%s: %s: not marked but purged: no room, or not "

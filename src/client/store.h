@@ -234,7 +234,8 @@ enum larder_status store_invalidate(struct larder *cache, const char *const *pat
  * so that he knows it whatever happens. Repeatable.
  * store_mark(): LARDER_OK: all are marked. LARDER_REFUSED: the server takes no
  * writes (full): those that could not be marked have been purged instead, and the
- * caller has to remember the mutation by himself. Otherwise nobody knows.
+ * caller has to remember the mutation by himself. Otherwise nobody knows, or
+ * nothing was let through.
  * store_unmark(): changed: the mutation did something, or may have; what was
  * marked is invalidated. Not changed: what was valid before is valid again,
  * unless somebody else invalidated it meanwhile. With wait_replicas as store_purge_tags().

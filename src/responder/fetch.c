@@ -40,8 +40,11 @@ static ssize_t
 read_body(void *arg, char *buf, size_t room)
 {
     struct fetch *fetch = arg;
-    if (fetch->early_n == 0)
-        return connection_read(fetch->exchange->connection, buf, room);
+    if (fetch->early_n == 0) {
+        ssize_t got = connection_read(fetch->exchange->connection, buf, room);
+        fetch->mutation.passed_ms = clock_now_ms();
+        return got;
+    }
     size_t n = fetch->early_n < room ? fetch->early_n : room;
     memcpy(buf, fetch->early, n);
     fetch->early += n;
@@ -275,6 +278,8 @@ ask_backend(struct fetch *fetch)
     struct exchange *exchange = fetch->exchange;
     struct upstream_request request;
     if (!make_request(fetch, &request)) {
+        /* The backend never hears of it. */
+        mutation_end(&fetch->mutation, exchange, 0, false, NULL, &fetch->post);
         if (!exchange->background)
             exchange_refuse(exchange, 500, "Out of memory.", NULL);
         return false;

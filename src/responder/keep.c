@@ -154,12 +154,29 @@ find_own(struct own_tags *own, const struct exchange *exchange, const struct fie
 }
 
 /*
+ * Are the tags that were there before worth the same still? The news tell of what
+ * came since the position; but the bytes of what was there before are older, and
+ * have been looked up before it was noted.
+ */
+static bool
+is_unchanged(const struct own_tags *own, const struct own_tags *before)
+{
+    for (size_t i = 0; i < before->count; i++)
+        for (size_t k = 0; k < own->count; k++)
+            if (strcmp(before->name[i], own->name[k]) == 0 &&
+                strcmp(before->generation[i], own->generation[k]) != 0)
+                return false;
+    return true;
+}
+
+/*
  * Nobody knew these tags when the backend was asked, so no generation of that
  * time is at hand. It is stored only on the proof that none of them has been
- * invalidated since then.
+ * invalidated since then. before: those of what it is put together with, as they
+ * were when that was looked up, or NULL; they are in `own` as well.
  */
 static enum reason
-prove_own(struct own_tags *own, const struct exchange *exchange)
+prove_own(struct own_tags *own, const struct exchange *exchange, const struct own_tags *before)
 {
     if (own->count == 0)
         return REASON_NONE;
@@ -169,7 +186,7 @@ prove_own(struct own_tags *own, const struct exchange *exchange)
     switch (store_own_generations(exchange->site->cache, &exchange->position, own->name, own->count,
                                   deadline_ms, own->generation, NULL)) {
     case LARDER_OK:
-        return REASON_NONE;
+        return before && !is_unchanged(own, before) ? REASON_CHANGING : REASON_NONE;
     case LARDER_MISS:
         return REASON_CHANGING;
     default:
@@ -212,11 +229,11 @@ keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask,
         *reason = choose_key(kept, exchange, ask);
     if (*reason == REASON_NONE)
         *reason = limits(exchange, fields);
+    const struct own_tags *before = kept->part || ask->completes ? parts_tags(exchange) : NULL;
     if (*reason == REASON_NONE)
-        *reason = find_own(&kept->own, exchange, fields,
-                           kept->part || ask->completes ? parts_tags(exchange) : NULL);
+        *reason = find_own(&kept->own, exchange, fields, before);
     if (*reason == REASON_NONE)
-        *reason = prove_own(&kept->own, exchange);
+        *reason = prove_own(&kept->own, exchange, before);
     if (*reason == REASON_CHANGING)
         counters_add(COUNTER_changing, 1);
 }
@@ -502,13 +519,21 @@ keep_mark(const struct kept *kept, struct exchange *exchange)
 static enum reason
 freshen_own(struct kept *kept, const struct exchange *exchange, const struct fields *update)
 {
-    enum reason reason = find_own(&kept->own, exchange, update, NULL);
-    if (reason != REASON_NONE)
-        return reason;
-    if (kept->own.count > 0)
-        return prove_own(&kept->own, exchange);
-    kept->own = exchange->entry.own;
-    return REASON_NONE;
+    const struct own_tags *before = &exchange->entry.own;
+    struct own_tags named = {.count = 0};
+    enum reason reason = find_own(&named, exchange, update, NULL);
+    if (reason == REASON_NONE && named.count == 0) {
+        kept->own = *before;
+        return REASON_NONE;
+    }
+    /* The body is the old one, so what the old tags say counts for it still; then they go. */
+    if (reason == REASON_NONE)
+        reason = find_own(&kept->own, exchange, update, before);
+    if (reason == REASON_NONE)
+        reason = prove_own(&kept->own, exchange, before);
+    if (reason == REASON_NONE)
+        kept->own.count = named.count;
+    return reason;
 }
 
 bool

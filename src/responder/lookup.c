@@ -234,6 +234,22 @@ lookup(struct exchange *exchange, int64_t wall_ms)
     exchange->has_entry = exchange->missing == REASON_NONE;
 }
 
+/*
+ * Judged by what Redis says now, long after the backend was asked: a tag of its
+ * own that was purged softly in between makes it stale, whatever the backend says.
+ */
+static bool
+variant_counts(struct exchange *exchange, int64_t deadline_ms)
+{
+    struct entry *entry = &exchange->entry;
+    size_t size = entry->own.count * sizeof *entry->own.generation;
+    store_generation stored[STORE_OWN_TAGS_MAX];
+    if (size)
+        memcpy(stored, entry->own.generation, size);
+    return judge(exchange, entry, NULL, clock_wall_ms(), deadline_ms) == REASON_NONE &&
+           (size == 0 || memcmp(stored, entry->own.generation, size) == 0);
+}
+
 bool
 lookup_variant(struct exchange *exchange, struct slice hash, int64_t deadline_ms)
 {
@@ -246,8 +262,7 @@ lookup_variant(struct exchange *exchange, struct slice hash, int64_t deadline_ms
                  entry_decode(&exchange->entry, exchange->value.data, exchange->value.len,
                               &own.tags, arena) &&
                  !(exchange->entry.stored.flags & STORED_HIT_FOR_MISS) &&
-                 judge(exchange, &exchange->entry, NULL, clock_wall_ms(), deadline_ms) ==
-                     REASON_NONE;
+                 variant_counts(exchange, deadline_ms);
     exchange->key = own;
     /* Of the same URL: what the primary key says, and then its own values. */
     size_t n = own.primary_material.n;

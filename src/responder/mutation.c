@@ -25,6 +25,9 @@
 #include "responder/storer.h"
 #include "runtime/counters.h"
 
+/* A body that took less does not matter beside mutation_max. */
+#define HOLD_AGAIN_MS 1000
+
 /* ------------------------------------------------------------------ what becomes stale */
 
 static struct slice
@@ -224,9 +227,10 @@ note(struct mutation *mutation, const struct exchange *exchange, const struct la
         log_trouble(exchange, "refused, Redis is out of reach", why);
         return MUTATION_REFUSED;
     }
-    mutation->noted = site_note_intent(exchange->site, &mutation->known, mutation->token,
-                                       clock_wall_ms() + config->mutation_max_ms);
-    if (!mutation->noted)
+    mutation->noted = true;
+    mutation->in_memory = !site_note_intent(exchange->site, &mutation->known, mutation->token,
+                                            clock_wall_ms() + config->mutation_max_ms);
+    if (mutation->in_memory)
         log_trouble(exchange, "what it invalidates could be told neither Redis nor the journal",
                     why);
     return MUTATION_GO;
@@ -252,6 +256,7 @@ mutation_begin(struct mutation *mutation, struct exchange *exchange)
         return MUTATION_NO_MEMORY;
     if (mutation->known.tag_count == 0)
         return MUTATION_GO;
+    mutation->begun_ms = clock_now_ms();
     switch (store_mark(exchange->site->cache, mutation->known.tags, mutation->known.tag_count,
                        mutation->token, config->mutation_max_ms, step_deadline(exchange), &err)) {
     case LARDER_OK:
@@ -324,6 +329,26 @@ settle(struct mutation *mutation, struct exchange *exchange, bool changed)
     return outcome;
 }
 
+/*
+ * The time of a mark runs from before the request's body, that of the backend from
+ * behind it: after a long upload the mark may have ended before the backend began.
+ */
+static void
+hold(struct mutation *mutation, struct exchange *exchange)
+{
+    const struct config *config = exchange->site->config;
+    struct larder_error err = {0};
+    if (mutation->passed_ms - mutation->begun_ms < HOLD_AGAIN_MS)
+        return;
+    if (store_mark(exchange->site->cache, mutation->known.tags, mutation->known.tag_count,
+                   mutation->token, config->mutation_max_ms, step_deadline(exchange),
+                   &err) != LARDER_OK &&
+        !site_note_intent(exchange->site, &mutation->known, mutation->token,
+                          clock_wall_ms() + config->mutation_max_ms))
+        log_trouble(exchange, "what it invalidates could be told neither Redis nor the journal",
+                    &err);
+}
+
 /* What is dropped in one step: that which the answer names, and application values. */
 static enum purge_outcome
 drop(struct mutation *mutation, struct exchange *exchange, const struct fields *response)
@@ -384,7 +409,11 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
     if (outcome == UNKNOWN) {
         /* The mark stays, for as long as the backend may still be at it; and what it may have done
          * already is dropped. */
+        if (begun)
+            hold(mutation, exchange);
         enum purge_outcome dropped = drop(mutation, exchange, NULL);
+        if (mutation->in_memory)
+            return purge_outcome_name(PURGE_FAILED);
         return begun && dropped == PURGE_DONE ? "marked" : purge_outcome_name(dropped);
     }
     if (route && route->async) {

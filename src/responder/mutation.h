@@ -18,8 +18,11 @@
 struct mutation {
     struct purge known; /* what is known to become stale before the backend is asked */
     bool marked;        /* ... is marked in Redis */
-    bool noted;         /* ... is an intent in the journal */
+    bool noted;         /* ... is an intent in the journal, */
+    bool in_memory;     /* ... or in this process alone */
     bool ended;
+    int64_t begun_ms;  /* when they were marked */
+    int64_t passed_ms; /* when the last of the request's body was passed on; 0: it has none */
     store_token token;
 };
 

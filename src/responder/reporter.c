@@ -117,8 +117,8 @@ append(struct site *site, const struct journal_record *records, size_t n)
     if (!noted) {
         log_write(LARDER_LOG_ERROR, "the journal did not take it: %s",
                   site->journal ? err.message : "there is none (cache.state_dir)");
-        if (journal_append(in_memory, records, n, now_ms, clock_now_ms() + NOTE_MS, NULL) !=
-            LARDER_OK)
+        if (!in_memory || journal_append(in_memory, records, n, now_ms, clock_now_ms() + NOTE_MS,
+                                         NULL) != LARDER_OK)
             log_write(LARDER_LOG_ERROR, "and there was no memory for it");
     }
     look_soon();
@@ -156,7 +156,14 @@ void
 site_note_done(struct site *site, const char *token)
 {
     const struct journal_record record = {.kind = JOURNAL_DONE, .token = token};
-    append(site, &record, 1);
+    /* The intent is in the one or in the other; an end without one does no harm. */
+    if (journal_pending(in_memory) > 0)
+        (void)journal_append(in_memory, &record, 1, clock_wall_ms(), clock_now_ms() + NOTE_MS,
+                             NULL);
+    if (journal_pending(site->journal) > 0)
+        append(site, &record, 1);
+    else
+        look_soon();
 }
 
 /* ----------------------------------------------------------------------------- telling */

@@ -541,6 +541,24 @@ a_full_redis_purges_what_it_cannot_mark(void **state)
 }
 
 static void
+a_redis_that_takes_no_writes_at_all_has_purged_nothing(void **state)
+{
+    struct larder *cache = open_redis();
+    struct larder_error err = {.message = ""};
+
+    (void)state;
+    begin();
+    redis_says("CONFIG SET min-replicas-to-write 1", "+OK");
+    enum larder_status status = store_mark(cache, one_tag, 1, A, 60000, soon(), &err);
+    redis_says("CONFIG SET min-replicas-to-write 0", "+OK");
+    assert_status(status, LARDER_UNAVAILABLE);
+    assert_status(err.status, LARDER_UNAVAILABLE);
+    assert_non_null(strstr(err.message, "NOREPLICAS"));
+    assert_string_equal(generation(), OLD);
+    larder_close(cache);
+}
+
+static void
 a_full_redis_keeps_the_marks_that_it_has(void **state)
 {
     struct larder *cache = open_redis();
@@ -751,6 +769,7 @@ main(void)
         TEST(an_only_mutation_begins_the_next_generation_in_one_step),
         TEST(a_mutation_that_was_not_alone_begins_nothing),
         TEST(a_full_redis_purges_what_it_cannot_mark),
+        TEST(a_redis_that_takes_no_writes_at_all_has_purged_nothing),
         TEST(a_full_redis_keeps_the_marks_that_it_has),
         TEST(a_full_redis_completes_mutations),
         TEST(a_full_redis_can_be_purged),
