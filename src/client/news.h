@@ -1,5 +1,5 @@
 /*
- * The news: a capped stream under "news", one record for up to NEWS_TAGS_MAX
+ * The news: a capped stream under "gen-news", one record for up to NEWS_TAGS_MAX
  * tags that were invalidated, appended before their generations are touched.
  *
  *     n <16 random digits> t <tag> t <tag> ...
@@ -22,7 +22,7 @@
 #include "client/store.h"
 #include "client/wire.h"
 
-#define NEWS_KEY "news"
+#define NEWS_KEY "gen-news"
 /* Tags in one record. */
 #define NEWS_TAGS_MAX ((size_t)128)
 

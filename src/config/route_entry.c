@@ -147,7 +147,7 @@ check_resource(struct entry *entry)
                             "resource: found \"%.40s\", expected letters, digits, _ - and .",
                             resource);
     if (strcmp(resource, "response") == 0 || strcmp(resource, "gen") == 0 ||
-        strcmp(resource, "lease") == 0)
+        strcmp(resource, "lease") == 0 || strcmp(resource, "gen-news") == 0)
         return reader_error(entry->reader, setting(entry, "resource"),
                             "resource: found \"%s\", a word that Larder uses in its own keys",
                             resource);

@@ -236,6 +236,18 @@ note(struct mutation *mutation, const struct exchange *exchange, const struct la
     return MUTATION_GO;
 }
 
+/*
+ * Longer than the backend can be at it, by the longest fetch: one that began before
+ * the backend committed and whose head names a tag of its own must meet the mark,
+ * since nothing in the news speaks of a mutation whose process has died.
+ */
+static int64_t
+mark_life_ms(const struct config *config)
+{
+    int64_t fetch_ms = config->upstream.timeout_ms;
+    return config->mutation_max_ms + (fetch_ms > 0 ? fetch_ms : config->mutation_max_ms);
+}
+
 enum mutation_start
 mutation_begin(struct mutation *mutation, struct exchange *exchange)
 {
@@ -258,7 +270,7 @@ mutation_begin(struct mutation *mutation, struct exchange *exchange)
         return MUTATION_GO;
     mutation->begun_ms = clock_now_ms();
     switch (store_mark(exchange->site->cache, mutation->known.tags, mutation->known.tag_count,
-                       mutation->token, config->mutation_max_ms, step_deadline(exchange), &err)) {
+                       mutation->token, mark_life_ms(config), step_deadline(exchange), &err)) {
     case LARDER_OK:
         mutation->marked = true;
         return MUTATION_GO;
@@ -341,7 +353,7 @@ hold(struct mutation *mutation, struct exchange *exchange)
     if (mutation->passed_ms - mutation->begun_ms < HOLD_AGAIN_MS)
         return;
     if (store_mark(exchange->site->cache, mutation->known.tags, mutation->known.tag_count,
-                   mutation->token, config->mutation_max_ms, step_deadline(exchange),
+                   mutation->token, mark_life_ms(config), step_deadline(exchange),
                    &err) != LARDER_OK &&
         !site_note_intent(exchange->site, &mutation->known, mutation->token,
                           clock_wall_ms() + config->mutation_max_ms))

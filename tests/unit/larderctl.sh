@@ -489,7 +489,7 @@ checks=$((checks + 1))
 [ "$code" -eq 5 ] || failed "$last: exit code $code, expected 5: $(cat out err)"
 err_has 'interrupted after [1-9][0-9]* keys'
 # What was invalidated stays known.
-left=$(($(redis dbsize) - $(redis exists larder:news)))
+left=$(($(redis dbsize) - $(redis exists larder:gen-news)))
 gone=$(sed -n 's/.*after \([0-9]*\) keys.*/\1/p' err)
 checks=$((checks + 1))
 if [ "$left" -eq 0 ] || [ "$((left + ${gone:-0}))" -ne 400000 ]; then
@@ -612,7 +612,7 @@ if script -qec true /dev/null < /dev/null > /dev/null 2>&1; then
     out_has 'every database'
     redis_is 1 dbsize
     on_terminal 0 yes flush
-    redis_is larder:news --raw keys '*'
+    redis_is larder:gen-news --raw keys '*'
 fi
 
 # ----------------------------------------------------------------------- configuration, passwords

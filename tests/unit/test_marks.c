@@ -416,12 +416,12 @@ any_number_of_tags_is_done_in_batches(void **state)
         tags[i] = names[i];
     }
     assert_ok(store_mark(cache, tags, N, A, 60000, soon(), NULL));
-    redis_says("XLEN t:news", ":3");
+    redis_says("XLEN t:gen-news", ":3");
     assert_ok(store_unmark(cache, tags, N, A, false, soon(), NULL));
-    redis_says("XLEN t:news", ":3");
+    redis_says("XLEN t:gen-news", ":3");
     redis_says("DBSIZE", ":301");
     assert_ok(store_purge_tags(cache, tags, N, false, soon(), NULL));
-    redis_says("XLEN t:news", ":6");
+    redis_says("XLEN t:gen-news", ":6");
     redis_says("DBSIZE", ":1");
     larder_close(cache);
 }
@@ -463,7 +463,7 @@ an_only_mutation_begins_the_next_generation_in_one_step(void **state)
     assert_memory_not_equal(next, OLD, STORE_HARD_LEN);
     assert_true(redis_fixture_command(&redis, "TTL " KEY, answer, sizeof answer));
     assert_true(strtol(answer + 1, NULL, 10) > 5100000);
-    redis_says("XLEN t:news", ":2");
+    redis_says("XLEN t:gen-news", ":2");
     /* Again, it is not ours: somebody may have relied on it meanwhile. */
     assert_ok(store_renew(cache, TAG, A, soon(), next, &claimed, NULL));
     assert_false(claimed);
@@ -535,7 +535,7 @@ a_full_redis_purges_what_it_cannot_mark(void **state)
     assert_status(store_mark(cache, tags, 2, A, 60000, soon(), &err), LARDER_REFUSED);
     assert_non_null(strstr(err.message, "not marked but purged"));
     assert_string_equal(generation(), "");
-    redis_says("EXISTS t:news", ":0");
+    redis_says("EXISTS t:gen-news", ":0");
     fill_memory(false);
     larder_close(cache);
 }
@@ -633,11 +633,11 @@ a_full_redis_can_be_purged(void **state)
     begin();
     purge(cache, false);
     begin();
-    redis_says("XLEN t:news", ":1");
+    redis_says("XLEN t:gen-news", ":1");
     fill_memory(true);
     purge(cache, false);
     assert_string_equal(generation(), "");
-    redis_says("EXISTS t:news", ":0");
+    redis_says("EXISTS t:gen-news", ":0");
     fill_memory(false);
     begin();
     fill_memory(true);
@@ -693,14 +693,14 @@ without_the_news_they_are_void(void **state)
 
     (void)state;
     redis_says("ACL SETUSER plain on >secret ~* &* +@all -xadd", "+OK");
-    redis_says("XADD t:news 1-1 n x", "$3\r\n1-1");
+    redis_says("XADD t:gen-news 1-1 n x", "$3\r\n1-1");
     options.user = "plain";
     options.password = "secret";
     struct larder *cache = open_with(&options);
     begin();
     purge(cache, false);
     assert_string_equal(generation(), "");
-    redis_says("EXISTS t:news", ":0");
+    redis_says("EXISTS t:gen-news", ":0");
     begin();
     mark(cache, A);
     assert_true(is_marked());

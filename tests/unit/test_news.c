@@ -65,13 +65,13 @@ a_position_is_where_the_news_are_now(void **state)
     struct larder *cache = open_redis();
     struct larder *other = open_redis();
     struct store_position first = position(cache);
-    redis_says("XLEN t:news", ":1"); /* begun, so that there is something to point to */
+    redis_says("XLEN t:gen-news", ":1"); /* begun, so that there is something to point to */
     struct store_position again = position(cache);
     assert_string_equal(first.id, again.id);
     purge(other, "tag:a");
     struct store_position next = position(cache);
     assert_string_not_equal(first.id, next.id);
-    redis_says("XLEN t:news", ":2");
+    redis_says("XLEN t:gen-news", ":2");
     /* What was purged before a fetch began does not keep it from being stored. */
     why_not(cache, &first, "invalidated");
     assert_ok(prove(cache, &next));
@@ -194,7 +194,7 @@ a_stream_that_was_trimmed_proves_nothing(void **state)
     for (int i = 0; i < 300; i++)
         purge(cache, "tag:x");
     char answer[32];
-    assert_true(redis_fixture_command(&redis, "XLEN t:news", answer, sizeof answer));
+    assert_true(redis_fixture_command(&redis, "XLEN t:gen-news", answer, sizeof answer));
     assert_in_range(strtol(answer + 1, NULL, 10), 100, 200);
     why_not(cache, &since, "do not reach back so far");
     larder_close(cache);
@@ -206,21 +206,21 @@ a_stream_that_was_begun_anew_proves_nothing(void **state)
     (void)state;
     struct larder *cache = open_redis();
     struct store_position since = position(cache);
-    redis_says("DEL t:news", ":1");
+    redis_says("DEL t:gen-news", ":1");
     why_not(cache, &since, "do not reach back so far");
     purge(cache, "tag:x");
     why_not(cache, &since, "do not reach back so far");
     /* Not even if it has a record of that id, as after a clock that was set back. */
     char command[128], answer[64];
     size_t len = strcspn(since.id, "/");
-    redis_says("DEL t:news", ":1");
-    snprintf(command, sizeof command, "XADD t:news %.*s n 0000000000000000 t -", (int)len,
+    redis_says("DEL t:gen-news", ":1");
+    snprintf(command, sizeof command, "XADD t:gen-news %.*s n 0000000000000000 t -", (int)len,
              since.id);
     assert_true(redis_fixture_command(&redis, command, answer, sizeof answer));
     assert_non_null(strstr(answer, "-"));
     why_not(cache, &since, "do not reach back so far");
-    redis_says("DEL t:news", ":1");
-    redis_says("SET t:news x", "+OK");
+    redis_says("DEL t:gen-news", ":1");
+    redis_says("SET t:gen-news x", "+OK");
     why_not(cache, &since, "cannot be read");
     larder_close(cache);
 }
@@ -246,7 +246,7 @@ a_full_redis_loses_its_news_before_the_purge(void **state)
     assert_ok(prove(cache, &since));
     redis_says("CONFIG SET maxmemory 1", "+OK");
     purge(cache, "tag:a");
-    redis_says("EXISTS t:news t:gen:tag:a", ":0");
+    redis_says("EXISTS t:gen-news t:gen:tag:a", ":0");
     why_not(cache, &since, "has no generation");
     redis_says("CONFIG SET maxmemory 0", "+OK");
     why_not(cache, &since, "do not reach back so far");
@@ -313,11 +313,11 @@ the_news_are_told_before_the_deed_and_read_after_the_generations(void **state)
                   LARDER_TIMEOUT);
     larder_close(cache);
     raw_server_stop(server);
-    const char *const order[] = {"XADD",        "t:news", "tag:a",       "tag:b", "EVAL",
+    const char *const order[] = {"XADD",        "t:gen-news", "tag:a",       "tag:b", "EVAL",
                                  "t:gen:tag:a", "EVAL",   "t:gen:tag:b", "WAIT",  "XADD",
                                  "tag:b",       "EVAL",   "t:gen:tag:a", "EVAL",  "t:gen:tag:b",
                                  "WAIT",        "SET",    "t:gen:tag:a", "GET",   "SET",
-                                 "t:gen:tag:b", "GET",    "XRANGE",      "t:news"};
+                                 "t:gen:tag:b", "GET",    "XRANGE",      "t:gen-news"};
     recorded.text[recorded.len] = '\0';
     come_in_order(recorded.text, order, sizeof order / sizeof *order);
 }

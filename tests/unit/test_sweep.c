@@ -105,7 +105,7 @@ flush_takes_the_namespace_alone(void **state)
     assert_ok(larder_flush(cache, NULL, &deleted, NULL));
     assert_int_equal(deleted, 1500);
     redis_says("DBSIZE", ":3"); /* the news tell others of the flush */
-    redis_says("EXISTS t:news mine tt:k", ":3");
+    redis_says("EXISTS t:gen-news mine tt:k", ":3");
     assert_status(larder_flush(whole, NULL, &deleted, NULL), LARDER_INVALID);
     redis_says("DBSIZE", ":3");
     assert_ok(larder_flush_server(whole, NULL));

@@ -18,7 +18,7 @@ marked() {
     is "after $1: X-Cache" "$(field X-Cache)" MISS
     is "after $1: detail" "$(detail)" changing
     left=$(redis cli pttl larder:gen:tag:shop)
-    test "$left" -gt 0 && test "$left" -le 4000 || fail "it is marked for $left ms"
+    test "$left" -gt 0 && test "$left" -le 5000 || fail "it is marked for $left ms"
 }
 settles() {
     await is_hit /page
