@@ -140,7 +140,7 @@ collapse(struct journal *journal, struct slice more, int64_t now_wall_ms, struct
     all.room = all.n;
     journal_text_add(&all, more.p, more.n);
     size_t lines = 0;
-    if (!all.failed && journal_list_read(&list, (struct slice){all.p, all.n}, false) &&
+    if (!all.failed && journal_list_read(&list, (struct slice){all.p, all.n}, all.n) &&
         journal_list_plan(&list, now_wall_ms))
         lines = journal_list_collapse(&list, journal->max, &less);
     else
@@ -323,7 +323,7 @@ take_snapshot(struct journal *journal, struct snapshot *shot, int64_t now_wall_m
     if (status != LARDER_OK)
         return status;
     struct slice text = {shot->text, shot->extent.end - shot->extent.start};
-    if (journal_list_read(&shot->list, text, false) && journal_list_plan(&shot->list, now_wall_ms))
+    if (journal_list_read(&shot->list, text, text.n) && journal_list_plan(&shot->list, now_wall_ms))
         return LARDER_OK;
     return error_set(err, LARDER_NOMEM, "journal %s: no memory", journal->file.path);
 }
@@ -530,8 +530,7 @@ look(int fd, const char *path, struct journal_stats *out, struct larder_error *e
     if (status != LARDER_OK)
         return status;
     out->bytes = n;
-    if (journal_list_read(&list, (struct slice){text, n}, false) &&
-        journal_list_plan(&list, INT64_MIN))
+    if (journal_list_read(&list, (struct slice){text, n}, n) && journal_list_plan(&list, INT64_MIN))
         count(&list, out);
     else
         status = error_set(err, LARDER_NOMEM, "journal %s: no memory", path);

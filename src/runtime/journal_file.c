@@ -12,8 +12,15 @@
  * what it points to is on the disk. An append writes behind the end and then moves
  * it; what a killed process left behind the end is cut off by the next one. To
  * drop records, those that stay are written once more where nothing counts (in
- * front, if there is room, else behind), and the extent is set to them. Nothing is
+ * front, if there is room, else behind), the extent is set to them, and only when
+ * the disk has that too may the old ones be overwritten. Nothing that counts is
  * ever changed in place.
+ *
+ * When the machine itself goes down, the disk may have an extent from some time
+ * before, but never one from before the records that it points to; and the fdatasync
+ * of an append takes the head page, as it was then, with it. So what lies in that
+ * extent counts, and so do the lines behind it, up to the first that is not whole.
+ * Then things may be done twice, which does no harm.
  *
  * `pending` is raised before a record is written, set to what is there when
  * records are dropped, and so may be too high after a kill, never too low.
@@ -275,6 +282,9 @@ journal_file_replace(struct journal_file *file, struct slice text, uint64_t coun
         next.end = next.start + (uint32_t)text.n;
     }
     journal_file_set(file, next, count);
+    /* The old text must not go before the disk knows that it does not count. */
+    if (fdatasync(file->fd) != 0)
+        return LARDER_OK;
     int cut_off = next.end < extent.end ? ftruncate(file->fd, (off_t)next.end) : 0;
     (void)cut_off; /* else the next one that writes does it */
     return LARDER_OK;

@@ -101,7 +101,7 @@ add_name(struct journal_text *text, const char *name)
         name += plain;
         if (*name) {
             char escaped[4];
-            snprintf(escaped, sizeof escaped, "%%%02X", (unsigned)(unsigned char)*name++);
+            snprintf(escaped, sizeof escaped, "%%%02x", (unsigned)(unsigned char)*name++);
             journal_text_add(text, escaped, 3);
         }
     }
@@ -163,13 +163,11 @@ journal_line_write(struct journal_text *text, const struct journal_record *recor
 
 /* ------------------------------------------------------------------------------------ reading */
 
+/* Small letters only: what is not as it was written has been damaged. */
 static int
 hex_digit(char c)
 {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static bool

@@ -60,16 +60,17 @@ add_damage(struct journal_list *list)
 }
 
 bool
-journal_list_read(struct journal_list *list, struct slice text, bool may_be_torn)
+journal_list_read(struct journal_list *list, struct slice text, size_t acknowledged)
 {
     bool bad = false; /* what was read last */
+    size_t at = 0;
 
     *list = (struct journal_list){.arena = arena_new(memory_for(text.n))};
     if (list->arena)
         list->noted = arena_calloc(list->arena, text.n / LINE_MIN + 2, sizeof *list->noted);
     if (!list->noted)
         return false;
-    for (size_t at = 0; at < text.n;) {
+    while (at < text.n) {
         const char *p = text.p + at;
         const char *end = memchr(p, '\n', text.n - at);
         struct slice line = {p, end ? (size_t)(end - p) : text.n - at};
@@ -77,20 +78,22 @@ journal_list_read(struct journal_list *list, struct slice text, bool may_be_torn
         enum journal_verdict verdict = end ? journal_line_read(line, list->arena, &read)
                                            : JOURNAL_LINE_BAD;
 
-        at += line.n + (end != NULL);
         if (verdict == JOURNAL_LINE_NO_MEMORY)
             return false;
+        if (verdict == JOURNAL_LINE_BAD && at >= acknowledged)
+            break;
+        if (bad && verdict == JOURNAL_LINE_GOOD)
+            add_damage(list);
         if (verdict == JOURNAL_LINE_GOOD) {
-            if (bad)
-                add_damage(list);
             read.text.n = line.n + 1;
             list->noted[list->count++].line = read;
-            list->good_bytes = at;
         }
         bad = verdict == JOURNAL_LINE_BAD;
+        at += line.n + (end != NULL);
     }
-    if (bad && !may_be_torn)
+    if (bad)
         add_damage(list);
+    list->bytes = at;
     return true;
 }
 
@@ -178,14 +181,12 @@ journal_list_plan(struct journal_list *list, int64_t now_wall_ms)
     return true;
 }
 
-/* Is the tag purged hard already? The hard ones stand first. */
+/* Is the tag purged hard as well? Then it has been already: the hard ones stand first. */
 static bool
 is_covered(const struct journal_list *list, const struct journal_job *soft)
 {
-    const struct journal_job wanted = {.kind = JOURNAL_HARD, .name = soft->name};
-    const struct journal_job *hard =
-        bsearch(&wanted, list->jobs, list->job_count, sizeof *list->jobs, compare_jobs);
-    return hard && hard->done;
+    const struct journal_job hard = {.kind = JOURNAL_HARD, .name = soft->name};
+    return bsearch(&hard, list->jobs, list->job_count, sizeof *list->jobs, compare_jobs) != NULL;
 }
 
 size_t

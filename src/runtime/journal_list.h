@@ -28,7 +28,7 @@ struct journal_list {
     struct arena *arena;
     struct journal_noted *noted;
     size_t count;
-    size_t good_bytes; /* of the text, up to the end of the last line that is one */
+    size_t bytes; /* of the text, that count */
     bool damaged;
     struct journal_job *jobs; /* after journal_list_plan() */
     size_t job_count;
@@ -36,11 +36,12 @@ struct journal_list {
 
 /*
  * All lines of a text, into memory of its own; names are copied, the text must
- * stay. Lines in it that cannot be read stand for everything: they become a purge
- * of "all" and a sweep of `*`. With may_be_torn this is not so at the end of the
- * text: what is there was never acknowledged. false: no memory.
+ * stay. What cannot be read among the first `acknowledged` bytes stands for
+ * everything: it becomes a purge of "all" and a sweep of `*`. Behind them the text
+ * ends with the first line that cannot be read, and so does `bytes`. false: no
+ * memory.
  */
-bool journal_list_read(struct journal_list *list, struct slice text, bool may_be_torn);
+bool journal_list_read(struct journal_list *list, struct slice text, size_t acknowledged);
 void journal_list_free(struct journal_list *list);
 
 /* The fates, as of now, and the jobs, in the order in which they are to be done. */

@@ -7,11 +7,8 @@
  * is mapped only when it is long enough and nobody but us may cut it. What is not
  * ours is refused and left alone: it may hold somebody's invalidations.
  *
- * When the machine itself goes down, the words of the head page may be from
- * another moment than the records. So the first process after a start of the
- * machine (another boot id) believes nothing but the checksums: it takes every
- * line in the file that is whole. Then things may be done twice, which does no
- * harm.
+ * The words of the head page are set right by whoever opens it: a process that was
+ * killed, or a machine that went down, may have left them a little behind.
  *
  * Called by journal.c. Waits for a lock for OPEN_WAIT_MS at most.
  */
@@ -231,8 +228,9 @@ map_head(struct journal_file *file, struct larder_error *err)
 
 /*
  * Set the words right, with the lock. In the same boot the extent is what counts,
- * and only the number of records may be wrong; after another one, every line that
- * is whole.
+ * and only the number of records may be wrong. After another one there may be
+ * lines behind it that were acknowledged. An extent that cannot be: the head page
+ * was damaged, and everything in the file counts, whole or not.
  */
 static enum larder_status
 recover(struct journal_file *file, struct larder_error *err)
@@ -247,20 +245,23 @@ recover(struct journal_file *file, struct larder_error *err)
     if (fstat(file->fd, &st) != 0)
         return journal_file_fail(file, LARDER_UNAVAILABLE, "stat", errno, err);
     read_boot_id(boot);
-    bool same = boot[0] != '\0' && memcmp(boot, words->boot, sizeof boot) == 0 &&
-                extent.start >= JOURNAL_HEAD_SIZE && extent.start <= extent.end &&
-                extent.end <= st.st_size;
-    if (!same)
+    bool same = boot[0] != '\0' && memcmp(boot, words->boot, sizeof boot) == 0;
+    if (extent.start < JOURNAL_HEAD_SIZE || extent.start > extent.end || extent.end > st.st_size) {
         extent = (struct journal_extent){JOURNAL_HEAD_SIZE, (uint32_t)st.st_size};
+        same = false;
+    }
+    size_t acknowledged = extent.end - extent.start;
+    if (!same)
+        extent.end = (uint32_t)st.st_size;
     enum larder_status status = journal_file_read(file, extent, &text, err);
     if (status != LARDER_OK)
         return status;
-    if (!journal_list_read(&list, (struct slice){text, extent.end - extent.start}, !same)) {
+    if (!journal_list_read(&list, (struct slice){text, extent.end - extent.start}, acknowledged)) {
         status = error_set(err, LARDER_NOMEM, "journal %s: no memory to read it", file->path);
         goto out;
     }
     if (!same) {
-        extent.end = extent.start + (uint32_t)list.good_bytes;
+        extent.end = extent.start + (uint32_t)list.bytes;
         journal_file_set(file, extent, list.count);
         atomic_fetch_add(&words->epoch, 1);
     }
