@@ -359,14 +359,14 @@ check_cache(struct config *config, struct reader *reader)
 
 /* -------------------------------------------------------------------- admin */
 
-/* It travels in a field of a request. */
+/* It travels in a field of a request, whose ends are trimmed. */
 static bool
 token_valid(const char *token)
 {
     for (const char *p = token; *p; p++)
-        if (*p <= ' ' || *p >= 0x7f)
+        if (*p < ' ' || *p >= 0x7f)
             return false;
-    return true;
+    return token[0] != ' ' && token[strlen(token) - 1] != ' ';
 }
 
 static enum larder_status
@@ -386,7 +386,7 @@ take_token(struct config *config, struct reader *reader)
     if (status == LARDER_OK && config->admin_token && !token_valid(config->admin_token))
         return reader_error(reader, in_file ? in_file : inline_,
                             "admin.token%s: expected letters, digits and signs of ASCII, without "
-                            "blanks",
+                            "blanks at its ends",
                             in_file ? "_file" : "");
     return status;
 }

@@ -21,8 +21,10 @@
 #include "ctl/ctl.h"
 #include "runtime/control.h"
 
-/* How long a process may take to say that it is there, and, beyond its own limit, to purge. */
+/* How long a process may take to say that it is there; to go over the keys for patterns; and, beyond
+ * what it gives itself, to answer. */
 #define PING_MS INT64_C(2000)
+#define PATTERNS_MS INT64_C(30000)
 #define GRACE_MS INT64_C(3000)
 /* JSON text of the items of one batch: with what stands around it, less than a request may have. */
 #define BATCH_TEXT_MAX ((size_t)15000)
@@ -140,8 +142,12 @@ batch_send(struct purging *p)
     int64_t wait_ms = ctl->timeout_ms;
     int code;
 
-    if (wait_ms == 0)
-        wait_ms = (ctl->config ? ctl->config->invalidate_timeout_ms : CTL_TIMEOUT_MS) + GRACE_MS;
+    if (wait_ms == 0) {
+        wait_ms = ctl->config ? ctl->config->invalidate_timeout_ms : CTL_TIMEOUT_MS;
+        if (json_object_object_get_ex(p->batch, "patterns", NULL) && wait_ms < PATTERNS_MS)
+            wait_ms = PATTERNS_MS;
+        wait_ms += GRACE_MS;
+    }
     enum larder_status status =
         control_ask_one(ctl->runtime_dir, p->pid, p->batch, wait_ms, &answer, &err);
     json_object_put(p->batch);

@@ -52,8 +52,6 @@ const char *
 access_client(const struct request *request, const struct config *config, struct arena *arena)
 {
     const char *address = arena_strndup(arena, request->remote_addr.p, request->remote_addr.n);
-    if (!request->trusted_peer)
-        return address ? address : "";
     struct slice list = fields_join(&request->fields, arena, "X-Forwarded-For");
     while (list.p && list.n && address && config_address_trusted(config, address)) {
         struct slice last = take_last(&list);

@@ -28,10 +28,13 @@
 #include "responder/reply.h"
 #include "runtime/counters.h"
 
-/* Room for a body of unknown length grows by as much at least. */
+/* Room for a body, at first. */
 #define READ_PIECE ((size_t)16 * 1024)
 /* Refused attempts in the log: one in so long, and how many there were. */
 #define REFUSED_EVERY_MS 1000
+/* Going over a million keys takes Redis about a second. What takes longer than this goes on from
+ * the journal, which costs the machine its trust in Redis for so long. */
+#define SWEEP_MS INT64_C(30000)
 
 /* One purge, from whomever. */
 struct work {
@@ -160,7 +163,7 @@ work_do(struct work *work, json_object *answer, const char **said)
     const struct site *site = work->site;
     const struct order *order = &work->order;
     struct larder_error err = {0};
-    struct purge purge;
+    struct purge purge = {.soft = false};
     int64_t deleted = 0, start_us = clock_now_us();
     enum larder_status resolved =
         order_resolve(order, site->config, &work->own, &purge, work->arena, &err);
@@ -169,8 +172,11 @@ work_do(struct work *work, json_object *answer, const char **said)
     if (!site->cache || !larder_is_enabled(site->cache))
         return refuse(work, answer, 503, "the cache is switched off");
 
-    enum purge_outcome outcome = purge_run(
-        work->site, &purge, clock_now_ms() + site->config->invalidate_timeout_ms, &deleted, &err);
+    int64_t patience_ms = site->config->invalidate_timeout_ms;
+    if (purge.pattern_count > 0 && patience_ms < SWEEP_MS)
+        patience_ms = SWEEP_MS;
+    enum purge_outcome outcome =
+        purge_run(work->site, &purge, clock_now_ms() + patience_ms, &deleted, &err);
     double took_ms = (double)(clock_now_us() - start_us) / 1000;
     /* Somebody who wants mutations refused rather than known to this machine alone. */
     bool ok = outcome == PURGE_DONE ||
@@ -219,7 +225,9 @@ static bool
 is_json(const struct fields *fields)
 {
     struct slice type = fields_get(fields, "Content-Type");
-    const char *end = type.p ? memchr(type.p, ';', type.n) : NULL;
+    if (!type.p)
+        return true;
+    const char *end = memchr(type.p, ';', type.n);
     if (end)
         type.n = (size_t)(end - type.p);
     while (type.n && type.p[type.n - 1] == ' ')

@@ -127,9 +127,9 @@ enum larder_status
 order_resolve(const struct order *order, const struct config *config, const struct order_site *site,
               struct purge *purge, struct arena *arena, struct larder_error *err)
 {
+    *purge = (struct purge){.soft = order->soft};
     const struct resolving r = {config, site, purge, arena, err};
     enum larder_status status = LARDER_OK;
-    *purge = (struct purge){.soft = order->soft};
     if (order->count == 0 && !order->all)
         return error_set(err, LARDER_INVALID,
                          "found nothing to purge, expected urls, prefixes, tags, groups, patterns "

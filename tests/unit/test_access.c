@@ -84,6 +84,8 @@ the_token_comes_in_two_fields_and_is_the_whole_one(void **state)
     assert_false(has_token("X-Larder-Token", "Bearer " TOKEN));
     assert_false(has_token("Cookie", TOKEN));
     assert_false(has_token(NULL, NULL));
+    const struct request spaced = from("", "Authorization", "Bearer a pass phrase of one's own");
+    assert_true(access_has_token(&spaced, "a pass phrase of one's own"));
     /* Apache's own credentials beside it. */
     struct request request = from("", "Authorization", "Basic eDp5");
     assert_true(fields_add(&request.fields, arena, slice_of("X-Larder-Token"), slice_of(TOKEN)));

@@ -1027,9 +1027,9 @@ tokens_come_from_the_text_or_a_file(void **state)
     assert_string_equal(config->admin_path, "/.larder/purge");
     assert_true(config_address_may_purge(config, "192.0.2.1"));
     config_free(config);
-    config = load_text(URL "admin = { token = \"0123456789abcdef\"; path = \"/purge/\";\n"
+    config = load_text(URL "admin = { token = \"sixteen and more\"; path = \"/purge/\";\n"
                            "  allow = [\"10.0.0.0/8\", \"::1\"]; };");
-    assert_string_equal(config->admin_token, "0123456789abcdef");
+    assert_string_equal(config->admin_token, "sixteen and more");
     assert_string_equal(config->admin_path, "/purge/");
     assert_true(config_address_may_purge(config, "10.1.2.3"));
     assert_true(config_address_may_purge(config, "::ffff:10.1.2.3"));
@@ -1052,8 +1052,16 @@ what_nobody_should_purge_with_is_refused(void **state)
     refuse(ADMIN("token = \"0123456789abcde\";"),
            "t.conf:3: admin.token: found \"0123456789abcde\", expected a string of 16 to 4096 "
            "bytes");
-    refuse(ADMIN("token = \"0123456789 abcdef\";"),
-           "t.conf:3: admin.token: expected letters, digits and signs of ASCII, without blanks");
+    refuse(ADMIN("token = \" 0123456789 abcdef\";"),
+           "t.conf:3: admin.token: expected letters, digits and signs of ASCII, without blanks at "
+           "its ends");
+    refuse(ADMIN("token = \"0123456789 abcdef \";"),
+           "t.conf:3: admin.token: expected letters, digits and signs of ASCII, without blanks at "
+           "its ends");
+    refuse(ADMIN("token = \"0123456789\xc3\xa4"
+                 "bcdef\";"),
+           "t.conf:3: admin.token: expected letters, digits and signs of ASCII, without blanks at "
+           "its ends");
     refuse(ADMIN("token = \"0123456789abcdef\"; token_file = \"token\";"),
            "t.conf:3: admin.token_file: admin.token is set as well, expected one");
     refuse(ADMIN("allow = [];"),
@@ -1084,7 +1092,7 @@ what_nobody_should_purge_with_is_refused(void **state)
     write_bytes("token", "0123456789\tabcdef\n", 18, 0600);
     refuse(ADMIN("token_file = \"token\";"),
            "t.conf:3: admin.token_file: expected letters, digits and signs of ASCII, without "
-           "blanks");
+           "blanks at its ends");
 #undef ADMIN
 }
 
