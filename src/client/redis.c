@@ -259,9 +259,15 @@ conn_end(struct conn *conn, struct larder_error *err)
 enum larder_status
 conn_refused(struct conn *conn, const char *text, size_t len, struct larder_error *err)
 {
-    /* What a failover, a start or a full house makes it say; nothing was done. */
-    static const char *const passing[] = {"LOADING ",     "READONLY ", "MASTERDOWN ",
-                                          "CLUSTERDOWN ", "TRYAGAIN ", "ERR max number of clients"};
+    /* What a failover, a start, somebody's slow script or a full house makes it say; nothing was
+     * done. */
+    static const char *const passing[] = {"LOADING ",
+                                          "READONLY ",
+                                          "MASTERDOWN ",
+                                          "CLUSTERDOWN ",
+                                          "BUSY ",
+                                          "TRYAGAIN ",
+                                          "ERR max number of clients"};
 
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
         size_t n = strlen(passing[i]);

@@ -541,17 +541,19 @@ route_blind_below(const struct config *config, struct slice host, struct slice d
 {
     struct lookup lookup = {.config = config};
     size_t levels = 0;
+    /* What visitors see as the host is not what a trusted proxy asks for: then any may be it. */
+    bool any_host = config->trusted_proxies.count > 0;
     take_host(&lookup, host);
     for (size_t i = 0; i < directory.n; i++)
         levels += directory.p[i] == '/';
     for (size_t i = 0; i < config->route_count; i++) {
         const struct route *route = &config->routes[i];
-        if (!method_matches(route, slice_of("GET")) || !host_matches(route, lookup.host) ||
-            !may_lie_below(route, directory))
+        if (!method_matches(route, slice_of("GET")) ||
+            (!any_host && !host_matches(route, lookup.host)) || !may_lie_below(route, directory))
             continue;
         if (route_caches(route) && (size_t)route->directory_tags < levels)
             return route;
-        if (takes_all_below(route, directory))
+        if (takes_all_below(route, directory) && (!any_host || route->hosts.count == 0))
             break;
     }
     return NULL;

@@ -123,7 +123,9 @@ find_own(struct own_tags *own, const struct exchange *exchange, const struct fie
 {
     struct arena *arena = exchange->arena;
     struct response_tags found;
-    if (exchange->site->config->response_tags == RESPONSE_TAGS_IGNORE)
+    /* The ancestor's entries hang on nothing. */
+    if (exchange->site->config->response_tags == RESPONSE_TAGS_IGNORE ||
+        exchange->site->config->compat_ancestor)
         return REASON_NONE;
     if (!response_tags_find(&found, fields, arena))
         return REASON_NO_MEMORY;

@@ -36,24 +36,43 @@ purge_add_tag(struct purge *purge, struct arena *arena, const char *tag)
     return true;
 }
 
+/* Its query reduced as this route says. */
+static bool
+add_reduced(struct purge *purge, struct slice scheme, struct slice host, struct slice target,
+            const struct route *route, struct arena *arena)
+{
+    char tag[STORE_TAG_SIZE];
+    struct slice reduced = key_target(target, route, arena);
+    if (!reduced.p)
+        return false;
+    store_url_tag(tag, key_url_hash(scheme, host, reduced));
+    /* Most routes reduce nothing, and come one after the other. */
+    if (purge->tag_count > 0 && strcmp(purge->tags[purge->tag_count - 1], tag) == 0)
+        return true;
+    return purge_add_tag(purge, arena, tag);
+}
+
 bool
 purge_add_url(struct purge *purge, const struct config *config, struct slice scheme,
               struct slice host, struct slice target, struct arena *arena)
 {
     static const struct slice get = {"GET", 3};
     struct route_match match;
-    char tag[STORE_TAG_SIZE];
     struct slice normal = key_normal_host(host, scheme, arena);
     const char *query = memchr(target.p, '?', target.n);
     struct slice path = {target.p, query ? (size_t)(query - target.p) : target.n};
     /* The key of a GET for this target has its query reduced as that route says. */
     if (!normal.p || !route_find(config, arena, get, normal, path, &match))
         return false;
-    struct slice reduced = key_target(target, match.route, arena);
-    if (!reduced.p)
+    if (!add_reduced(purge, scheme, normal, target, match.route, arena))
         return false;
-    store_url_tag(tag, key_url_hash(scheme, normal, reduced));
-    return purge_add_tag(purge, arena, tag);
+    /* Behind a trusted proxy the host that the routes see may be another one than the visitors'. */
+    if (!query || config->trusted_proxies.count == 0 || !config->routes_have_hosts)
+        return true;
+    for (size_t i = 0; i < config->route_count; i++)
+        if (!add_reduced(purge, scheme, normal, target, &config->routes[i], arena))
+            return false;
+    return true;
 }
 
 enum purge_outcome

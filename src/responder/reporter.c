@@ -28,6 +28,9 @@
 #define LOOK_MS 200
 /* One batch of a replay. */
 #define TELL_MS 5000
+/* The walk over all keys: a Redis of some millions takes longer than a batch may, and one that is
+ * broken off begins anew each time. Each of its steps has its own time. */
+#define SWEEP_MS 60000
 /* A note waits for another process's write at most so long. */
 #define NOTE_MS 2000
 /* Redis is out of reach: once in so long is enough for the log. */
@@ -168,12 +171,23 @@ site_note_done(struct site *site, const char *token)
 
 /* ----------------------------------------------------------------------------- telling */
 
+static bool
+is_stopping(void)
+{
+    pthread_mutex_lock(&lock);
+    bool yes = stopping;
+    pthread_mutex_unlock(&lock);
+    return yes;
+}
+
 static enum larder_status
 tell(void *arg, enum journal_kind kind, const char *const *names, size_t n,
      struct larder_error *err)
 {
     struct site *site = arg;
-    int64_t deadline_ms = clock_now_ms() + TELL_MS, deleted = 0;
+    bool patient = kind == JOURNAL_SWEEP && !is_stopping();
+    int64_t deadline_ms = clock_now_ms() + (patient ? SWEEP_MS : TELL_MS);
+    int64_t deleted = 0;
     bool invalidated = false;
     if (kind == JOURNAL_SWEEP)
         return store_invalidate(site->cache, names, n, deadline_ms, &deleted, &invalidated, err);

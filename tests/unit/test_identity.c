@@ -373,6 +373,40 @@ who_waits_in_line_gets_no_connection_to_the_old_server(void **state)
     raw_server_stop(server);
 }
 
+static void *
+run_for_ever(void *unused)
+{
+    char answer[64];
+
+    (void)unused;
+    redis_fixture_command(&redis, "EVAL repeat(type)(1)until(false) 0", answer, sizeof answer);
+    return NULL;
+}
+
+static void
+a_server_that_runs_somebodys_slow_script_is_the_same_afterwards(void **state)
+{
+    (void)state;
+    struct larder_options options = noting_options();
+    struct larder *cache = open_with(&options);
+    uint64_t before = identity_now(cache);
+    struct store_tags none = {.count = 0};
+    struct store_value value;
+    pthread_t thread;
+    redis_says("CONFIG SET lua-time-limit 50", "+OK");
+    assert_int_equal(pthread_create(&thread, NULL, run_for_ever, NULL), 0);
+    pause_ms(1500); /* it is asked once a second which one it is */
+    assert_true(store_lookup(cache, "none", &none, 0, soon(), &value, NULL) != LARDER_MISS);
+    redis_says("SCRIPT KILL", "+OK");
+    pthread_join(thread, NULL);
+    await(store_lookup(cache, "none", &none, 0, soon(), &value, NULL) == LARDER_MISS);
+    assert_true(identity_now(cache) == before);
+    assert_int_equal(logged("another server"), 0);
+    assert_int_equal(logged("does not tell"), 0);
+    larder_close(cache);
+    redis_says("CONFIG SET lua-time-limit 5000", "+OK");
+}
+
 /* ------------------------------------------------------------------------- dialling */
 
 static void
@@ -431,6 +465,7 @@ main(void)
         TEST(a_connection_in_use_is_not_kept_either),
         cmocka_unit_test(who_waits_in_line_gets_no_connection_to_the_old_server),
         TEST(a_server_that_does_not_tell_works_and_is_named_once),
+        TEST(a_server_that_runs_somebodys_slow_script_is_the_same_afterwards),
         TEST(dialling_takes_one_round_trip),
     };
     if (!redis_fixture_available())

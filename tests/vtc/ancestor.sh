@@ -65,3 +65,9 @@ curl -sS -o "$DIR/straight" "$(backend url)/bytes?size=256"
 get '/bytes?size=256'
 is "X-Cache" "$(field X-Cache)" HIT
 cmp "$DIR/straight" "$DIR/body"
+
+# Tags mean nothing to entries that hang on nothing.
+get '/tagged?h=Cache-Tag:a'
+redis stored 7
+get '/tagged?h=Cache-Tag:a'
+is "tagged: X-Cache" "$(field X-Cache)" HIT
