@@ -30,7 +30,7 @@ explain_reason(enum reason reason)
         [REASON_MUST_VALIDATE] = "what is stored may never be used without asking (no-cache)",
         [REASON_INVALIDATED] = "what is stored has been invalidated, by a change or a purge",
         [REASON_OTHER_SERVER] =
-            "what is stored is from another Redis, or of before its restart (redis.after_restart)",
+            "what is stored is from another Redis, or from before a restart (redis.after_restart)",
         [REASON_JOURNAL] = "this machine has invalidations in its journal that Redis has not got",
         [REASON_HIT_FOR_MISS] = "what came last forbids to store it, so nobody waits for another's",
         [REASON_PARTIAL] = "only a part is stored, and not what is asked for",
