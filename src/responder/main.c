@@ -213,14 +213,18 @@ reload(void)
     }
     if (self.options.verbose)
         config->log_requests = true;
-    if (site_new(config, &site, &err) != LARDER_OK) {
+    struct site *old = site_take();
+    enum larder_status status = reporter_may_move(old, config, &err);
+    if (status == LARDER_OK)
+        status = site_new(config, &site, &err);
+    if (status != LARDER_OK) {
+        site_give(old);
         log_write(LARDER_LOG_ERROR, "configuration refused, the old one stays: %s", err.message);
         config_free(config);
         return;
     }
     if (open_log(config, &err) != LARDER_OK)
         log_write(LARDER_LOG_ERROR, "the log stays where it is: %s", err.message);
-    struct site *old = site_take();
     note_unchanged(old->config, config);
     site_give(old);
     coalesce_listen(site);

@@ -19,6 +19,7 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "client/store.h"
 #include "responder/purge.h"
@@ -86,6 +87,20 @@ reporter_open(struct site *site)
                   "%llu invalidations for another Redis were never told to it, and are forgotten",
                   (unsigned long long)journal_pending(in_memory));
     in_memory_hash = hash;
+}
+
+enum larder_status
+reporter_may_move(const struct site *site, const struct config *next, struct larder_error *err)
+{
+    const struct config *config = site->config;
+    uint64_t pending = journal_pending(site->journal);
+    if (pending == 0 || !next->cache_enabled || hash_of(config) != hash_of(next) ||
+        strcmp(config->state_dir, next->state_dir) == 0)
+        return LARDER_OK;
+    return error_set(err, LARDER_REFUSED,
+                     "cache.state_dir: the journal in %s still has %llu records that Redis has "
+                     "not got",
+                     config->state_dir, (unsigned long long)pending);
 }
 
 void

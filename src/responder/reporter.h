@@ -14,6 +14,10 @@
  * journal in memory stands in, which only this process knows. */
 void reporter_open(struct site *site);
 void reporter_close(struct site *site);
+/* LARDER_REFUSED: with that configuration in its place, what the journal of this site holds would
+ * never be told, and be forgotten although the same Redis is used. */
+enum larder_status reporter_may_move(const struct site *site, const struct config *next,
+                                     struct larder_error *err);
 
 /* Begin to work off what is noted, also by processes that are no more. false: no thread. */
 bool reporter_start(void);
