@@ -2,9 +2,10 @@
  * Generations: what a stored response's tags are worth now.
  *
  * A fill reads them before it asks the backend, and creates those that are
- * missing. Three commands a tag, none of which writes where the generation is
- * there and has long to live, as nearly always. (SET NX GET would be one command
- * less, from Redis 7 on.) How they change is in change.c.
+ * missing, for a short life; whoever stores something under them prolongs it. Two
+ * commands a tag, none of which writes where the generation is there, as nearly
+ * always. (SET NX GET would be one command less, from Redis 7 on.) How they
+ * change is in change.c.
  */
 #include "client/generations.h"
 
@@ -17,9 +18,10 @@
 #include "client/command.h"
 #include "client/token.h"
 
-/* What has less than this to live gets its whole life again. It is longer than any entry lives, so
- * that the entry of now does not outlive it. */
-#define SHORT_LIFE_MS ((STORE_TTL_MAX_S + STORE_GENERATION_TTL_S) / 2 * 1000)
+/* What the life of a generation is compared with is a little more than that of the entry. */
+#define SLACK_MS 60000
+/* All tags of one entry. */
+#define KEEP_MAX ((size_t)(STORE_TAGS_MAX + STORE_OWN_TAGS_MAX))
 /* The time in a soft part, before its random digits. */
 #define SOFT_TIME_DIGITS 12
 
@@ -81,11 +83,8 @@ generations_ask(const struct larder *cache, struct wire *wire, const char *const
         generations_key(cache, wire, tags[i]);
         wire_arg(wire, fresh, STORE_GENERATION_LEN);
         wire_text(wire, "EX");
-        wire_number(wire, STORE_GENERATION_TTL_S);
+        wire_number(wire, STORE_GENERATION_NEW_S);
         wire_text(wire, "NX");
-        wire_begin(wire, 2);
-        wire_text(wire, "PTTL");
-        generations_key(cache, wire, tags[i]);
         wire_begin(wire, 2);
         wire_text(wire, "GET");
         generations_key(cache, wire, tags[i]);
@@ -97,7 +96,7 @@ void
 generations_read(redisReply *const *replies, size_t n, store_generation *out)
 {
     for (size_t i = 0; i < n; i++) {
-        const redisReply *value = replies[i * GENERATIONS_PER_TAG + 2];
+        const redisReply *value = replies[i * GENERATIONS_PER_TAG + 1];
         if (value->type == REDIS_REPLY_STRING)
             generation_read(out[i], value->str, value->len);
         else
@@ -105,44 +104,75 @@ generations_read(redisReply *const *replies, size_t n, store_generation *out)
     }
 }
 
-static void
-prolong(struct larder *cache, const char *tag, const char *value, int64_t deadline_ms)
-{
-    redisReply *reply = NULL;
-    struct wire wire;
-
-    wire_init(&wire);
-    wire_begin(&wire, 6);
-    wire_text(&wire, "EVAL");
-    wire_text(&wire, life_script);
-    wire_number(&wire, 1);
-    generations_key(cache, &wire, tag);
-    wire_text(&wire, value);
-    wire_number(&wire, STORE_GENERATION_TTL_S);
-    if (command_run(cache, COMMAND_LIFE, &wire, deadline_ms, &reply, 1, NULL, NULL) == LARDER_OK)
-        command_free_replies(&reply, 1);
-    wire_free(&wire);
-}
-
 void
 generations_tend(struct larder *cache, const char *const *tags, size_t n,
                  redisReply *const *replies, int64_t deadline_ms)
 {
     for (size_t i = 0; i < n; i++) {
-        const redisReply *life = replies[i * GENERATIONS_PER_TAG + 1];
-        const redisReply *value = replies[i * GENERATIONS_PER_TAG + 2];
+        const redisReply *value = replies[i * GENERATIONS_PER_TAG + 1];
         store_generation now = "";
         if (value->type == REDIS_REPLY_STRING)
             generation_read(now, value->str, value->len);
-        if (store_generation_settled(now) && life->type == REDIS_REPLY_INTEGER &&
-            life->integer >= 0 && life->integer < SHORT_LIFE_MS)
-            prolong(cache, tags[i], now, deadline_ms);
-        /* An older Larder's, or another type: in the way of every fill for as long as it lives. */
         if (!now[0] &&
             (value->type == REDIS_REPLY_STRING ||
              (value->type == REDIS_REPLY_ERROR && strncmp(value->str, "WRONGTYPE", 9) == 0)))
             (void)store_purge_tags(cache, &tags[i], 1, false, deadline_ms, NULL);
     }
+}
+
+/* ------------------------------------------------------------------------ how long */
+
+static void
+ask_to_prolong(const struct larder *cache, struct wire *wire, const char *tag,
+               const store_generation value)
+{
+    wire_begin(wire, 6);
+    wire_text(wire, "EVAL");
+    wire_text(wire, life_script);
+    wire_number(wire, 1);
+    generations_key(cache, wire, tag);
+    wire_arg(wire, value, STORE_GENERATION_LEN);
+    wire_number(wire, STORE_GENERATION_TTL_S);
+}
+
+enum larder_status
+store_generations_keep(struct larder *cache, const char *const *tags,
+                       const store_generation *values, size_t n, int64_t ttl_ms,
+                       int64_t deadline_ms, struct larder_error *err)
+{
+    redisReply *lives[KEEP_MAX], *replies[KEEP_MAX];
+    struct wire wire;
+    size_t due = 0;
+
+    if (!cache->options.enabled)
+        return error_set(err, LARDER_DISABLED, "the cache is switched off");
+    enum larder_status status = generations_check(tags, n, KEEP_MAX, err);
+    if (status != LARDER_OK || n == 0)
+        return status;
+    wire_init(&wire);
+    for (size_t i = 0; i < n; i++) {
+        wire_begin(&wire, 2);
+        wire_text(&wire, "PTTL");
+        generations_key(cache, &wire, tags[i]);
+    }
+    status = command_run(cache, COMMAND_TTL, &wire, deadline_ms, lives, n, NULL, err);
+    wire_free(&wire);
+    if (status != LARDER_OK)
+        return status;
+    wire_init(&wire);
+    for (size_t i = 0; i < n; i++)
+        if (lives[i]->type == REDIS_REPLY_INTEGER && lives[i]->integer >= 0 &&
+            lives[i]->integer < ttl_ms + SLACK_MS) {
+            ask_to_prolong(cache, &wire, tags[i], values[i]);
+            due++;
+        }
+    command_free_replies(lives, n);
+    if (due > 0)
+        status = command_run(cache, COMMAND_LIFE, &wire, deadline_ms, replies, due, NULL, err);
+    wire_free(&wire);
+    if (due > 0 && status == LARDER_OK)
+        command_free_replies(replies, due);
+    return status;
 }
 
 enum larder_status

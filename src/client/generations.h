@@ -8,7 +8,7 @@
 #include "client/wire.h"
 
 /* Commands that generations_ask() makes for each tag. */
-#define GENERATIONS_PER_TAG ((size_t)3)
+#define GENERATIONS_PER_TAG ((size_t)2)
 /* The longest that is read, with some hundred marks; the scripts bound it. */
 #define GENERATION_MARKED_MAX ((size_t)16 * 1024)
 
@@ -31,8 +31,8 @@ enum larder_status generations_ask(const struct larder *cache, struct wire *wire
                                    const char *const *tags, size_t n, struct larder_error *err);
 void generations_read(redisReply *const *replies, size_t n, store_generation *out);
 
-/* After that, where it is due (once in weeks): let those live longer that have not long to live, and
- * remove what is no generation. What fails is of no consequence now. */
+/* After that, remove what is no generation: an older Larder's, or another type. It would be in the
+ * way of every fill for as long as it lives. What fails is of no consequence now. */
 void generations_tend(struct larder *cache, const char *const *tags, size_t n,
                       redisReply *const *replies, int64_t deadline_ms);
 

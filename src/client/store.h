@@ -52,10 +52,15 @@
 #define STORE_GENERATION_LEN 32
 #define STORE_HARD_LEN 16
 #define STORE_TOKEN_LEN 16
-/* A generation outlives every entry that names it: no entry may live longer than STORE_TTL_MAX_S,
- * and each fill extends its generations to STORE_GENERATION_TTL_S. */
+/*
+ * A generation outlives every entry that names it: no entry may live longer than
+ * STORE_TTL_MAX_S, and who stores one extends its generations to
+ * STORE_GENERATION_TTL_S. Until then they live for STORE_GENERATION_NEW_S only, so
+ * that visitors who ask for what is never stored do not fill Redis with them.
+ */
 #define STORE_TTL_MAX_S ((int64_t)30 * 86400)
 #define STORE_GENERATION_TTL_S ((int64_t)60 * 86400)
+#define STORE_GENERATION_NEW_S ((int64_t)3600)
 
 /* NUL-terminated, settled; "" where there is none (missing, or refused by a full Redis); "M" where
  * it is marked. */
@@ -151,10 +156,20 @@ enum larder_status store_current(struct larder *cache, const char *const *tags, 
                                  int64_t deadline_ms, store_generation *out, uint64_t *identity,
                                  struct larder_error *err);
 
-/* Read the generations, creating the missing and extending the life of all. */
+/* Read the generations, creating the missing. */
 enum larder_status store_generations(struct larder *cache, const struct store_tags *tags,
                                      int64_t deadline_ms, struct store_generations *out,
                                      uint64_t *identity, struct larder_error *err);
+
+/*
+ * An entry with these generations has been stored for ttl_ms: let those live
+ * longer that would not live as long, if they are still what they were. n at most
+ * STORE_TAGS_MAX + STORE_OWN_TAGS_MAX. One round trip, mostly; what fails only
+ * makes the entry die early.
+ */
+enum larder_status store_generations_keep(struct larder *cache, const char *const *tags,
+                                          const store_generation *values, size_t n, int64_t ttl_ms,
+                                          int64_t deadline_ms, struct larder_error *err);
 
 /* Is it settled, so that an entry may carry it? */
 static inline bool

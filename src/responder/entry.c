@@ -244,6 +244,26 @@ entry_decode(struct entry *entry, const char *data, size_t len, const struct sto
            take_fields(entry, field_lines, range, arena);
 }
 
+size_t
+entry_tags(const char *head, size_t len, const char **tags, store_generation *values, size_t most,
+           struct arena *arena)
+{
+    if (len < ENTRY_HEAD_SIZE || memcmp(head, magic, sizeof magic) != 0)
+        return 0;
+    const char *p = head + ENTRY_HEAD_SIZE + get_be(head + 8, 4), *end = p + get_be(head + 12, 4);
+    size_t n = 0;
+    while (n < most && p < end) {
+        const char *blank = memchr(p, ' ', (size_t)(end - p));
+        if (!blank || (size_t)(end - blank) < STORE_GENERATION_LEN + 2 ||
+            !take_generation(blank + 1, values[n]) ||
+            !(tags[n] = arena_strndup(arena, p, (size_t)(blank - p))))
+            return 0;
+        p = blank + STORE_GENERATION_LEN + 2;
+        n++;
+    }
+    return n;
+}
+
 /* One tag: what it was worth then, and what it is worth now. */
 static enum entry_state
 compare(const store_generation then, const store_generation now, int64_t *stale_since_ms)

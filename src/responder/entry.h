@@ -79,6 +79,11 @@ char *entry_encode(const struct entry *entry, const struct store_tags *tags, siz
 bool entry_decode(struct entry *entry, const char *data, size_t len, const struct store_tags *tags,
                   struct arena *arena);
 
+/* The tags of what entry_encode() made, and their generations: at most `most`; 0: it is none of
+ * ours. The names are copied into the arena. */
+size_t entry_tags(const char *head, size_t len, const char **tags, store_generation *values,
+                  size_t most, struct arena *arena);
+
 /*
  * What the generations of now say: `own` are those of entry->own, in its order.
  * ENTRY_SOFT: one of them was purged softly since, for the first time at

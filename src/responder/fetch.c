@@ -191,6 +191,7 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
 {
     struct exchange *exchange = fetch->exchange;
     const struct request *request = &exchange->request;
+    fetch->mutation.cut = result->outcome == UPSTREAM_CLIENT_GONE;
     const char *said = mutation_end(&fetch->mutation, exchange, fetch->status,
                                     result->maybe_received, NULL, &fetch->post);
     if (said)

@@ -167,8 +167,12 @@ enum outcome {
 
 /* What the status of an answer (0: there was none) says. */
 static enum outcome
-outcome_of(int status, bool received)
+outcome_of(const struct mutation *mutation, int status, bool received)
 {
+    /* What was to be done is not known to the backend whole, and will not be: whatever it did, it
+     * has done. So a visitor who breaks off what he sends keeps nothing marked. */
+    if (status == 0 && mutation->cut)
+        return received ? CHANGED : UNCHANGED;
     if (status == 0)
         return received ? UNKNOWN : UNCHANGED;
     /* A gateway between us and the backend that got no answer, or a bad one, knows no more than we
@@ -244,8 +248,10 @@ note(struct mutation *mutation, const struct exchange *exchange, const struct la
 static int64_t
 mark_life_ms(const struct config *config)
 {
-    int64_t fetch_ms = config->upstream.timeout_ms;
-    return config->mutation_max_ms + (fetch_ms > 0 ? fetch_ms : config->mutation_max_ms);
+    int64_t once_ms = config->upstream.connect_timeout_ms + config->upstream.timeout_ms;
+    /* Some fetches ask twice (fetch.c). */
+    int64_t fetch_ms = config->upstream.timeout_ms > 0 ? 2 * once_ms : config->mutation_max_ms;
+    return config->mutation_max_ms + fetch_ms;
 }
 
 enum mutation_start
@@ -401,7 +407,7 @@ const char *
 mutation_end(struct mutation *mutation, struct exchange *exchange, int status, bool received,
              const struct fields *response, struct exchange **post)
 {
-    enum outcome outcome = outcome_of(status, received);
+    enum outcome outcome = outcome_of(mutation, status, received);
     const struct route *route = exchange->match.route;
     if (mutation->ended || !has_cache(exchange))
         return NULL;

@@ -21,6 +21,7 @@ struct mutation {
     bool noted;         /* ... is an intent in the journal, */
     bool in_memory;     /* ... or in this process alone */
     bool ended;
+    bool cut;          /* the request body broke off: set before mutation_end() */
     int64_t begun_ms;  /* when they were marked */
     int64_t passed_ms; /* when the last of the request's body was passed on; 0: it has none */
     store_token token;

@@ -130,6 +130,21 @@ put_marker(const struct job *job, int64_t deadline_ms, struct larder_error *err)
     return status;
 }
 
+/* The generations under which it has been stored live as long as it does. */
+static void
+keep_generations(const struct job *job, int64_t deadline_ms)
+{
+    enum { MOST = STORE_TAGS_MAX + STORE_OWN_TAGS_MAX };
+    const char *tags[MOST];
+    store_generation values[MOST];
+    struct arena *arena = arena_new((size_t)MOST * STORE_TAG_SIZE);
+    size_t n = arena ? entry_tags(job->head, job->head_len, tags, values, MOST, arena) : 0;
+    if (n > 0)
+        (void)store_generations_keep(job->site->cache, tags, (const store_generation *)values, n,
+                                     job->ttl_ms, deadline_ms, NULL);
+    arena_free(arena);
+}
+
 static void
 run_put(struct job *job, int64_t deadline_ms)
 {
@@ -151,6 +166,7 @@ run_put(struct job *job, int64_t deadline_ms)
     tell(job, status == LARDER_OK || status == LARDER_EXISTS);
     if (status == LARDER_OK) {
         counters_add(COUNTER_stored, 1);
+        keep_generations(job, deadline_ms);
         return;
     }
     if (status == LARDER_EXISTS) {

@@ -313,11 +313,11 @@ the_news_are_told_before_the_deed_and_read_after_the_generations(void **state)
                   LARDER_TIMEOUT);
     larder_close(cache);
     raw_server_stop(server);
-    const char *const order[] = {"XADD",        "t:gen-news", "tag:a",       "tag:b", "EVAL",
-                                 "t:gen:tag:a", "EVAL",   "t:gen:tag:b", "WAIT",  "XADD",
-                                 "tag:b",       "EVAL",   "t:gen:tag:a", "EVAL",  "t:gen:tag:b",
-                                 "WAIT",        "SET",    "t:gen:tag:a", "GET",   "SET",
-                                 "t:gen:tag:b", "GET",    "XRANGE",      "t:gen-news"};
+    const char *const order[] = {
+        "XADD",        "t:gen-news",  "tag:a",       "tag:b", "EVAL",   "t:gen:tag:a",
+        "EVAL",        "t:gen:tag:b", "WAIT",        "XADD",  "tag:b",  "EVAL",
+        "t:gen:tag:a", "EVAL",        "t:gen:tag:b", "WAIT",  "SET",    "t:gen:tag:a",
+        "GET",         "SET",         "t:gen:tag:b", "GET",   "XRANGE", "t:gen-news"};
     recorded.text[recorded.len] = '\0';
     come_in_order(recorded.text, order, sizeof order / sizeof *order);
 }

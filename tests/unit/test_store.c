@@ -118,11 +118,11 @@ generations_are_made_once_and_live_on(void **state)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(one.value[i], one.value[j]);
     }
-    redis_says("EXPIRE t:gen:all 10", ":1");
     assert_ok(store_generations(cache, &tags, soon(), &two, &identity, NULL));
     assert_memory_equal(&one, &two, sizeof one);
+    /* Who only asks does not fill Redis for long. */
     assert_true(redis_fixture_command(&redis, "TTL t:gen:all", answer, sizeof answer));
-    assert_true(strtol(answer + 1, NULL, 10) > 5000000);
+    assert_in_range(strtol(answer + 1, NULL, 10), 1, STORE_GENERATION_NEW_S);
     redis_says("DEL t:gen:user:42", ":1");
     assert_ok(store_generations(cache, &tags, soon(), &two, &identity, NULL));
     assert_string_equal(one.value[0], two.value[0]);
@@ -306,55 +306,44 @@ a_guarded_put_replaces_only_what_was_seen(void **state)
     larder_close(cache);
 }
 
+static long
+life_of(const char *tag)
+{
+    char command[64], answer[64];
+    snprintf(command, sizeof command, "TTL t:gen:%s", tag);
+    assert_true(redis_fixture_command(&redis, command, answer, sizeof answer));
+    return strtol(answer + 1, NULL, 10);
+}
+
 static void
-a_generation_gets_a_long_life_again_only_when_it_is_short(void **state)
+a_generation_lives_long_once_something_is_stored_under_it(void **state)
 {
     struct larder *cache = open_redis();
     struct store_tags tags = tags_for(NULL, NULL);
     struct store_generations now;
     uint64_t identity = 0;
-    char answer[64];
 
     (void)state;
     assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
-    redis_says("EXPIRE t:gen:all 5000000", ":1"); /* 58 days */
-    redis_says("EXPIRE t:gen:url:1234 1000", ":1");
-    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
-    assert_true(redis_fixture_command(&redis, "TTL t:gen:all", answer, sizeof answer));
-    assert_in_range(strtol(answer + 1, NULL, 10), 4999000, 5000000);
-    assert_true(redis_fixture_command(&redis, "TTL t:gen:url:1234", answer, sizeof answer));
-    assert_true(strtol(answer + 1, NULL, 10) > 5100000);
-    /* A mark's life is its own. */
+    redis_says("EXPIRE t:gen:all 5000", ":1");
+    /* It lives long enough for that one. */
+    const store_generation *values = (const store_generation *)now.value;
+    assert_ok(store_generations_keep(cache, tags.name, values, tags.count, 1000000, soon(), NULL));
+    assert_in_range(life_of("all"), 4990, 5000);
+    assert_in_range(life_of("url:1234"), 1, STORE_GENERATION_NEW_S);
+    /* One of them does not for this one. */
+    assert_ok(store_generations_keep(cache, tags.name, values, tags.count, 4500000, soon(), NULL));
+    assert_in_range(life_of("all"), 4990, 5000);
+    assert_true(life_of("url:1234") > 5100000);
+    /* Another one by now, or none, or marked: it is nobody's to prolong. */
+    redis_says("SET t:gen:all fedcba98765432100000000000000000 EX 50", "+OK");
+    redis_says("DEL t:gen:url:1234", ":1");
+    assert_ok(store_generations_keep(cache, tags.name, values, tags.count, 4500000, soon(), NULL));
+    assert_in_range(life_of("all"), 1, 50);
+    assert_int_equal(life_of("url:1234"), -2);
     redis_says("SET t:gen:all M0_-_x EX 50", "+OK");
-    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
-    assert_string_equal(now.value[0], "M");
-    assert_true(redis_fixture_command(&redis, "TTL t:gen:all", answer, sizeof answer));
-    assert_in_range(strtol(answer + 1, NULL, 10), 1, 50);
-    larder_close(cache);
-}
-
-static void
-a_mark_that_came_meanwhile_keeps_its_own_life(void **state)
-{
-    struct larder *cache = open_redis();
-    const char *tags[] = {"all"};
-    char old[] = "0123456789abcdef0000000000000000";
-    /* What a fill has read: settled, with a second to live. */
-    redisReply created = {.type = REDIS_REPLY_NIL};
-    redisReply life = {.type = REDIS_REPLY_INTEGER, .integer = 1000};
-    redisReply value = {.type = REDIS_REPLY_STRING, .str = old, .len = sizeof old - 1};
-    redisReply *replies[] = {&created, &life, &value};
-    char answer[64];
-
-    (void)state;
-    redis_says("SET t:gen:all M0_-_x EX 50", "+OK");
-    generations_tend(cache, tags, 1, replies, soon());
-    assert_true(redis_fixture_command(&redis, "TTL t:gen:all", answer, sizeof answer));
-    assert_in_range(strtol(answer + 1, NULL, 10), 1, 50);
-    redis_says("SET t:gen:all 0123456789abcdef0000000000000000 EX 50", "+OK");
-    generations_tend(cache, tags, 1, replies, soon());
-    assert_true(redis_fixture_command(&redis, "TTL t:gen:all", answer, sizeof answer));
-    assert_true(strtol(answer + 1, NULL, 10) > 5100000);
+    assert_ok(store_generations_keep(cache, tags.name, values, tags.count, 4500000, soon(), NULL));
+    assert_in_range(life_of("all"), 1, 50);
     larder_close(cache);
 }
 
@@ -626,9 +615,8 @@ main(void)
                                empty_redis),
         cmocka_unit_test(a_soft_part_tells_its_time),
         cmocka_unit_test_setup(a_guarded_put_replaces_only_what_was_seen, empty_redis),
-        cmocka_unit_test_setup(a_generation_gets_a_long_life_again_only_when_it_is_short,
+        cmocka_unit_test_setup(a_generation_lives_long_once_something_is_stored_under_it,
                                empty_redis),
-        cmocka_unit_test_setup(a_mark_that_came_meanwhile_keeps_its_own_life, empty_redis),
         cmocka_unit_test_setup(a_value_too_long_is_corrupt_and_harms_nobody, empty_redis),
         cmocka_unit_test_setup(a_key_of_another_type_is_a_miss_and_harms_nobody, empty_redis),
         cmocka_unit_test_setup(lifetimes_out_of_range_are_refused, empty_redis),
