@@ -101,10 +101,11 @@ exchange_part(struct exchange *exchange)
         return NULL;
     /* What the log says of it. */
     const struct request *from = &exchange->request;
-    struct slice *const to[] = {&other->request.method, &other->request.host,
-                                &other->request.target};
-    const struct slice text[] = {from->method, from->host, from->target};
-    for (size_t i = 0; i < sizeof to / sizeof *to; i++)
+    enum { COUNT = 3 };
+    struct slice *const to[COUNT] = {&other->request.method, &other->request.host,
+                                     &other->request.target};
+    const struct slice text[COUNT] = {from->method, from->host, from->target};
+    for (size_t i = 0; i < COUNT; i++)
         if (text[i].p)
             *to[i] = (struct slice){arena_strndup(other->arena, text[i].p, text[i].n), text[i].n};
     other->site = site_again(exchange->site);

@@ -191,7 +191,7 @@ promote(struct flight *flight)
     spool_give(flight->spool);
     flight->spool = NULL;
     flight->led = true;
-    flight->begun = flight->expecting = false;
+    flight->begun = flight->expecting = flight->heard = false;
     unseal(flight);
     return leader;
 }
@@ -393,7 +393,7 @@ flight_park(struct flight *flight, struct parked *leader, int64_t retry_ms, enum
             park(flight, leader);
         }
         unseal(flight);
-        flight->led = false;
+        flight->led = flight->heard = false;
         flight->retry_ms = retry_ms;
         if (!flight->first)
             end(flight);
@@ -404,89 +404,37 @@ flight_park(struct flight *flight, struct parked *leader, int64_t retry_ms, enum
     return parks;
 }
 
-/* What is cut off a flight while others are still looked at. */
-struct outcome {
-    struct parked *released, **last_released;
-    struct {
-        struct parked *leader;
-        struct flight *flight;
-    } resumed[64];
-    size_t resumed_count;
-};
-
-/* With the lock held. false: there is no room for one more; another turn. */
+/* With the lock held. true: it is parked, and has to go on. */
 static bool
-go_on(struct flight *flight, struct outcome *out)
+note(struct flight *flight, enum flight_word word)
 {
-    if (out->resumed_count == sizeof out->resumed / sizeof *out->resumed)
+    if (flight->led && !flight->expecting)
         return false;
-    out->resumed[out->resumed_count].flight = flight;
-    out->resumed[out->resumed_count++].leader = promote(flight);
-    return true;
-}
-
-static void
-append(struct outcome *out, struct parked *list)
-{
-    *out->last_released = list;
-    while (*out->last_released)
-        out->last_released = &(*out->last_released)->next;
-}
-
-static void
-hand_on(struct outcome *out, enum flight_word word)
-{
-    for (size_t i = 0; i < out->resumed_count; i++)
-        calls.resume(out->resumed[i].leader, out->resumed[i].flight);
-    if (out->released)
-        calls.release(out->released, word);
-}
-
-/* With the lock held: that flight has been told. false: another turn is needed. */
-static bool
-tell(struct flight *flight, enum flight_word word, struct outcome *out)
-{
-    if (flight->led) {
-        if (flight->expecting && !(flight->heard && flight->word == FLIGHT_ALONE)) {
-            flight->heard = true;
-            flight->word = word;
-        }
-        return true;
-    }
-    if (word == FLIGHT_LOOK)
-        return go_on(flight, out);
-    append(out, cut(flight, true));
-    end(flight);
-    return true;
+    /* Of two words the one that frees them counts. */
+    if (!flight->heard || flight->word != FLIGHT_ALONE)
+        flight->word = word;
+    flight->heard = true;
+    return !flight->led;
 }
 
 void
 flight_wake(struct slice name, enum flight_word word)
 {
     char text[FLIGHT_NAME_SIZE] = "";
+    bool winds = false;
     if (name.n >= sizeof text)
         return; /* none of ours */
     if (name.n)
         memcpy(text, name.p, name.n);
-    bool again;
-    do {
-        struct outcome out = {.released = NULL, .last_released = &out.released};
-        struct flight *next;
-        again = false;
-        pthread_mutex_lock(&lock);
-        if (name.n) {
-            struct flight *flight = find(text, hash_of(text));
-            if (flight)
-                tell(flight, word, &out);
-        } else {
-            for (struct flight *flight = any; flight && !again; flight = next) {
-                next = flight->next_any;
-                again = !tell(flight, FLIGHT_LOOK, &out);
-            }
-        }
-        pthread_mutex_unlock(&lock);
-        hand_on(&out, word);
-    } while (again);
+    pthread_mutex_lock(&lock);
+    struct flight *named = name.n ? find(text, hash_of(text)) : NULL;
+    if (named)
+        winds = note(named, word);
+    for (struct flight *flight = name.n ? NULL : any; flight; flight = flight->next_any)
+        winds |= note(flight, FLIGHT_LOOK);
+    pthread_mutex_unlock(&lock);
+    if (winds)
+        calls.wind();
 }
 
 /* ------------------------------------------------------------------------- the clock */
@@ -513,32 +461,74 @@ cut_late(struct flight *flight, int64_t now_ms)
     return list;
 }
 
+/* What is handed on when the lock is free again. */
+struct outcome {
+    struct parked *late, **last_late;
+    struct parked *alone, **last_alone;
+    struct {
+        struct parked *leader;
+        struct flight *flight;
+    } resumed[64];
+    size_t resumed_count;
+};
+
+static void
+append(struct parked ***last, struct parked *list)
+{
+    **last = list;
+    while (**last)
+        *last = &(**last)->next;
+}
+
+/* Somebody has to look. When there is no room for one more it is the next turn's. */
+static void
+go_on(struct flight *flight, struct outcome *out)
+{
+    if (out->resumed_count == sizeof out->resumed / sizeof *out->resumed)
+        return;
+    out->resumed[out->resumed_count].flight = flight;
+    out->resumed[out->resumed_count++].leader = promote(flight);
+}
+
+static void
+hand_on(struct outcome *out)
+{
+    for (size_t i = 0; i < out->resumed_count; i++)
+        calls.resume(out->resumed[i].leader, out->resumed[i].flight);
+    if (out->late)
+        calls.release(out->late, FLIGHT_LATE);
+    if (out->alone)
+        calls.release(out->alone, FLIGHT_ALONE);
+}
+
 int64_t
 flights_tick(int64_t now_ms)
 {
-    struct outcome out = {.released = NULL, .last_released = &out.released};
+    struct outcome out = {.last_late = &out.late, .last_alone = &out.alone};
     struct flight *next;
     pthread_mutex_lock(&lock);
     for (struct flight *flight = any; flight && parked_count > 0; flight = next) {
         next = flight->next_any;
-        append(&out, cut_late(flight, now_ms));
+        append(&out.last_late, cut_late(flight, now_ms));
         if (flight->led)
             continue;
+        if (flight->heard && flight->word == FLIGHT_ALONE)
+            append(&out.last_alone, cut(flight, true));
         if (!flight->first)
             end(flight);
-        else if (flight->retry_ms <= now_ms)
-            go_on(flight, &out); /* if there is no room, in the next turn */
+        else if (flight->heard || flight->retry_ms <= now_ms)
+            go_on(flight, &out);
     }
     int64_t again_ms = parked_count > 0 ? TICK_MS : -1;
     pthread_mutex_unlock(&lock);
-    hand_on(&out, FLIGHT_LATE);
+    hand_on(&out);
     return again_ms;
 }
 
 void
 flights_drain(void)
 {
-    struct outcome out = {.released = NULL, .last_released = &out.released};
+    struct outcome out = {.last_late = &out.late, .last_alone = &out.alone};
     struct flight *next;
     pthread_mutex_lock(&lock);
     draining = true;
@@ -546,11 +536,11 @@ flights_drain(void)
         next = flight->next_any;
         if (flight->led)
             continue;
-        append(&out, cut(flight, true));
+        append(&out.last_alone, cut(flight, true));
         end(flight);
     }
     pthread_mutex_unlock(&lock);
-    hand_on(&out, FLIGHT_ALONE);
+    hand_on(&out);
 }
 
 void

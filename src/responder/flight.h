@@ -53,7 +53,7 @@ struct flight_calls {
     void (*release)(struct parked *list, enum flight_word word);
     /* This one leads now, and finds in the flight what it has to. */
     void (*resume)(struct parked *leader, struct flight *flight);
-    /* Somebody is parked: flights_tick() has to be called. */
+    /* Somebody is parked, or has been woken: flights_tick() has to be called. */
     void (*wind)(void);
 };
 void flights_start(const struct flight_calls *calls);
@@ -128,7 +128,8 @@ void flight_expect(struct flight *flight);
 bool flight_park(struct flight *flight, struct parked *leader, int64_t retry_ms,
                  enum flight_word *word);
 
-/* A process has done with a name: FLIGHT_LOOK or FLIGHT_ALONE. .n 0: look, all of you. */
+/* A process has done with a name: FLIGHT_LOOK or FLIGHT_ALONE. .n 0: look, all of you. Only noted,
+ * so that whoever hears it need not wait; flights_tick() does what follows. */
 void flight_wake(struct slice name, enum flight_word word);
 
 /* ---------------------------------------------------------------- for the process */

@@ -351,8 +351,10 @@ a_parked_flight_goes_on_when_it_is_woken(void **state)
     assert_true(flight_park(a.flight, &a.parked, 3000, &word));
     assert_int_equal(join(&b, NAME, 2, leads), FLIGHT_WAITS);
     flight_wake(name_of(OTHER), FLIGHT_LOOK);
+    flights_tick(3);
     assert_int_equal(resumed, 0);
     flight_wake(name_of(NAME), FLIGHT_LOOK);
+    flights_tick(3);
     assert_int_equal(a.came, RESUMED);
     assert_int_equal(b.came, NOTHING);
     flight_refuse(a.flight, FLIGHT_ALONE);
@@ -372,6 +374,7 @@ what_is_said_before_it_is_parked_is_heard(void **state)
     assert_int_equal(word, FLIGHT_LOOK);
     assert_true(flight_park(a.flight, &a.parked, 3000, &word));
     flight_wake((struct slice){NULL, 0}, FLIGHT_LOOK);
+    flights_tick(3);
     assert_int_equal(a.came, RESUMED);
     flight_done(a.flight);
 }
@@ -387,6 +390,7 @@ a_parked_flight_whose_answer_is_nobodys_ends(void **state)
     flight_expect(a.flight);
     assert_true(flight_park(a.flight, &a.parked, 3000, &word));
     flight_wake(name_of(NAME), FLIGHT_ALONE);
+    flights_tick(3);
     assert_int_equal(a.came, RELEASED);
     assert_int_equal(a.word, FLIGHT_ALONE);
     assert_int_equal(b.came, RELEASED);
@@ -486,6 +490,7 @@ clock_thread(void *arg)
     while (!atomic_load(stop)) {
         flights_tick(2);
         flight_wake((struct slice){NULL, 0}, FLIGHT_LOOK);
+        flights_tick(3);
     }
     return NULL;
 }
