@@ -1,0 +1,244 @@
+/*
+ * A machine that is cut off from Redis: its journal, the word that says whether
+ * there is something in it, and the epoch that names flights without generations.
+ */
+
+#if JOURNALS
+/*
+ * Machine A has the processes 0 and 1; machine B has the reader. The word and the
+ * epoch are memory that the processes of A share; the journal is a file of theirs
+ * with one lock. `word` counts the records in it.
+ */
+bool reaches[2] = true; /* a process reaches Redis */
+bool locked = false;    /* the replay is at it */
+byte word = 0;
+byte epoch = 0;
+byte recorded = 0;      /* the row of the last purge in it */
+bool intent = false, completed = false;
+
+mtype = { IDLE, SENT, COMMITTED, FAILED };
+mtype phase = IDLE;
+byte row_of = 0;
+bool killed = false, lost = false;
+
+inline promise_all(version)
+{
+    promise(version);
+    promised_b = (version > promised_b -> version : promised_b)
+}
+
+/* A flight of a process; it goes on without Redis, and has no generation in its name then. */
+#define ASKERS 2
+bool flies[ASKERS];
+byte flight_process[ASKERS], flight_g[ASKERS], flight_epoch[ASKERS], flight_row[ASKERS];
+
+#define FLIES(v, p, g, e) \
+    (flies[v] && flight_process[v] == p && flight_g[v] == g && flight_epoch[v] == e && \
+     flight_row[v] != 0)
+
+proctype Asker(byte me; byte p)
+{
+    byte needed, g, s, seen, e, body;
+    Entry found;
+
+    atomic {
+        needed = promised;
+        NOTE("asker %d in process %d: asks, row %d is promised\n", me, p, needed);
+#if WORD_FIRST
+        seen = word; e = epoch; NOTE("asker %d: the word is %d, the epoch %d\n", me, seen, e)
+#endif
+    }
+    atomic {
+        if
+        :: reaches[p] ->
+            copy_entry(found); begin_generation(g, s);
+            NOTE("asker %d: reads row %d of generation %d, valid is %d\n",
+                 me, found.row, found.hard, g)
+        :: else -> NOTE("asker %d: does not reach Redis\n", me)
+        fi
+    }
+#if !WORD_FIRST
+    atomic { seen = word; e = epoch; NOTE("asker %d: the word is %d, the epoch %d\n", me, seen, e) }
+#endif
+    atomic {
+        if
+        :: MATCHES(found, g, identity) && (seen == 0 || !WORD_CHECKED) ->
+            NOTE("asker %d: HIT, row %d\n", me, found.row);
+            FOUND(FIND_HIT);
+            assert(found.row >= needed);
+            goto done
+        :: else
+        fi;
+        if
+        :: FLIES(0, p, g, e) -> body = flight_row[0]
+        :: FLIES(1, p, g, e) -> body = flight_row[1]
+        :: else ->
+            flies[me] = true; flight_process[me] = p; flight_g[me] = g; flight_epoch[me] = e;
+            NOTE("asker %d: leads a flight named %d in epoch %d\n", me, g, e)
+        fi;
+        if
+        :: body != 0 ->
+            NOTE("asker %d: joins a flight, is given row %d\n", me, body);
+            FOUND(FIND_SHARED);
+            assert(body >= needed);
+            goto done
+        :: else
+        fi
+    }
+    atomic { body = row; flight_row[me] = row; NOTE("asker %d: MISS, fetches row %d\n", me, body) }
+    atomic {
+        if
+        :: reaches[p] && SETTLED(g) ->
+            store(body, body, g, s, identity);
+            NOTE("asker %d: stores row %d under generation %d\n", me, body, g)
+        :: else -> NOTE("asker %d: does not store\n", me)
+        fi;
+        flies[me] = false; flight_row[me] = 0; flight_g[me] = 0; flight_epoch[me] = 0
+    }
+done:
+    skip
+}
+
+proctype MachinePurger(byte p)
+{
+    byte version;
+
+    atomic {
+        row++; version = row;
+        NOTE("process %d: the row is %d; is asked for a purge\n", p, row)
+    }
+    if
+    :: atomic { reaches[p] -> purge(); NOTE("process %d: purges\n", p) };
+        atomic {
+            epoch = epoch + EPOCH_COUNTS_ALL;
+            promise_all(version);
+            NOTE("process %d: acknowledges, row %d is promised\n", p, version)
+        }
+    :: atomic {
+        !reaches[p] && (!locked || !REPLAY_LOCKS) ->
+        word++; epoch++; recorded = version; NOTE("process %d: a purge goes to the journal\n", p)
+       };
+        atomic {
+            promise(version);
+            NOTE("process %d: acknowledges, row %d is promised on this machine\n", p, version)
+        }
+    fi
+}
+
+proctype Backend()
+{
+end:
+    atomic {
+        phase == SENT ->
+        if
+        :: row++; row_of = row; phase = COMMITTED; NOTE("backend: makes row %d\n", row)
+        :: phase = FAILED
+        fi
+    }
+}
+
+proctype MachineMutation()
+{
+    {
+#if INTENT_FIRST
+        atomic {
+            !locked ->
+            word++; epoch++; intent = true; NOTE("mutation: its intent goes to the journal\n")
+        }
+#endif
+        atomic { phase = SENT; NOTE("mutation: goes to the backend\n") }
+        phase == COMMITTED || phase == FAILED;
+        atomic {
+            !locked ->
+            if
+            :: !intent -> word++; intent = true
+            :: else
+            fi;
+            epoch++; completed = true;
+            recorded = (row_of > recorded -> row_of : recorded);
+            NOTE("mutation: its end goes to the journal\n")
+        }
+        atomic {
+            if
+            :: phase == COMMITTED ->
+                promise(row_of);
+                NOTE("mutation: acknowledged, row %d is promised on this machine\n", row_of)
+            :: else
+            fi
+        }
+    } unless {
+        atomic { killed -> lost = true; NOTE("mutation: its process is killed\n") }
+    }
+}
+
+proctype KillMutation()
+{
+    if
+    :: killed = true
+    :: skip
+    fi
+}
+
+/* What nobody acknowledged is not lost: it holds when the journal is empty again. */
+proctype Aftermath()
+{
+end:
+    atomic {
+        lost && phase == COMMITTED && word == 0 ->
+        promise_all(row_of); NOTE("afterwards: row %d is promised\n", row_of)
+    }
+}
+
+/* Whatever process of the machine reaches Redis and finds something in the journal. It may die on
+ * its way: the kernel takes its lock away, and another begins anew. An intent ends with its
+ * completion, or when no backend can be at it any more. */
+#define RESOLVED (completed || (lost && phase != SENT))
+proctype Replayer(byte p)
+{
+end:
+    do
+    :: atomic {
+        word > 0 && reaches[p] && !locked && (!intent || RESOLVED || recorded > 0) ->
+        locked = true; NOTE("replay: begins\n")
+       };
+#if !TRUNCATE_LAST
+        atomic { word = 0; NOTE("replay: empties the journal\n") }
+#endif
+        if
+        :: atomic { reaches[p] -> purge(); NOTE("replay: purges\n") }
+        :: atomic { !reaches[p] -> locked = false; NOTE("replay: Redis is away\n"); goto again }
+        :: atomic {
+            faults > 0 -> faults--; locked = false;
+            NOTE("replay: is killed\n");
+            goto again
+           }
+        fi;
+        atomic {
+            promise_all(recorded);
+            recorded = 0;
+            if
+            :: intent && !RESOLVED -> word = 1
+            :: else -> word = 0; intent = false; completed = false
+            fi;
+            FOUND(FIND_REPLAYED && word == 0);
+            epoch = (EPOCH_NEW -> epoch : word);
+            locked = false;
+            NOTE("replay: %d records are left in the journal\n", word)
+        }
+again:
+        skip
+    od
+}
+
+proctype Cutter(byte p; byte cuts)
+{
+    do
+    :: atomic {
+        cuts > 0 && reaches[p] -> cuts--; reaches[p] = false;
+        NOTE("process %d: cut off\n", p)
+       }
+    :: atomic { !reaches[p] -> reaches[p] = true; NOTE("process %d: reaches Redis again\n", p) }
+    :: reaches[p] -> break
+    od
+}
+#endif
