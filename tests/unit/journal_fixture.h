@@ -61,9 +61,11 @@ static struct {
     atomic_int fail_at; /* fails with ENOSPC, a write in the middle */
     atomic_bool full;   /* so does every write from then on */
     atomic_int syncs, sync_ms;
-    void (*_Atomic read_hook)(void); /* before the next read; never again */
-    struct disk *disk;               /* gets a copy of the file whenever that is on the disk */
-} faults = {NEVER, 0, NEVER, false, 0, 0, NULL, NULL};
+    struct disk *disk; /* gets a copy of the file whenever that is on the disk */
+} faults = {NEVER, 0, NEVER, false, 0, 0, NULL};
+
+/* Before this thread's next read, and never again. */
+static _Thread_local void (*read_hook)(void);
 
 /* One off the counter; true when it was 0. */
 static inline bool
@@ -89,7 +91,8 @@ die_if(bool die)
 ssize_t
 pread(int fd, void *p, size_t n, off_t at)
 {
-    void (*hook)(void) = atomic_exchange(&faults.read_hook, NULL);
+    void (*hook)(void) = read_hook;
+    read_hook = NULL;
     if (hook)
         hook();
     return syscall(SYS_pread64, fd, p, n, at);
@@ -447,9 +450,9 @@ static inline enum larder_status
 replay_at(struct place *place, struct journal *journal, int64_t now_ms)
 {
     redis.place = place;
-    faults.read_hook = count_begun;
+    read_hook = count_begun;
     enum larder_status status = journal_replay(journal, take_note, NULL, now_ms, NULL);
-    faults.read_hook = NULL;
+    read_hook = NULL;
     return status;
 }
 

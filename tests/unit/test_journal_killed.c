@@ -304,7 +304,7 @@ killed_at_random(struct place *place, size_t max)
     print_message("%d noted, %d acknowledged\n", begun, acknowledged);
     assert_true(acknowledged > 100);
     nothing_is_lost(place, max);
-    assert_int_equal(atomic_load(&place->shared->collapsed) > 0, max == JOURNAL_MAX_MIN);
+    assert_true(atomic_load(&place->shared->collapsed) > 0 || max > JOURNAL_MAX_MIN);
 }
 
 static void
