@@ -171,6 +171,14 @@ look(struct exchange *exchange, int64_t wall_ms)
     return found && !(exchange->early && exchange->entry.stored.stored_ms == exchange->seen_ms);
 }
 
+/* A part serves the one who asked for it; who waits may want another, or the whole, and looks for
+ * himself when it is his turn. */
+static bool
+is_whole(const struct exchange *exchange)
+{
+    return !(exchange->entry.stored.flags & STORED_PARTIAL);
+}
+
 /* Give what has been found to all who wait for it, and to its own client. */
 static void
 serve_found(struct exchange *exchange, int64_t wall_ms)
@@ -180,7 +188,7 @@ serve_found(struct exchange *exchange, int64_t wall_ms)
     struct slice names = variant ? exchange->marker.names : (struct slice){NULL, 0};
     exchange->flight = NULL;
     if (flight) {
-        if (flight_wanted(flight) && keep_entry_spool(exchange, names))
+        if (is_whole(exchange) && flight_wanted(flight) && keep_entry_spool(exchange, names))
             flight_share(flight, exchange->spool, exchange->entry.own.count == 0);
         flight_done(flight);
     }
@@ -400,10 +408,10 @@ coalesce_freshened(struct exchange *exchange, const struct kept *kept)
         return;
     if (!exchange->spool || !exchange->spool->described || !may_share(exchange, kept))
         coalesce_end(exchange, FLIGHT_ALONE);
-    else if (kept->own.count == 0)
+    else if (kept->own.count == 0 && is_whole(exchange))
         flight_share(exchange->flight, exchange->spool, false);
-    /* Else nobody has proven that none of its own tags was purged while it was validated: who waits
-     * looks when it is stored, and compares. */
+    /* Else it is a part, or nobody has proven that none of its own tags was purged while it was
+     * validated: who waits looks when it is stored, and compares. */
 }
 
 /* -------------------------------------------------------------------------- the end */

@@ -121,9 +121,11 @@ selects(struct exchange *exchange)
 static bool
 accepts(const struct exchange *exchange)
 {
-    const struct stored *stored = &exchange->spool->entry.stored;
-    return decide_reuse(&exchange->policy, &exchange->facts, stored, REASON_MISS, clock_wall_ms())
-               .reuse == REUSE_SERVE;
+    const struct entry *entry = &exchange->spool->entry;
+    int64_t wall_ms = clock_wall_ms();
+    return answer_is_possible(exchange, entry, wall_ms) &&
+           decide_reuse(&exchange->policy, &exchange->facts, &entry->stored, REASON_MISS, wall_ms)
+                   .reuse == REUSE_SERVE;
 }
 
 /* It gets the body while it comes; anything but a plain GET needs to know how long that is. */
