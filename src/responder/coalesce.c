@@ -445,22 +445,28 @@ coalesce_until_stored(struct exchange *exchange)
     return (struct keep_after){.fn = landed, .arg = landing};
 }
 
-void
-coalesce_over(struct exchange *exchange)
+static void
+over(struct exchange *exchange, char word)
 {
     if (exchange->flight)
         flight_done(exchange->flight);
     exchange->flight = NULL;
-    lease_end(exchange->lease, 'N');
+    lease_end(exchange->lease, word);
     exchange->lease = NULL;
+}
+
+void
+coalesce_over(struct exchange *exchange)
+{
+    over(exchange, 'N');
 }
 
 void
 coalesce_end(struct exchange *exchange, enum flight_word word)
 {
-    if (exchange->flight)
+    if (exchange->flight && word != FLIGHT_LOOK)
         flight_refuse(exchange->flight, word);
-    coalesce_over(exchange);
+    over(exchange, word == FLIGHT_LOOK ? 'S' : 'N');
 }
 
 /* -------------------------------------------------------------------- the process */

@@ -70,8 +70,9 @@ struct keep_after coalesce_until_stored(struct exchange *exchange);
 /* What came has been given to all who may have it, and is not stored. */
 void coalesce_over(struct exchange *exchange);
 
-/* Nothing will come of it (FLIGHT_FAILED: the backend failed; FLIGHT_ALONE: it is nobody else's),
- * or has come already. Like the one before it does nothing where there is no flight. */
+/* Nothing will come of it (FLIGHT_FAILED: the backend failed; FLIGHT_ALONE: it is nobody else's;
+ * FLIGHT_LOOK: it was given up here, so one of those who wait elsewhere fetches it, not all), or has
+ * come already. Like the one before it does nothing where there is no flight. */
 void coalesce_end(struct exchange *exchange, enum flight_word word);
 
 #endif

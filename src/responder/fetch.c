@@ -200,7 +200,8 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
         streamer_grew();
     }
     client_leave(fetch);
-    coalesce_end(exchange, FLIGHT_FAILED);
+    coalesce_end(exchange,
+                 result->outcome == UPSTREAM_CLIENT_GONE ? FLIGHT_LOOK : FLIGHT_FAILED);
     int status = 502;
     const char *why = "The backend's answer could not be understood.";
     switch (result->outcome) {
