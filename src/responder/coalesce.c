@@ -509,14 +509,22 @@ void
 coalesce_drain(int64_t deadline_ms)
 {
     const struct timespec pause = {0, DRAIN_LOOK_MS * 1000000};
-    size_t flights, parked;
+    size_t flights, parked, read;
     flights_drain();
     for (;;) {
         flights_numbers(&flights, &parked);
-        if ((parked == 0 && streamer_count() == 0) || clock_now_ms() >= deadline_ms)
+        read = streamer_count();
+        if (parked == 0 && read == 0)
             return;
+        if (clock_now_ms() >= deadline_ms)
+            break;
         nanosleep(&pause, NULL);
     }
+    /* A client that reads slowly enough would keep the process for ever; and who is parked still
+     * must not begin anything. */
+    log_write(LARDER_LOG_WARNING,
+              "drain_timeout is over: breaking off %zu answers that are waited for", parked + read);
+    atomic_store(&server_giving_up, true);
 }
 
 void

@@ -17,7 +17,7 @@ void coalesce_listen(struct site *site);
 /*
  * The process ends: requests that wait for another process fetch by themselves,
  * those that wait for one of ours may go on. Returns when nobody waits any more,
- * or at the deadline. Nobody joins after this.
+ * or at the deadline, with server_giving_up set. Nobody joins after this.
  */
 void coalesce_drain(int64_t deadline_ms);
 /* When all requests are done. */

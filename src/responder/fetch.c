@@ -200,8 +200,7 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
         streamer_grew();
     }
     client_leave(fetch);
-    coalesce_end(exchange,
-                 result->outcome == UPSTREAM_CLIENT_GONE ? FLIGHT_LOOK : FLIGHT_FAILED);
+    coalesce_end(exchange, result->outcome == UPSTREAM_CLIENT_GONE ? FLIGHT_LOOK : FLIGHT_FAILED);
     int status = 502;
     const char *why = "The backend's answer could not be understood.";
     switch (result->outcome) {
@@ -210,7 +209,7 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
         if (!exchange->background)
             counters_add(COUNTER_client_gone, 1);
         if (fetch->head_sent && !fetch->ended && !exchange->background)
-            connection_break_off(exchange->connection);
+            connection_break_off(exchange->connection, true);
         exchange_let_go(exchange, fetch->ended);
         return;
     case UPSTREAM_UNREACHABLE:
@@ -241,7 +240,7 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
         return;
     }
     if (fetch->head_sent && !fetch->ended)
-        connection_break_off(exchange->connection);
+        connection_break_off(exchange->connection, true);
     if (fetch->head_sent || exchange->connection->broken)
         exchange_let_go(exchange, fetch->ended);
     else

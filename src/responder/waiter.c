@@ -220,7 +220,7 @@ static void
 break_off_job(struct fetcher_job *job)
 {
     struct exchange *exchange = (struct exchange *)job;
-    connection_break_off(exchange->connection);
+    connection_break_off(exchange->connection, true);
     finish(exchange, false);
 }
 
@@ -251,8 +251,10 @@ waiter_event(struct reader *reader, enum reader_event event)
             break;
         }
         exchange->job.run = break_off_job;
-        if (atomic_load(&server_giving_up) || !fetchers_submit(&exchange->job))
+        if (atomic_load(&server_giving_up) || !fetchers_submit(&exchange->job)) {
+            connection_break_off(exchange->connection, false);
             finish(exchange, false);
+        }
         break;
     case READER_LATE:
         counters_add(COUNTER_coalesce_timeouts, 1);
