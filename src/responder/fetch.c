@@ -254,12 +254,17 @@ make_request(struct fetch *fetch, struct upstream_request *out)
     const struct request *request = &exchange->request;
     if (!ask_make(&fetch->ask, exchange, fetch->kind))
         return false;
+    /* Named when the backend fails, and by then the connection it came on may be gone. */
+    struct slice method = {arena_strndup(exchange->arena, request->method.p, request->method.n),
+                           request->method.n};
+    if (!method.p)
+        return false;
     bool expects_body = slice_equal(request->method, slice_of("POST")) ||
                         slice_equal(request->method, slice_of("PUT")) ||
                         slice_equal(request->method, slice_of("PATCH"));
     bool keyed = exchange->reason == REASON_NONE;
     *out = (struct upstream_request){
-        .method = request->method,
+        .method = method,
         /* What is not in the key is not sent either. */
         .target = keyed ? exchange->key.target : request->target,
         .fields = &fetch->ask.fields,
