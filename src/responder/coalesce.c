@@ -250,7 +250,9 @@ coalesce_lead(struct exchange *exchange)
     }
     if (exchange->rounds) {
         int64_t wall_ms = clock_wall_ms();
-        /* The next round: what was missing may be there by now. */
+        /* The next round: what was missing may be there by now. Who comes while we look may have
+         * come after an invalidation that what we find does not know of. */
+        flight_seal(flight);
         if (exchange->waited && look(exchange, wall_ms)) {
             serve_found(exchange, wall_ms);
             return false;
