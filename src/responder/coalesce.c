@@ -171,6 +171,14 @@ look(struct exchange *exchange, int64_t wall_ms)
     return found && !(exchange->early && exchange->entry.stored.stored_ms == exchange->seen_ms);
 }
 
+/* A part serves the one who asked for it; who waits may want another, or the whole, and looks for
+ * himself when it is his turn. */
+static bool
+is_whole(const struct exchange *exchange)
+{
+    return !(exchange->entry.stored.flags & STORED_PARTIAL);
+}
+
 /* Give what has been found to all who wait for it, and to its own client. */
 static void
 serve_found(struct exchange *exchange, int64_t wall_ms)
@@ -180,7 +188,7 @@ serve_found(struct exchange *exchange, int64_t wall_ms)
     struct slice names = variant ? exchange->marker.names : (struct slice){NULL, 0};
     exchange->flight = NULL;
     if (flight) {
-        if (flight_wanted(flight) && keep_entry_spool(exchange, names))
+        if (is_whole(exchange) && flight_wanted(flight) && keep_entry_spool(exchange, names))
             flight_share(flight, exchange->spool, exchange->entry.own.count == 0);
         flight_done(flight);
     }
@@ -242,7 +250,9 @@ coalesce_lead(struct exchange *exchange)
     }
     if (exchange->rounds) {
         int64_t wall_ms = clock_wall_ms();
-        /* The next round: what was missing may be there by now. */
+        /* The next round: what was missing may be there by now. Who comes while we look may have
+         * come after an invalidation that what we find does not know of. */
+        flight_seal(flight);
         if (exchange->waited && look(exchange, wall_ms)) {
             serve_found(exchange, wall_ms);
             return false;
@@ -400,10 +410,10 @@ coalesce_freshened(struct exchange *exchange, const struct kept *kept)
         return;
     if (!exchange->spool || !exchange->spool->described || !may_share(exchange, kept))
         coalesce_end(exchange, FLIGHT_ALONE);
-    else if (kept->own.count == 0)
+    else if (kept->own.count == 0 && is_whole(exchange))
         flight_share(exchange->flight, exchange->spool, false);
-    /* Else nobody has proven that none of its own tags was purged while it was validated: who waits
-     * looks when it is stored, and compares. */
+    /* Else it is a part, or nobody has proven that none of its own tags was purged while it was
+     * validated: who waits looks when it is stored, and compares. */
 }
 
 /* -------------------------------------------------------------------------- the end */
@@ -437,22 +447,28 @@ coalesce_until_stored(struct exchange *exchange)
     return (struct keep_after){.fn = landed, .arg = landing};
 }
 
-void
-coalesce_over(struct exchange *exchange)
+static void
+over(struct exchange *exchange, char word)
 {
     if (exchange->flight)
         flight_done(exchange->flight);
     exchange->flight = NULL;
-    lease_end(exchange->lease, 'N');
+    lease_end(exchange->lease, word);
     exchange->lease = NULL;
+}
+
+void
+coalesce_over(struct exchange *exchange)
+{
+    over(exchange, 'N');
 }
 
 void
 coalesce_end(struct exchange *exchange, enum flight_word word)
 {
-    if (exchange->flight)
+    if (exchange->flight && word != FLIGHT_LOOK)
         flight_refuse(exchange->flight, word);
-    coalesce_over(exchange);
+    over(exchange, word == FLIGHT_LOOK ? 'S' : 'N');
 }
 
 /* -------------------------------------------------------------------- the process */
@@ -495,14 +511,22 @@ void
 coalesce_drain(int64_t deadline_ms)
 {
     const struct timespec pause = {0, DRAIN_LOOK_MS * 1000000};
-    size_t flights, parked;
+    size_t flights, parked, read;
     flights_drain();
     for (;;) {
         flights_numbers(&flights, &parked);
-        if ((parked == 0 && streamer_count() == 0) || clock_now_ms() >= deadline_ms)
+        read = streamer_count();
+        if (parked == 0 && read == 0)
             return;
+        if (clock_now_ms() >= deadline_ms)
+            break;
         nanosleep(&pause, NULL);
     }
+    /* A client that reads slowly enough would keep the process for ever; and who is parked still
+     * must not begin anything. */
+    log_write(LARDER_LOG_WARNING,
+              "drain_timeout is over: breaking off %zu answers that are waited for", parked + read);
+    atomic_store(&server_giving_up, true);
 }
 
 void

@@ -17,7 +17,7 @@ void coalesce_listen(struct site *site);
 /*
  * The process ends: requests that wait for another process fetch by themselves,
  * those that wait for one of ours may go on. Returns when nobody waits any more,
- * or at the deadline. Nobody joins after this.
+ * or at the deadline, with server_giving_up set. Nobody joins after this.
  */
 void coalesce_drain(int64_t deadline_ms);
 /* When all requests are done. */
@@ -70,8 +70,9 @@ struct keep_after coalesce_until_stored(struct exchange *exchange);
 /* What came has been given to all who may have it, and is not stored. */
 void coalesce_over(struct exchange *exchange);
 
-/* Nothing will come of it (FLIGHT_FAILED: the backend failed; FLIGHT_ALONE: it is nobody else's),
- * or has come already. Like the one before it does nothing where there is no flight. */
+/* Nothing will come of it (FLIGHT_FAILED: the backend failed; FLIGHT_ALONE: it is nobody else's;
+ * FLIGHT_LOOK: it was given up here, so one of those who wait elsewhere fetches it, not all), or has
+ * come already. Like the one before it does nothing where there is no flight. */
 void coalesce_end(struct exchange *exchange, enum flight_word word);
 
 #endif

@@ -365,7 +365,7 @@ connection_stream(struct connection *connection, const char *data, size_t n, boo
  * does not exist; lighttpd skips it with a line in its log.
  */
 void
-connection_break_off(struct connection *connection)
+connection_break_off(struct connection *connection, bool may_wait)
 {
     static const unsigned char no_record[8];
     int64_t deadline = clock_now_ms() + BREAK_OFF_MS;
@@ -373,9 +373,11 @@ connection_break_off(struct connection *connection)
     if (connection->broken)
         return;
     /* On a Unix socket: not read yet by the peer; on TCP: not acknowledged yet. */
-    while (ioctl(connection->fd, SIOCOUTQ, &unread) == 0 && unread > 0 && clock_now_ms() < deadline)
+    while (may_wait && ioctl(connection->fd, SIOCOUTQ, &unread) == 0 && unread > 0 &&
+           clock_now_ms() < deadline)
         pause_ms(2);
-    pause_ms(BREAK_OFF_PAUSE_MS);
+    if (may_wait)
+        pause_ms(BREAK_OFF_PAUSE_MS);
     ssize_t sent = send(connection->fd, no_record, sizeof no_record, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)sent; /* if it cannot be written, the web server has noticed already */
     connection->broken = true;

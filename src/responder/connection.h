@@ -82,10 +82,10 @@ enum connection_status connection_stream(struct connection *connection, const ch
 
 /*
  * The answer under way breaks off here: make the web server break it off at the
- * client too, whatever it takes (see connection.c). Then connection_finish()
- * with ended false.
+ * client too, whatever it takes (see connection.c); may_wait false: as well as it
+ * can be done at once. Then connection_finish() with ended false.
  */
-void connection_break_off(struct connection *connection);
+void connection_break_off(struct connection *connection, bool may_wait);
 
 /*
  * The request is over. ended: its end was sent. true: the connection is ready

@@ -201,7 +201,7 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
         streamer_grew();
     }
     client_leave(fetch);
-    coalesce_end(exchange, FLIGHT_FAILED);
+    coalesce_end(exchange, result->outcome == UPSTREAM_CLIENT_GONE ? FLIGHT_LOOK : FLIGHT_FAILED);
     int status = 502;
     const char *why = "The backend's answer could not be understood.";
     switch (result->outcome) {
@@ -210,7 +210,7 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
         if (!exchange->background)
             counters_add(COUNTER_client_gone, 1);
         if (fetch->head_sent && !fetch->ended && !exchange->background)
-            connection_break_off(exchange->connection);
+            connection_break_off(exchange->connection, true);
         exchange_let_go(exchange, fetch->ended);
         return;
     case UPSTREAM_UNREACHABLE:
@@ -241,7 +241,7 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
         return;
     }
     if (fetch->head_sent && !fetch->ended)
-        connection_break_off(exchange->connection);
+        connection_break_off(exchange->connection, true);
     if (fetch->head_sent || exchange->connection->broken)
         exchange_let_go(exchange, fetch->ended);
     else
@@ -255,12 +255,17 @@ make_request(struct fetch *fetch, struct upstream_request *out)
     const struct request *request = &exchange->request;
     if (!ask_make(&fetch->ask, exchange, fetch->kind))
         return false;
+    /* Named when the backend fails, and by then the connection it came on may be gone. */
+    struct slice method = {arena_strndup(exchange->arena, request->method.p, request->method.n),
+                           request->method.n};
+    if (!method.p)
+        return false;
     bool expects_body = slice_equal(request->method, slice_of("POST")) ||
                         slice_equal(request->method, slice_of("PUT")) ||
                         slice_equal(request->method, slice_of("PATCH"));
     bool keyed = exchange->reason == REASON_NONE;
     *out = (struct upstream_request){
-        .method = request->method,
+        .method = method,
         /* What is not in the key is not sent either. */
         .target = keyed ? exchange->key.target : request->target,
         .fields = &fetch->ask.fields,

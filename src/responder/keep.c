@@ -609,10 +609,5 @@ keep_entry_spool(struct exchange *exchange, struct slice names)
 void
 keep_store_freshened(struct kept *kept, struct exchange *exchange, const struct keep_after *after)
 {
-    if (keep_entry_spool(exchange, kept->names)) {
-        put(kept, exchange, &exchange->entry, exchange->spool, true, after);
-        return;
-    }
-    counters_add(COUNTER_store_failed, 1);
-    not_stored(after);
+    put(kept, exchange, &exchange->entry, exchange->spool, true, after);
 }

@@ -77,8 +77,8 @@ bool keep_entry_spool(struct exchange *exchange, struct slice names);
 bool keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask,
                   const struct fields *update, const struct response_times *times);
 
-/* Store the freshened entry again, before its answer goes out: who asks next should not find it
- * stale. A large one follows in the background. Its body is in exchange->spool afterwards. */
+/* Store the freshened entry again, with its body in keep_entry_spool()'s spool, before its answer
+ * goes out: who asks next should not find it stale. A large one follows in the background. */
 void keep_store_freshened(struct kept *kept, struct exchange *exchange,
                           const struct keep_after *after);
 

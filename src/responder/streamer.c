@@ -370,7 +370,7 @@ streamer(void *unused)
     (void)unused;
     for (;;) {
         int n = epoll_wait(epoll_fd, events, EVENTS, (int)wait_ms);
-        bool bell_rang = false, feeds, stop;
+        bool bell_rang = false, feeds, ends, stop;
         for (int i = 0; i < n; i++) {
             if (events[i].data.ptr)
                 push(events[i].data.ptr);
@@ -386,7 +386,8 @@ streamer(void *unused)
         }
         feeds = grown || wound;
         grown = wound = false;
-        stop = stopping && count == 0;
+        ends = stopping;
+        stop = ends && count == 0;
         pthread_mutex_unlock(&lock);
         if (stop)
             return NULL;
@@ -399,7 +400,8 @@ streamer(void *unused)
             drop_stalled(now_ms);
             looked_ms = now_ms;
         }
-        wait_ms = sooner(tick(now_ms), readers ? TICK_MS : -1);
+        /* The last reader may be gone since the order to stop was seen. */
+        wait_ms = sooner(tick(now_ms), readers || ends ? TICK_MS : -1);
     }
 }
 

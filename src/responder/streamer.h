@@ -79,7 +79,7 @@ void streamer_leave(struct reader *reader);
 /* Readers, the waiting ones included. */
 size_t streamer_count(void);
 
-/* Nobody adds any more; ends the thread. There are no readers. */
+/* Nobody adds any more; ends the thread when the last reader is gone. */
 void streamer_stop(void);
 
 #endif

@@ -121,9 +121,11 @@ selects(struct exchange *exchange)
 static bool
 accepts(const struct exchange *exchange)
 {
-    const struct stored *stored = &exchange->spool->entry.stored;
-    return decide_reuse(&exchange->policy, &exchange->facts, stored, REASON_MISS, clock_wall_ms())
-               .reuse == REUSE_SERVE;
+    const struct entry *entry = &exchange->spool->entry;
+    int64_t wall_ms = clock_wall_ms();
+    return answer_is_possible(exchange, entry, wall_ms) &&
+           decide_reuse(&exchange->policy, &exchange->facts, &entry->stored, REASON_MISS, wall_ms)
+                   .reuse == REUSE_SERVE;
 }
 
 /* It gets the body while it comes; anything but a plain GET needs to know how long that is. */
@@ -218,7 +220,7 @@ static void
 break_off_job(struct fetcher_job *job)
 {
     struct exchange *exchange = (struct exchange *)job;
-    connection_break_off(exchange->connection);
+    connection_break_off(exchange->connection, true);
     finish(exchange, false);
 }
 
@@ -249,8 +251,10 @@ waiter_event(struct reader *reader, enum reader_event event)
             break;
         }
         exchange->job.run = break_off_job;
-        if (atomic_load(&server_giving_up) || !fetchers_submit(&exchange->job))
+        if (atomic_load(&server_giving_up) || !fetchers_submit(&exchange->job)) {
+            connection_break_off(exchange->connection, false);
             finish(exchange, false);
+        }
         break;
     case READER_LATE:
         counters_add(COUNTER_coalesce_timeouts, 1);

@@ -44,6 +44,22 @@ for i in 1 2 3 4 5; do
 done
 redis stored 2
 
+# It hangs up, and then the backend breaks off: the others are told so.
+page='/cut?midgate=cut&size=600000&cut=500000'
+crowd leader 1 "$page"
+await test -s "$DIR/leader.1.body"
+crowd cut 2 "$page"
+await test -s "$DIR/cut.1.body"
+await test -s "$DIR/cut.2.body"
+kill "$(cat "$DIR/leader.pids")"
+wait "$(cat "$DIR/leader.pids")" || true
+backend open cut
+for pid in $(cat "$DIR/cut.pids"); do
+    if wait "$pid"; then
+        fail "$page looked whole"
+    fi
+done
+
 # It reads at 50 KB/s: the fetch and the others do not. More than the sockets between hold.
 page='/slow?gate=slow&size=7000000'
 crowd leader 1 "$page" --limit-rate 50k
