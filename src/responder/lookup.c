@@ -243,7 +243,7 @@ variant_counts(struct exchange *exchange, int64_t deadline_ms)
 {
     struct entry *entry = &exchange->entry;
     size_t size = entry->own.count * sizeof *entry->own.generation;
-    store_generation stored[STORE_OWN_TAGS_MAX];
+    store_generation stored[STORE_OWN_TAGS_MAX] = {""};
     if (size)
         memcpy(stored, entry->own.generation, size);
     return judge(exchange, entry, NULL, clock_wall_ms(), deadline_ms) == REASON_NONE &&

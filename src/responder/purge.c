@@ -154,7 +154,7 @@ purge_free(struct purge *purge)
 {
     for (size_t i = 0; i < purge->tag_count; i++)
         free((char *)purge->tags[i]);
-    for (size_t i = 0; i < purge->pattern_count; i++)
+    for (size_t i = 0; purge->patterns && i < purge->pattern_count; i++)
         free((char *)purge->patterns[i]);
     free(purge->tags);
     free(purge->patterns);
