@@ -30,7 +30,9 @@ client_send(struct fetch *fetch, const struct iovec *pieces, int count, bool las
 static bool
 part(struct fetch *fetch, size_t offset)
 {
-    struct exchange *client = exchange_part(fetch->exchange);
+    /* What is left of a request body has to be read from the connection. */
+    struct exchange *client =
+        fetch->exchange->request.has_body ? NULL : exchange_part(fetch->exchange);
     if (!client)
         return false;
     client->body_from = offset;

@@ -192,12 +192,11 @@ finish(struct reader *reader, enum reader_event outcome)
     uncount();
 }
 
+/* Afterwards the reader may be gone. */
 static void
 wait_for_room(struct reader *reader)
 {
     struct epoll_event event = {EPOLLOUT | EPOLLONESHOT, {.ptr = reader}};
-    if (reader->stalled_ms == 0)
-        reader->stalled_ms = clock_now_ms();
     int how = reader->in_epoll ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     reader->in_epoll = epoll_ctl(epoll_fd, how, reader->connection->fd, &event) == 0;
     if (!reader->in_epoll)
@@ -234,6 +233,8 @@ push(struct reader *reader)
         bool failed = false, last = false;
         if (!reader->ended && !reader->waits_for_whole) {
             piece = spool_read(reader->spool, reader->offset, buf, &failed);
+            if (piece.n > TURN_BYTES)
+                piece.n = TURN_BYTES;
             if (piece.n > reader->end - reader->offset)
                 piece.n = reader->end - reader->offset;
             size_t after = reader->offset + piece.n;
@@ -252,6 +253,8 @@ push(struct reader *reader)
             return;
         }
         if (status == CONNECTION_AGAIN) {
+            if (reader->stalled_ms == 0)
+                reader->stalled_ms = clock_now_ms();
             wait_for_room(reader);
             return;
         }
@@ -269,7 +272,6 @@ push(struct reader *reader)
         }
         if (sent >= TURN_BYTES) {
             wait_for_room(reader); /* there is room: its turn comes after the others' */
-            reader->stalled_ms = 0;
             return;
         }
     }
