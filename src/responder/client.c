@@ -31,8 +31,8 @@ static bool
 part(struct fetch *fetch, size_t offset)
 {
     /* What is left of a request body has to be read from the connection. */
-    struct exchange *client =
-        fetch->exchange->request.has_body ? NULL : exchange_part(fetch->exchange);
+    struct exchange *client = fetch->exchange->request.has_body ? NULL
+                                                                : exchange_part(fetch->exchange);
     if (!client)
         return false;
     client->body_from = offset;
