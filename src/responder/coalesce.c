@@ -151,7 +151,8 @@ coalesce_refresh(struct exchange *exchange)
 {
     char name[FLIGHT_NAME_SIZE];
     exchange->rounds = false;
-    if (!exchange->generations_complete || !make_name(name, exchange))
+    /* What a HEAD brings is no page: who asks for the page itself sees to it. */
+    if (!is_get(exchange) || !exchange->generations_complete || !make_name(name, exchange))
         return false;
     exchange->flight = flight_lead(name, clock_now_ms());
     return exchange->flight != NULL;
