@@ -91,10 +91,11 @@ cook(struct entry *entry, const uint8_t numbers[4], struct slice rest, struct ar
     for (size_t i = 0; i < tags.count; i++)
         memset(entry->generations.value[i], "0f"[i % 2], STORE_GENERATION_LEN);
     /* As many tags of its own as the recipe says. */
+    static const char *const some[] = {"tag:x", "ag:x", "g:x", ":x"};
     static const char *names[STORE_OWN_TAGS_MAX];
     static store_generation generations[STORE_OWN_TAGS_MAX];
     for (size_t i = 0; i < STORE_OWN_TAGS_MAX; i++) {
-        names[i] = "tag:x" + i % 4;
+        names[i] = some[i % 4];
         memset(generations[i], "3a"[i % 2], STORE_GENERATION_LEN);
     }
     entry->own = (struct own_tags){numbers[3] % (STORE_OWN_TAGS_MAX + 1), names, generations};
