@@ -158,7 +158,8 @@ ignore_signal(int signal_number)
 /*
  * Block what the main thread reads from a signalfd, in all threads to come, and
  * set handlers that do nothing: FCGX_Init() would put its own where there are
- * none, and SIGPIPE must not end the process.
+ * none; neither SIGPIPE nor a file that a limit (RLIMIT_FSIZE) lets grow no more
+ * must end the process.
  */
 static int
 take_signals(void)
@@ -172,6 +173,7 @@ take_signals(void)
         sigaction(handled[i], &action, NULL);
     }
     sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
