@@ -65,7 +65,7 @@ proctype Sharer(byte me)
 {
     byte needed, g, s, name, at_stream, at;
     byte leader = NOBODY;
-    bool good, holds, was_woken;
+    bool good, holds, was_woken, too_late;
 
     {
         skip;
@@ -79,11 +79,7 @@ look:
             NOTE("sharer %d: asks, row %d is promised; MISS, the news are at %d\n", me, needed, at)
 #else
             begin_generation(g, s); name = (NAME_HAS_GENERATION -> g : 1);
-            NOTE("sharer %d: asks, row %d is promised; MISS, generation %d\n", me, needed, g);
-            if
-            :: g == MARKED && MARKED_FETCH_ALONE -> goto alone
-            :: else
-            fi
+            NOTE("sharer %d: asks, row %d is promised; MISS, generation %d\n", me, needed, g)
 #endif
         }
         atomic {
@@ -96,7 +92,9 @@ look:
                 NOTE("sharer %d: leads a flight named %d\n", me, name)
             fi;
             if
-            :: leader != NOBODY -> NOTE("sharer %d: joins the flight of %d\n", me, leader)
+            :: leader != NOBODY ->
+                too_late = ROUNDS && g == MARKED && flight_row[leader] != 0;
+                NOTE("sharer %d: joins the flight of %d, late %d\n", me, leader, too_late)
             :: else
             fi
         }
@@ -104,14 +102,18 @@ look:
         :: leader != NOBODY ->
             if
             :: atomic {
-                flight[leader] == SHAREABLE ->
+                too_late && flight[leader] != OPEN && flight[leader] != CLOSED ->
+                too_late = false; leader = NOBODY; goto look
+               }
+            :: atomic {
+                flight[leader] == SHAREABLE && !too_late ->
                 NOTE("sharer %d: is given row %d\n", me, flight_row[leader]);
                 FOUND(FIND_SHARED);
                 assert(flight_row[leader] >= needed);
                 goto done
                }
-            :: atomic { flight[leader] == LOOK_AGAIN -> leader = NOBODY; goto look }
-            :: flight[leader] == NOT_SHAREABLE -> goto alone
+            :: atomic { flight[leader] == LOOK_AGAIN && !too_late -> leader = NOBODY; goto look }
+            :: flight[leader] == NOT_SHAREABLE && !too_late -> goto alone
             fi
         :: else
         fi;
@@ -177,7 +179,7 @@ take:
         good = true;
 #endif
         if
-        :: good && (SETTLED(g) || !MARKED_FETCH_ALONE) ->
+        :: good ->
             if
             :: atomic {
                 SETTLED(g) ->

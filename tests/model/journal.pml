@@ -1,18 +1,17 @@
 /*
- * A machine that is cut off from Redis: its journal, the word that says whether
- * there is something in it, and the epoch that names flights without generations.
+ * A machine that is cut off from Redis: its journal, and the word that says
+ * whether there is something in it.
  */
 
 #if JOURNALS
 /*
- * Machine A has the processes 0 and 1; machine B has the reader. The word and the
- * epoch are memory that the processes of A share; the journal is a file of theirs
- * with one lock. `word` counts the records in it.
+ * Machine A has the processes 0 and 1; machine B has the reader. The word is memory
+ * that the processes of A share, and counts the records in the journal, a file of
+ * theirs with one lock.
  */
 bool reaches[2] = true; /* a process reaches Redis */
 bool locked = false;    /* the replay is at it */
 byte word = 0;
-byte epoch = 0;
 byte recorded = 0;      /* the row of the last purge in it */
 bool intent = false, completed = false;
 
@@ -27,42 +26,52 @@ inline promise_all(version)
     promised_b = (version > promised_b -> version : promised_b)
 }
 
-/* A flight of a process; it goes on without Redis, and has no generation in its name then. */
+/* Flights within a process. Without Redis, or while the journal holds something, they have no
+ * generation in their name, and go in rounds. */
 #define ASKERS 2
 bool flies[ASKERS];
-byte flight_process[ASKERS], flight_g[ASKERS], flight_epoch[ASKERS], flight_row[ASKERS];
+byte flight_process[ASKERS], flight_g[ASKERS], flight_row[ASKERS];
 
-#define FLIES(v, p, g, e) \
-    (flies[v] && flight_process[v] == p && flight_g[v] == g && flight_epoch[v] == e && \
-     flight_row[v] != 0)
+#define FLIES(v, p, g) \
+    (flies[v] && flight_process[v] == p && flight_g[v] == g && \
+     (g != 0 || flight_row[v] == 0 || !ROUNDS))
+#define DISTRUSTS(seen) (seen != 0 && WORD_CHECKED)
+#define NO_FLIGHT 9
 
 proctype Asker(byte me; byte p)
 {
-    byte needed, g, s, seen, e, body;
+    byte needed, g, s, seen;
+    byte leader = NO_FLIGHT;
     Entry found;
 
     atomic {
         needed = promised;
         NOTE("asker %d in process %d: asks, row %d is promised\n", me, p, needed);
 #if WORD_FIRST
-        seen = word; e = epoch; NOTE("asker %d: the word is %d, the epoch %d\n", me, seen, e)
+        seen = word; NOTE("asker %d: the word is %d\n", me, seen)
 #endif
     }
     atomic {
         if
-        :: reaches[p] ->
+        :: reaches[p] && !DISTRUSTS(seen) ->
             copy_entry(found); begin_generation(g, s);
             NOTE("asker %d: reads row %d of generation %d, valid is %d\n",
                  me, found.row, found.hard, g)
-        :: else -> NOTE("asker %d: does not reach Redis\n", me)
+        :: else -> NOTE("asker %d: does not ask Redis\n", me)
         fi
     }
 #if !WORD_FIRST
-    atomic { seen = word; e = epoch; NOTE("asker %d: the word is %d, the epoch %d\n", me, seen, e) }
+    atomic {
+        seen = word; NOTE("asker %d: the word is %d\n", me, seen);
+        if
+        :: DISTRUSTS(seen) -> g = 0; found.row = 0
+        :: else
+        fi
+    }
 #endif
     atomic {
         if
-        :: MATCHES(found, g, identity) && (seen == 0 || !WORD_CHECKED) ->
+        :: MATCHES(found, g, identity) ->
             NOTE("asker %d: HIT, row %d\n", me, found.row);
             FOUND(FIND_HIT);
             assert(found.row >= needed);
@@ -70,30 +79,32 @@ proctype Asker(byte me; byte p)
         :: else
         fi;
         if
-        :: FLIES(0, p, g, e) -> body = flight_row[0]
-        :: FLIES(1, p, g, e) -> body = flight_row[1]
+        :: FLIES(0, p, g) -> leader = 0
+        :: FLIES(1, p, g) -> leader = 1
         :: else ->
-            flies[me] = true; flight_process[me] = p; flight_g[me] = g; flight_epoch[me] = e;
-            NOTE("asker %d: leads a flight named %d in epoch %d\n", me, g, e)
-        fi;
-        if
-        :: body != 0 ->
-            NOTE("asker %d: joins a flight, is given row %d\n", me, body);
-            FOUND(FIND_SHARED);
-            assert(body >= needed);
-            goto done
-        :: else
+            flies[me] = true; flight_process[me] = p; flight_g[me] = g;
+            NOTE("asker %d: leads a flight named %d\n", me, g)
         fi
     }
-    atomic { body = row; flight_row[me] = row; NOTE("asker %d: MISS, fetches row %d\n", me, body) }
+    if
+    :: atomic {
+        leader != NO_FLIGHT && flight_row[leader] != 0 ->
+        NOTE("asker %d: has joined, is given row %d\n", me, flight_row[leader]);
+        FOUND(FIND_SHARED && g == 0);
+        assert(flight_row[leader] >= needed);
+        goto done
+       }
+    :: leader == NO_FLIGHT
+    fi;
+    atomic { flight_row[me] = row; NOTE("asker %d: MISS, fetches row %d\n", me, row) }
     atomic {
         if
         :: reaches[p] && SETTLED(g) ->
-            store(body, body, g, s, identity);
-            NOTE("asker %d: stores row %d under generation %d\n", me, body, g)
+            store(flight_row[me], flight_row[me], g, s, identity);
+            NOTE("asker %d: stores row %d under generation %d\n", me, flight_row[me], g)
         :: else -> NOTE("asker %d: does not store\n", me)
         fi;
-        flies[me] = false; flight_row[me] = 0; flight_g[me] = 0; flight_epoch[me] = 0
+        flies[me] = false
     }
 done:
     skip
@@ -110,13 +121,12 @@ proctype MachinePurger(byte p)
     if
     :: atomic { reaches[p] -> purge(); NOTE("process %d: purges\n", p) };
         atomic {
-            epoch = epoch + EPOCH_COUNTS_ALL;
             promise_all(version);
             NOTE("process %d: acknowledges, row %d is promised\n", p, version)
         }
     :: atomic {
         !reaches[p] && (!locked || !REPLAY_LOCKS) ->
-        word++; epoch++; recorded = version; NOTE("process %d: a purge goes to the journal\n", p)
+        word++; recorded = version; NOTE("process %d: a purge goes to the journal\n", p)
        };
         atomic {
             promise(version);
@@ -143,7 +153,7 @@ proctype MachineMutation()
 #if INTENT_FIRST
         atomic {
             !locked ->
-            word++; epoch++; intent = true; NOTE("mutation: its intent goes to the journal\n")
+            word++; intent = true; NOTE("mutation: its intent goes to the journal\n")
         }
 #endif
         atomic { phase = SENT; NOTE("mutation: goes to the backend\n") }
@@ -154,7 +164,7 @@ proctype MachineMutation()
             :: !intent -> word++; intent = true
             :: else
             fi;
-            epoch++; completed = true;
+            completed = true;
             recorded = (row_of > recorded -> row_of : recorded);
             NOTE("mutation: its end goes to the journal\n")
         }
@@ -221,7 +231,6 @@ end:
             :: else -> word = 0; intent = false; completed = false
             fi;
             FOUND(FIND_REPLAYED && word == 0);
-            epoch = (EPOCH_NEW -> epoch : word);
             locked = false;
             NOTE("replay: %d records are left in the journal\n", word)
         }

@@ -110,9 +110,10 @@
 #ifndef NAME_HAS_GENERATION
 #define NAME_HAS_GENERATION 1
 #endif
-/* Who finds a mark fetches alone: "marked" names no moment. */
-#ifndef MARKED_FETCH_ALONE
-#define MARKED_FETCH_ALONE 1
+/* Where no settled generation is in it, a flight goes in rounds: who comes while the backend is
+ * being asked is not given what it says. */
+#ifndef ROUNDS
+#define ROUNDS 1
 #endif
 /* A flight is closed before its own tags are proved. */
 #ifndef CLOSED_BEFORE_PROOF
@@ -126,10 +127,6 @@
 #ifndef WAITER_HAS_CLOCK
 #define WAITER_HAS_CLOCK 1
 #endif
-/* The leader of a lease looks again before it fetches. */
-#ifndef LEADER_LOOKS_AGAIN
-#define LEADER_LOOKS_AGAIN 1
-#endif
 
 /* While the journal holds something no process of the machine uses entries; */
 #ifndef WORD_CHECKED
@@ -138,14 +135,6 @@
 /* a look-up reads the word before it asks Redis. */
 #ifndef WORD_FIRST
 #define WORD_FIRST 1
-#endif
-/* The epoch in a flight's name is never one that was there before, */
-#ifndef EPOCH_NEW
-#define EPOCH_NEW 1
-#endif
-/* and changes with each invalidation of the machine, also one that Redis took. */
-#ifndef EPOCH_COUNTS_ALL
-#define EPOCH_COUNTS_ALL 1
 #endif
 /* An intent is in the journal before the mutation goes to the backend. */
 #ifndef INTENT_FIRST
