@@ -140,19 +140,30 @@ connection_expect_body(struct connection *connection)
 ssize_t
 connection_read(struct connection *connection, char *buf, size_t room)
 {
-    if (connection->body_ended)
+    FCGX_Stream *in = connection->fcgi.in;
+    size_t n = 0;
+    if (connection->body_ended || room == 0)
         return 0;
-    int n = FCGX_GetStr(buf, room > INT_MAX ? INT_MAX : (int)room, connection->fcgi.in);
-    if (n > 0) {
-        connection->stdin_read += (uint64_t)n;
-        return n;
+    /* What is there. FCGX_GetStr() alone would wait until all of the room is filled, and a slow
+     * visitor's body would stand still here. */
+    if (in->rdNext == in->stop) {
+        int first = FCGX_GetChar(in);
+        if (first < 0 && FCGX_GetError(in) != 0) {
+            connection->broken = true;
+            return -1;
+        }
+        if (first < 0) {
+            connection->body_ended = true;
+            return 0;
+        }
+        buf[n++] = (char)first;
     }
-    if (FCGX_GetError(connection->fcgi.in) != 0) {
-        connection->broken = true;
-        return -1;
-    }
-    connection->body_ended = true;
-    return 0;
+    size_t there = (size_t)(in->stop - in->rdNext);
+    int some = (int)(there < room - n ? there : room - n); /* of a buffer of 8 KiB */
+    if (some > 0)
+        n += (size_t)FCGX_GetStr(buf + n, some, in);
+    connection->stdin_read += n;
+    return (ssize_t)n;
 }
 
 static void

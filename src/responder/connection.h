@@ -56,7 +56,7 @@ bool connection_receive(struct connection *connection);
  * called a read waits for a few seconds only. */
 void connection_expect_body(struct connection *connection);
 
-/* Read of the request body. 0: its end. -1: the web server broke off or stalled. */
+/* Read of the request body what is there, at least a byte. 0: its end. -1: the web server broke off or stalled. */
 ssize_t connection_read(struct connection *connection, char *buf, size_t room);
 
 /*

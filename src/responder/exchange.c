@@ -334,6 +334,7 @@ exchange_note_generations(struct exchange *exchange, int64_t deadline_ms)
         exchange->site->config->response_tags == RESPONSE_TAGS_IGNORE ||
         exchange->site->config->compat_ancestor)
         return;
+    exchange->position_ms = clock_now_ms();
     if (store_position(cache, deadline_ms, &exchange->position, NULL) != LARDER_OK)
         exchange->position.id[0] = '\0';
 }

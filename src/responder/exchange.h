@@ -45,6 +45,7 @@ struct exchange {
     struct store_generations generations;
     uint64_t identity;              /* of the server that said so */
     struct store_position position; /* where the news were then; id "": not known */
+    int64_t position_ms;            /* ... and when that was, monotonic, or a little before */
 
     /* What the look-up found (lookup.c). */
     struct store_value value; /* the bytes of the entry */

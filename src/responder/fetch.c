@@ -42,7 +42,7 @@ read_body(void *arg, char *buf, size_t room)
     struct fetch *fetch = arg;
     if (fetch->early_n == 0) {
         ssize_t got = connection_read(fetch->exchange->connection, buf, room);
-        fetch->mutation.passed_ms = clock_now_ms();
+        mutation_body(&fetch->mutation, fetch->exchange);
         return got;
     }
     size_t n = fetch->early_n < room ? fetch->early_n : room;

@@ -17,6 +17,7 @@
 #include "http/date.h"
 #include "http/range.h"
 #include "http/response_tags.h"
+#include "responder/own_tags.h"
 #include "responder/storer.h"
 #include "runtime/counters.h"
 
@@ -91,111 +92,6 @@ limits(struct exchange *exchange, const struct fields *fields)
     return REASON_NONE;
 }
 
-/* ------------------------------------------------------------------------ its own tags */
-
-/* Host as the visitor sees it, in normal form. */
-static struct slice
-visible_host(const struct exchange *exchange)
-{
-    const struct cache_key *key = &exchange->key;
-    return key->forwarded_host.p ? key->forwarded_host : key->host;
-}
-
-/* false: no memory. There is room. What is there already needs no second line. */
-static bool
-add_own(struct own_tags *own, const struct exchange *exchange, const char *tag)
-{
-    const struct store_tags *key_tags = &exchange->key.tags;
-    for (size_t i = 0; i < key_tags->count; i++)
-        if (strcmp(key_tags->name[i], tag) == 0)
-            return true;
-    for (size_t i = 0; i < own->count; i++)
-        if (strcmp(own->name[i], tag) == 0)
-            return true;
-    own->name[own->count] = arena_strndup(exchange->arena, tag, strlen(tag));
-    return own->name[own->count] && ++own->count;
-}
-
-/* The names that it brings, as tags, and those of the part that it is put together with. */
-static enum reason
-find_own(struct own_tags *own, const struct exchange *exchange, const struct fields *fields,
-         const struct own_tags *inherited)
-{
-    struct arena *arena = exchange->arena;
-    struct response_tags found;
-    /* The ancestor's entries hang on nothing. */
-    if (exchange->site->config->response_tags == RESPONSE_TAGS_IGNORE ||
-        exchange->site->config->compat_ancestor)
-        return REASON_NONE;
-    if (!response_tags_find(&found, fields, arena))
-        return REASON_NO_MEMORY;
-    if (found.too_many)
-        return REASON_TAGS;
-    size_t room = found.count + (inherited ? inherited->count : 0);
-    if (room == 0)
-        return REASON_NONE;
-    own->name = arena_calloc(arena, room, sizeof *own->name);
-    own->generation = arena_calloc(arena, room, sizeof *own->generation);
-    if (!own->name || !own->generation)
-        return REASON_NO_MEMORY;
-    uint64_t origin = key_origin_hash(exchange->request.scheme, visible_host(exchange));
-    for (size_t i = 0; i < found.count; i++) {
-        char tag[STORE_TAG_SIZE];
-        bool fits = found.list[i].group ? store_group_tag(tag, origin, found.list[i].name)
-                                        : store_named_tag(tag, found.list[i].name);
-        /* Of what cannot be named nobody could ever say that it is out of date. */
-        if (!fits)
-            return REASON_TAGS;
-        if (!add_own(own, exchange, tag))
-            return REASON_NO_MEMORY;
-    }
-    for (size_t i = 0; inherited && i < inherited->count; i++)
-        if (!add_own(own, exchange, inherited->name[i]))
-            return REASON_NO_MEMORY;
-    return own->count <= STORE_OWN_TAGS_MAX ? REASON_NONE : REASON_TAGS;
-}
-
-/*
- * Are the tags that were there before worth the same still? The news tell of what
- * came since the position; but the bytes of what was there before are older, and
- * have been looked up before it was noted.
- */
-static bool
-is_unchanged(const struct own_tags *own, const struct own_tags *before)
-{
-    for (size_t i = 0; i < before->count; i++)
-        for (size_t k = 0; k < own->count; k++)
-            if (strcmp(before->name[i], own->name[k]) == 0 &&
-                strcmp(before->generation[i], own->generation[k]) != 0)
-                return false;
-    return true;
-}
-
-/*
- * Nobody knew these tags when the backend was asked, so no generation of that
- * time is at hand. It is stored only on the proof that none of them has been
- * invalidated since then. before: those of what it is put together with, as they
- * were when that was looked up, or NULL; they are in `own` as well.
- */
-static enum reason
-prove_own(struct own_tags *own, const struct exchange *exchange, const struct own_tags *before)
-{
-    if (own->count == 0)
-        return REASON_NONE;
-    int64_t deadline_ms = clock_now_ms() + exchange->site->config->budget_ms;
-    if (exchange->position.identity != exchange->identity)
-        return REASON_OTHER_SERVER;
-    switch (store_own_generations(exchange->site->cache, &exchange->position, own->name, own->count,
-                                  deadline_ms, own->generation, NULL)) {
-    case LARDER_OK:
-        return before && !is_unchanged(own, before) ? REASON_CHANGING : REASON_NONE;
-    case LARDER_MISS:
-        return REASON_CHANGING;
-    default:
-        return REASON_NO_GENERATIONS;
-    }
-}
-
 /* A 206 need not repeat the tags of the part that it will be joined to (RFC 9110 §15.3.7). */
 static const struct own_tags *
 parts_tags(const struct exchange *exchange)
@@ -233,9 +129,9 @@ keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask,
         *reason = limits(exchange, fields);
     const struct own_tags *before = kept->part || ask->completes ? parts_tags(exchange) : NULL;
     if (*reason == REASON_NONE)
-        *reason = find_own(&kept->own, exchange, fields, before);
+        *reason = own_tags_find(&kept->own, exchange, fields, before);
     if (*reason == REASON_NONE)
-        *reason = prove_own(&kept->own, exchange, before);
+        *reason = own_tags_prove(&kept->own, exchange, before);
     if (*reason == REASON_CHANGING)
         counters_add(COUNTER_changing, 1);
 }
@@ -523,16 +419,16 @@ freshen_own(struct kept *kept, const struct exchange *exchange, const struct fie
 {
     const struct own_tags *before = &exchange->entry.own;
     struct own_tags named = {.count = 0};
-    enum reason reason = find_own(&named, exchange, update, NULL);
+    enum reason reason = own_tags_find(&named, exchange, update, NULL);
     if (reason == REASON_NONE && named.count == 0) {
         kept->own = *before;
         return REASON_NONE;
     }
     /* The body is the old one, so what the old tags say counts for it still; then they go. */
     if (reason == REASON_NONE)
-        reason = find_own(&kept->own, exchange, update, before);
+        reason = own_tags_find(&kept->own, exchange, update, before);
     if (reason == REASON_NONE)
-        reason = prove_own(&kept->own, exchange, before);
+        reason = own_tags_prove(&kept->own, exchange, before);
     if (reason == REASON_NONE)
         kept->own.count = named.count;
     return reason;

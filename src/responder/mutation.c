@@ -25,8 +25,8 @@
 #include "responder/storer.h"
 #include "runtime/counters.h"
 
-/* A body that took less does not matter beside mutation_max. */
-#define HOLD_AGAIN_MS 1000
+/* While a request's body comes in, it is marked again after so long, or half of the margin. */
+#define AGAIN_MS 30000
 
 /* ------------------------------------------------------------------ what becomes stale */
 
@@ -241,17 +241,40 @@ note(struct mutation *mutation, const struct exchange *exchange, const struct la
 }
 
 /*
- * Longer than the backend can be at it, by the longest fetch: one that began before
- * the backend committed and whose head names a tag of its own must meet the mark,
- * since nothing in the news speaks of a mutation whose process has died.
+ * How much longer than mutation_max a mark lives: the longest fetch. One that began
+ * before the backend committed, and whose head names a tag of its own, must meet
+ * the mark, since nothing in the news speaks of a mutation whose process has died.
  */
 static int64_t
-mark_life_ms(const struct config *config)
+margin_ms(const struct config *config)
 {
     int64_t once_ms = config->upstream.connect_timeout_ms + config->upstream.timeout_ms;
     /* Some fetches ask twice (fetch.c). */
-    int64_t fetch_ms = config->upstream.timeout_ms > 0 ? 2 * once_ms : config->mutation_max_ms;
-    return config->mutation_max_ms + fetch_ms;
+    return config->upstream.timeout_ms > 0 ? 2 * once_ms : config->mutation_max_ms;
+}
+
+/* So long ago a mark may have been made when the last of a request's body comes. */
+static int64_t
+again_ms(const struct config *config)
+{
+    int64_t half_ms = margin_ms(config) / 2;
+    return half_ms < AGAIN_MS ? half_ms : AGAIN_MS;
+}
+
+int64_t
+mutation_proof_ms(const struct config *config)
+{
+    return margin_ms(config) - again_ms(config);
+}
+
+static enum larder_status
+mark(struct mutation *mutation, const struct exchange *exchange, struct larder_error *err)
+{
+    const struct config *config = exchange->site->config;
+    mutation->marked_ms = clock_now_ms();
+    return store_mark(exchange->site->cache, mutation->known.tags, mutation->known.tag_count,
+                      mutation->token, config->mutation_max_ms + margin_ms(config),
+                      step_deadline(exchange), err);
 }
 
 enum mutation_start
@@ -274,9 +297,7 @@ mutation_begin(struct mutation *mutation, struct exchange *exchange)
         return MUTATION_NO_MEMORY;
     if (mutation->known.tag_count == 0)
         return MUTATION_GO;
-    mutation->begun_ms = clock_now_ms();
-    switch (store_mark(exchange->site->cache, mutation->known.tags, mutation->known.tag_count,
-                       mutation->token, mark_life_ms(config), step_deadline(exchange), &err)) {
+    switch (mark(mutation, exchange, &err)) {
     case LARDER_OK:
         mutation->marked = true;
         return MUTATION_GO;
@@ -285,6 +306,16 @@ mutation_begin(struct mutation *mutation, struct exchange *exchange)
     default:
         return note(mutation, exchange, &err, true);
     }
+}
+
+void
+mutation_body(struct mutation *mutation, struct exchange *exchange)
+{
+    if (!mutation->marked ||
+        clock_now_ms() - mutation->marked_ms < again_ms(exchange->site->config))
+        return;
+    /* What fails is tried again after as long, and at the end of an unknown outcome. */
+    (void)mark(mutation, exchange, NULL);
 }
 
 /* -------------------------------------------------------------------------- after */
@@ -348,19 +379,15 @@ settle(struct mutation *mutation, struct exchange *exchange, bool changed)
 }
 
 /*
- * The time of a mark runs from before the request's body, that of the backend from
- * behind it: after a long upload the mark may have ended before the backend began.
+ * Nobody knows the outcome: the backend has its time from now on. And if Redis has
+ * lost the mark meanwhile (evicted it, or was restarted), it is there again.
  */
 static void
 hold(struct mutation *mutation, struct exchange *exchange)
 {
     const struct config *config = exchange->site->config;
     struct larder_error err = {0};
-    if (mutation->passed_ms - mutation->begun_ms < HOLD_AGAIN_MS)
-        return;
-    if (store_mark(exchange->site->cache, mutation->known.tags, mutation->known.tag_count,
-                   mutation->token, mark_life_ms(config), step_deadline(exchange),
-                   &err) != LARDER_OK &&
+    if (mark(mutation, exchange, &err) != LARDER_OK &&
         !site_note_intent(exchange->site, &mutation->known, mutation->token,
                           clock_wall_ms() + config->mutation_max_ms))
         log_trouble(exchange, "what it invalidates could be told neither Redis nor the journal",

@@ -22,8 +22,7 @@ struct mutation {
     bool in_memory;     /* ... or in this process alone */
     bool ended;
     bool cut;          /* the request body broke off: set before mutation_end() */
-    int64_t begun_ms;  /* when they were marked */
-    int64_t passed_ms; /* when the last of the request's body was passed on; 0: it has none */
+    int64_t marked_ms; /* when that was last tried */
     store_token token;
 };
 
@@ -35,6 +34,18 @@ enum mutation_start {
 
 /* A safe request, or one on a site without a cache, has nothing to begin. */
 enum mutation_start mutation_begin(struct mutation *mutation, struct exchange *exchange);
+
+/*
+ * How old a place in the news may be that is to prove something. A mutation whose
+ * process dies says no more in the news than when it was marked: it is the mark
+ * that a fetch from before the backend's commit must meet, and that ends so long
+ * after the commit at the earliest.
+ */
+int64_t mutation_proof_ms(const struct config *config);
+
+/* The request's body is coming in, which may take its time: so that the mark does not end before the
+ * backend has begun. To be called with each piece; mostly it does nothing. */
+void mutation_body(struct mutation *mutation, struct exchange *exchange);
 
 /*
  * Carry out what follows, once, each step within cache.invalidate_timeout.

@@ -46,6 +46,7 @@ post_prepare(struct exchange *exchange)
         return NULL;
     struct larder *cache = exchange->site->cache;
     int64_t until_ms = clock_now_ms() + config->budget_ms;
+    get->position_ms = clock_now_ms();
     if (store_generations(cache, &get->key.tags, until_ms, &get->generations, &get->identity,
                           NULL) != LARDER_OK ||
         store_position(cache, until_ms, &get->position, NULL) != LARDER_OK)

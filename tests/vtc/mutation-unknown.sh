@@ -33,6 +33,17 @@ for how in 'hangup=1 502' 'gate=never 504' 'status=502 502' 'status=504 504'; do
     settles
 done
 
+# Redis has lost the mark before the outcome is known to be unknown.
+await is_hit /page
+curl -sS -o /dev/null -D "$DIR/head" -d '' "$url/page?gate=lost" &
+mutation=$!
+backend saw POST '/page?gate=lost' 1
+is "marks that are lost" "$(redis cli del larder:gen:tag:shop)" 1
+wait "$mutation"
+is "after a loss: status" "$(status)" 504
+marked "a loss"
+settles
+
 # Never heard of: nothing has changed.
 await is_hit /page
 backend stop
