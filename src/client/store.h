@@ -243,6 +243,15 @@ enum larder_status store_invalidate(struct larder *cache, const char *const *pat
                                     struct larder_error *err);
 
 /*
+ * The second part of that alone, for what did not come to its end: responses are
+ * dead already. progress (NULL: none) is called once a batch; when it returns
+ * false the sweep ends with LARDER_TIMEOUT.
+ */
+enum larder_status store_sweep(struct larder *cache, const char *const *patterns, size_t n,
+                               int64_t deadline_ms, larder_progress_fn progress, void *arg,
+                               struct larder_error *err);
+
+/*
  * The two steps of a mutation. store_mark() before it goes to the backend: the
  * tags match no entry from here on, until store_unmark() or max_ms, the longest
  * that any backend takes to commit. The caller makes the token (store_token_make())

@@ -464,6 +464,32 @@ store_invalidate(struct larder *cache, const char *const *patterns, size_t n, in
 }
 
 enum larder_status
+store_sweep(struct larder *cache, const char *const *patterns, size_t n, int64_t deadline_ms,
+            larder_progress_fn progress, void *arg, struct larder_error *err)
+{
+    struct patterns all = {patterns, n};
+    struct walk walk = {.cache = cache,
+                        .match = n == 1 ? patterns[0] : "*",
+                        .wants = wants_patterns,
+                        .arg = &all,
+                        .remove = true,
+                        .progress = progress,
+                        .progress_arg = arg,
+                        .deadline_ms = deadline_ms};
+    enum larder_status status = LARDER_OK;
+
+    if (!cache->options.enabled || n == 0)
+        return LARDER_OK;
+    for (size_t i = 0; i < n && status == LARDER_OK; i++)
+        status = check_pattern(patterns[i], err);
+    if (status == LARDER_OK)
+        status = walk_namespace(&walk, err);
+    if (status == LARDER_OK && walk.stopped)
+        status = error_set(err, LARDER_TIMEOUT, "%s: the sweep was stopped", cache->endpoint.where);
+    return status;
+}
+
+enum larder_status
 larder_delete_pattern(struct larder *cache, const char *pattern, const struct larder_sweep *sweep,
                       int64_t *deleted, struct larder_error *err)
 {

@@ -47,8 +47,9 @@ struct purging {
     int64_t deleted;
     bool has_deleted;
     bool all;
-    bool noted; /* some of it is only in the journal of this machine */
-    bool begun; /* some of it is done */
+    bool noted;  /* some of it is only in the journal of this machine */
+    bool queued; /* keys that patterns match are still being deleted */
+    bool begun;  /* some of it is done */
 };
 
 static size_t
@@ -129,6 +130,7 @@ take_answer(struct purging *p, json_object *answer)
     p->has_deleted |= json_object_object_get_ex(answer, "deleted", NULL);
     p->deleted += number(answer, "deleted");
     p->noted |= outcome && strcmp(json_object_get_string(outcome), "journal") == 0;
+    p->queued |= outcome && strcmp(json_object_get_string(outcome), "queued") == 0;
     p->begun = true;
     return CTL_OK;
 }
@@ -367,7 +369,7 @@ static void
 tell(const struct purging *p)
 {
     const struct ctl *ctl = p->ctl;
-    const char *outcome = p->noted ? "journal" : "done";
+    const char *outcome = p->noted ? "journal" : p->queued ? "queued" : "done";
 
     if (ctl->json) {
         json_object *answer = json_new(), *purged = json_new();
@@ -395,6 +397,8 @@ tell(const struct purging *p)
     if (p->noted)
         remark(ctl, "Redis did not take all of it: it is in force on this machine, and on others "
                     "when Redis is back");
+    else if (p->queued)
+        remark(ctl, "the pool goes on deleting keys; stored responses are gone already");
 }
 
 static int

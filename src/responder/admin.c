@@ -32,8 +32,8 @@
 #define READ_PIECE ((size_t)16 * 1024)
 /* Refused attempts in the log: one in so long, and how many there were. */
 #define REFUSED_EVERY_MS 1000
-/* Going over a million keys takes Redis about a second. What takes longer than this goes on from
- * the journal, which costs the machine its trust in Redis for so long. */
+/* Going over a million keys takes Redis about a second. What takes longer than this goes on in the
+ * background. */
 #define SWEEP_MS INT64_C(30000)
 
 /* One purge, from whomever. */
@@ -179,15 +179,15 @@ work_do(struct work *work, json_object *answer, const char **said)
         purge_run(work->site, &purge, clock_now_ms() + patience_ms, &deleted, &err);
     double took_ms = (double)(clock_now_us() - start_us) / 1000;
     /* Somebody who wants mutations refused rather than known to this machine alone. */
-    bool ok = outcome == PURGE_DONE ||
-              (outcome == PURGE_JOURNAL && !site->config->refuse_unreachable);
+    bool done = outcome == PURGE_DONE || outcome == PURGE_QUEUED;
+    bool ok = done || (outcome == PURGE_JOURNAL && !site->config->refuse_unreachable);
     counters_add(COUNTER_purges, 1);
     counters_add(COUNTER_invalidated_keys, deleted > 0 ? (uint64_t)deleted : 0);
-    counters_add(COUNTER_invalidate_failed, outcome != PURGE_DONE);
-    log_write(outcome == PURGE_DONE ? LARDER_LOG_INFO : LARDER_LOG_ERROR,
-              "%s from %s: %s: %s in %.3f ms%s%s", order->soft ? "soft purge" : "purge",
-              work->origin, what_of(order, work->arena), purge_outcome_name(outcome), took_ms,
-              outcome == PURGE_DONE ? "" : ": ", outcome == PURGE_DONE ? "" : err.message);
+    counters_add(COUNTER_invalidate_failed, !done);
+    log_write(done ? LARDER_LOG_INFO : LARDER_LOG_ERROR, "%s from %s: %s: %s in %.3f ms%s%s",
+              order->soft ? "soft purge" : "purge", work->origin, what_of(order, work->arena),
+              purge_outcome_name(outcome), took_ms, outcome == PURGE_DONE ? "" : ": ",
+              outcome == PURGE_DONE ? "" : err.message);
 
     *said = purge_outcome_name(outcome);
     put(answer, "ok", json_object_new_boolean(ok));

@@ -209,6 +209,7 @@ tell_outcome(const struct exchange *exchange, enum purge_outcome outcome,
 {
     switch (outcome) {
     case PURGE_DONE:
+    case PURGE_QUEUED:
         break;
     case PURGE_JOURNAL:
         counters_add(COUNTER_invalidate_journal, 1);

@@ -92,6 +92,9 @@ purge_run(struct site *site, const struct purge *purge, int64_t deadline_ms, int
                                          tags_done ? err : &own) == LARDER_OK;
     if (tags_done && patterns_done)
         return PURGE_DONE;
+    /* A Redis of millions of keys takes a while to be gone over, which is no reason not to use it. */
+    if (tags_done && invalidated)
+        return site_note_sweep(site, purge) ? PURGE_QUEUED : PURGE_FAILED;
     struct purge rest = *purge;
     if (tags_done)
         rest.tag_count = 0;
@@ -106,6 +109,8 @@ purge_outcome_name(enum purge_outcome outcome)
     switch (outcome) {
     case PURGE_DONE:
         return "done";
+    case PURGE_QUEUED:
+        return "queued";
     case PURGE_JOURNAL:
         return "journal";
     case PURGE_FAILED:

@@ -32,6 +32,7 @@ bool purge_add_url(struct purge *purge, const struct config *config, struct slic
 
 enum purge_outcome {
     PURGE_DONE,    /* in force on every machine */
+    PURGE_QUEUED,  /* so it is, but application values that patterns match may be there yet */
     PURGE_JOURNAL, /* in force on this machine; the others hear of it when Redis is back */
     PURGE_FAILED   /* neither Redis nor the journal took it */
 };
@@ -48,7 +49,7 @@ enum purge_outcome purge_run(struct site *site, const struct purge *purge, int64
 bool purge_copy(struct purge *out, const struct purge *purge);
 void purge_free(struct purge *purge);
 
-/* "done", "journal", "failed": the value of X-Cache-Invalidate. Static. */
+/* "done", "queued", "journal", "failed": the value of X-Cache-Invalidate. Static. */
 const char *purge_outcome_name(enum purge_outcome outcome);
 
 #endif

@@ -11,11 +11,17 @@
  * memory: then only this process knows, which is less than promised, so the answer
  * says "failed" and the log why; but the process does not use what it knows to be
  * stale, and tells Redis later.
+ *
+ * There are two of each. What makes responses stale is in the first, and while that
+ * holds something what is in Redis is not used. Patterns for application values are
+ * in the second, which no look-up asks: to go over millions of keys takes Redis its
+ * time, and has a thread of its own.
  */
 #include "responder/reporter.h"
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <xxhash.h>
 
 #include "base/clock.h"
@@ -29,31 +35,51 @@
 #define LOOK_MS 200
 /* One batch of a replay. */
 #define TELL_MS 5000
-/* The walk over all keys: a Redis of some millions takes longer than a batch may, and one that is
- * broken off begins anew each time. Each of its steps has its own time. */
+/* The walk over all keys: one that is broken off begins anew. Each of its steps has its own time. */
 #define SWEEP_MS 60000
+/* The journal of the sweeps is another file. */
+#define SWEEPS_HASH UINT64_C(0x5357454550533a29)
 /* A note waits for another process's write at most so long. */
 #define NOTE_MS 2000
 /* Redis is out of reach: once in so long is enough for the log. */
 #define COMPLAIN_MS 60000
 
-/* What could not be written to the journal. One for the process: it outlives a reload. */
-static struct journal *in_memory;
+enum book {
+    TAGS,   /* to be purged: Redis is not to be trusted */
+    SWEEPS, /* of application values */
+    BOOKS
+};
+
+/* What could not be written to a journal. For the process: they outlive a reload. */
+static struct journal *in_memory[BOOKS];
 static uint64_t in_memory_hash;
 static pthread_once_t in_memory_once = PTHREAD_ONCE_INIT;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
 static pthread_cond_t nudge;
-static bool stopping, nudged;
-static pthread_t thread;
+static bool stopping, nudged[BOOKS];
+static pthread_t threads[BOOKS];
 
-/* ------------------------------------------------------------------------- the journal */
+/* ------------------------------------------------------------------------- the journals */
 
 static void
 open_in_memory(void)
 {
-    if (journal_open_private(JOURNAL_MAX_MIN * 16, &in_memory, NULL) != LARDER_OK)
-        in_memory = NULL;
+    for (int book = 0; book < BOOKS; book++)
+        if (journal_open_private(JOURNAL_MAX_MIN * 16, &in_memory[book], NULL) != LARDER_OK)
+            in_memory[book] = NULL;
+}
+
+static struct journal *
+journal_of(const struct site *site, enum book book)
+{
+    return book == TAGS ? site->journal : site->sweeps;
+}
+
+static uint64_t
+pending_in_memory(void)
+{
+    return journal_pending(in_memory[TAGS]) + journal_pending(in_memory[SWEEPS]);
 }
 
 /* Which Redis it is about: another one, or another namespace, has a journal of its own. */
@@ -68,24 +94,31 @@ hash_of(const struct config *config)
     return XXH3_64bits(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
 }
 
+static struct journal *
+open_one(const struct config *config, uint64_t hash)
+{
+    struct journal *journal = NULL;
+    struct larder_error err;
+    if (journal_open(config->state_dir, hash, config->journal_max, &journal, &err) == LARDER_OK)
+        return journal;
+    log_write(LARDER_LOG_WARNING,
+              "invalidations that Redis does not take will be known to this process alone: %s",
+              err.message);
+    return NULL;
+}
+
 void
 reporter_open(struct site *site)
 {
     const struct config *config = site->config;
-    struct larder_error err;
     pthread_once(&in_memory_once, open_in_memory);
     uint64_t hash = hash_of(config);
-    if (journal_open(config->state_dir, hash, config->journal_max, &site->journal, &err) !=
-        LARDER_OK) {
-        site->journal = NULL;
-        log_write(LARDER_LOG_WARNING,
-                  "invalidations that Redis does not take will be known to this process alone: %s",
-                  err.message);
-    }
-    if (in_memory_hash && in_memory_hash != hash && journal_pending(in_memory) > 0)
+    site->journal = open_one(config, hash);
+    site->sweeps = site->journal ? open_one(config, hash ^ SWEEPS_HASH) : NULL;
+    if (in_memory_hash && in_memory_hash != hash && pending_in_memory() > 0)
         log_write(LARDER_LOG_ERROR,
                   "%llu invalidations for another Redis were never told to it, and are forgotten",
-                  (unsigned long long)journal_pending(in_memory));
+                  (unsigned long long)pending_in_memory());
     in_memory_hash = hash;
 }
 
@@ -93,7 +126,7 @@ enum larder_status
 reporter_may_move(const struct site *site, const struct config *next, struct larder_error *err)
 {
     const struct config *config = site->config;
-    uint64_t pending = journal_pending(site->journal);
+    uint64_t pending = journal_pending(site->journal) + journal_pending(site->sweeps);
     if (pending == 0 || !next->cache_enabled || hash_of(config) != hash_of(next) ||
         strcmp(config->state_dir, next->state_dir) == 0)
         return LARDER_OK;
@@ -107,55 +140,85 @@ void
 reporter_close(struct site *site)
 {
     journal_close(site->journal);
-    site->journal = NULL;
+    journal_close(site->sweeps);
+    site->journal = site->sweeps = NULL;
 }
 
 bool
 site_distrusts_redis(const struct site *site)
 {
-    return journal_pending(site->journal) > 0 || journal_pending(in_memory) > 0;
+    return journal_pending(site->journal) > 0 || journal_pending(in_memory[TAGS]) > 0;
 }
 
+/* ------------------------------------------------------------------------------- noting */
+
 static void
-look_soon(void)
+look_soon(enum book book)
 {
     pthread_mutex_lock(&lock);
-    nudged = true;
-    pthread_cond_signal(&nudge);
+    nudged[book] = true;
+    pthread_cond_broadcast(&nudge);
     pthread_mutex_unlock(&lock);
 }
 
 static bool
-append(struct site *site, const struct journal_record *records, size_t n)
+append(struct site *site, enum book book, const struct journal_record *records, size_t n)
 {
+    struct journal *journal = journal_of(site, book);
     struct larder_error err = {0};
     int64_t now_ms = clock_wall_ms();
-    bool noted = site->journal && journal_append(site->journal, records, n, now_ms,
-                                                 clock_now_ms() + NOTE_MS, &err) == LARDER_OK;
+    bool noted = journal && journal_append(journal, records, n, now_ms, clock_now_ms() + NOTE_MS,
+                                           &err) == LARDER_OK;
     if (!noted) {
         log_write(LARDER_LOG_ERROR, "the journal did not take it: %s",
-                  site->journal ? err.message : "there is none (cache.state_dir)");
-        if (!in_memory || journal_append(in_memory, records, n, now_ms, clock_now_ms() + NOTE_MS,
-                                         NULL) != LARDER_OK)
+                  journal ? err.message : "there is none (cache.state_dir)");
+        if (!in_memory[book] || journal_append(in_memory[book], records, n, now_ms,
+                                               clock_now_ms() + NOTE_MS, NULL) != LARDER_OK)
             log_write(LARDER_LOG_ERROR, "and there was no memory for it");
     }
-    look_soon();
+    look_soon(book);
+    return noted;
+}
+
+bool
+site_note_sweep(struct site *site, const struct purge *purge)
+{
+    const struct journal_record record = {
+        .kind = JOURNAL_SWEEP, .names = purge->patterns, .count = purge->pattern_count};
+    return purge->pattern_count == 0 || append(site, SWEEPS, &record, 1);
+}
+
+/* The tags that cover the patterns. */
+static bool
+note_covering(struct site *site, const struct purge *purge)
+{
+    size_t n = purge->pattern_count, count = 0;
+    char(*text)[STORE_TAG_SIZE] = calloc(n ? n : 1, sizeof *text);
+    const char **names = calloc(n ? n : 1, sizeof *names);
+    bool noted = text && names;
+    for (size_t i = 0; noted && i < n; i++)
+        if (store_tag_for_pattern(purge->patterns[i], text[count])) {
+            names[count] = text[count];
+            count++;
+        }
+    const struct journal_record record = {.kind = JOURNAL_HARD, .names = names, .count = count};
+    if (noted && count > 0)
+        noted = append(site, TAGS, &record, 1);
+    free(text);
+    free(names);
     return noted;
 }
 
 bool
 site_note(struct site *site, const struct purge *purge)
 {
-    struct journal_record records[2];
-    size_t n = 0;
-    if (purge->tag_count > 0)
-        records[n++] = (struct journal_record){.kind = purge->soft ? JOURNAL_SOFT : JOURNAL_HARD,
-                                               .names = purge->tags,
-                                               .count = purge->tag_count};
-    if (purge->pattern_count > 0)
-        records[n++] = (struct journal_record){
-            .kind = JOURNAL_SWEEP, .names = purge->patterns, .count = purge->pattern_count};
-    return n == 0 || append(site, records, n);
+    const struct journal_record record = {.kind = purge->soft ? JOURNAL_SOFT : JOURNAL_HARD,
+                                          .names = purge->tags,
+                                          .count = purge->tag_count};
+    bool tags = purge->tag_count == 0 || append(site, TAGS, &record, 1);
+    bool covering = purge->pattern_count == 0 || note_covering(site, purge);
+    bool sweeps = site_note_sweep(site, purge);
+    return tags && covering && sweeps;
 }
 
 bool
@@ -167,7 +230,7 @@ site_note_intent(struct site *site, const struct purge *purge, const char *token
                                           .count = purge->tag_count,
                                           .token = token,
                                           .until_wall_ms = deadline_wall_ms};
-    return append(site, &record, 1);
+    return append(site, TAGS, &record, 1);
 }
 
 void
@@ -175,13 +238,13 @@ site_note_done(struct site *site, const char *token)
 {
     const struct journal_record record = {.kind = JOURNAL_DONE, .token = token};
     /* The intent is in the one or in the other; an end without one does no harm. */
-    if (journal_pending(in_memory) > 0)
-        (void)journal_append(in_memory, &record, 1, clock_wall_ms(), clock_now_ms() + NOTE_MS,
+    if (journal_pending(in_memory[TAGS]) > 0)
+        (void)journal_append(in_memory[TAGS], &record, 1, clock_wall_ms(), clock_now_ms() + NOTE_MS,
                              NULL);
     if (journal_pending(site->journal) > 0)
-        append(site, &record, 1);
+        append(site, TAGS, &record, 1);
     else
-        look_soon();
+        look_soon(TAGS);
 }
 
 /* ----------------------------------------------------------------------------- telling */
@@ -195,24 +258,29 @@ is_stopping(void)
     return yes;
 }
 
+static bool
+goes_on(void *unused, int64_t scanned, int64_t matched)
+{
+    (void)unused;
+    (void)scanned;
+    (void)matched;
+    return !is_stopping();
+}
+
 static enum larder_status
 tell(void *arg, enum journal_kind kind, const char *const *names, size_t n,
      struct larder_error *err)
 {
     struct site *site = arg;
-    bool patient = kind == JOURNAL_SWEEP && !is_stopping();
-    int64_t deadline_ms = clock_now_ms() + (patient ? SWEEP_MS : TELL_MS);
-    int64_t deleted = 0;
-    bool invalidated = false;
+    int64_t now_ms = clock_now_ms();
     if (kind == JOURNAL_SWEEP)
-        return store_invalidate(site->cache, names, n, deadline_ms, &deleted, &invalidated, err);
-    return store_purge_tags(site->cache, names, n, kind == JOURNAL_SOFT, deadline_ms, err);
+        return store_sweep(site->cache, names, n, now_ms + SWEEP_MS, goes_on, NULL, err);
+    return store_purge_tags(site->cache, names, n, kind == JOURNAL_SOFT, now_ms + TELL_MS, err);
 }
 
 static void
-work_off(struct site *site, struct journal *journal)
+work_off(struct site *site, struct journal *journal, int64_t *complained_ms)
 {
-    static int64_t complained_ms; /* this thread's own */
     struct larder_error err = {0};
     uint64_t before = journal_pending(journal);
     if (before == 0)
@@ -222,31 +290,31 @@ work_off(struct site *site, struct journal *journal)
     if (status == LARDER_OK && after == 0) {
         log_write(LARDER_LOG_INFO, "the journal is worked off: Redis has %llu records of it",
                   (unsigned long long)before);
-        complained_ms = 0;
+        *complained_ms = 0;
     } else if (status != LARDER_OK && status != LARDER_EXISTS &&
-               (complained_ms == 0 || clock_now_ms() - complained_ms > COMPLAIN_MS)) {
+               (*complained_ms == 0 || clock_now_ms() - *complained_ms > COMPLAIN_MS)) {
         log_write(LARDER_LOG_WARNING,
                   "%llu records of the journal are still to be told to Redis: %s",
                   (unsigned long long)after, err.message);
-        complained_ms = clock_now_ms();
+        *complained_ms = clock_now_ms();
     }
 }
 
 static void
-look(void)
+look(enum book book, int64_t *complained_ms)
 {
     struct site *site = site_take();
     if (site->cache && larder_is_enabled(site->cache)) {
-        work_off(site, site->journal);
-        work_off(site, in_memory);
+        work_off(site, journal_of(site, book), complained_ms);
+        work_off(site, in_memory[book], complained_ms);
     }
     site_give(site);
 }
 
-static void *
-report(void *unused)
+static void
+report(enum book book)
 {
-    (void)unused;
+    int64_t complained_ms = 0;
     pthread_mutex_lock(&lock);
     while (!stopping) {
         struct timespec until;
@@ -254,14 +322,31 @@ report(void *unused)
         until.tv_nsec += LOOK_MS * 1000000L;
         until.tv_sec += until.tv_nsec / 1000000000L;
         until.tv_nsec %= 1000000000L;
-        if (!nudged)
+        if (!nudged[book])
             pthread_cond_timedwait(&nudge, &lock, &until);
-        nudged = false;
+        nudged[book] = false;
         pthread_mutex_unlock(&lock);
-        look();
+        look(book, &complained_ms);
         pthread_mutex_lock(&lock);
     }
     pthread_mutex_unlock(&lock);
+    if (book == TAGS)
+        look(book, &complained_ms); /* a last try; what is swept takes too long for that */
+}
+
+static void *
+report_tags(void *unused)
+{
+    (void)unused;
+    report(TAGS);
+    return NULL;
+}
+
+static void *
+report_sweeps(void *unused)
+{
+    (void)unused;
+    report(SWEEPS);
     return NULL;
 }
 
@@ -273,7 +358,16 @@ reporter_start(void)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&nudge, &attributes);
     pthread_condattr_destroy(&attributes);
-    return pthread_create(&thread, NULL, report, NULL) == 0;
+    if (pthread_create(&threads[TAGS], NULL, report_tags, NULL) != 0)
+        return false;
+    if (pthread_create(&threads[SWEEPS], NULL, report_sweeps, NULL) == 0)
+        return true;
+    pthread_mutex_lock(&lock);
+    stopping = true;
+    pthread_cond_broadcast(&nudge);
+    pthread_mutex_unlock(&lock);
+    pthread_join(threads[TAGS], NULL);
+    return false;
 }
 
 void
@@ -281,16 +375,18 @@ reporter_stop(void)
 {
     pthread_mutex_lock(&lock);
     stopping = true;
-    pthread_cond_signal(&nudge);
+    pthread_cond_broadcast(&nudge);
     pthread_mutex_unlock(&lock);
-    pthread_join(thread, NULL);
-    look();
-    if (journal_pending(in_memory) > 0)
+    for (int book = 0; book < BOOKS; book++)
+        pthread_join(threads[book], NULL);
+    if (pending_in_memory() > 0)
         log_write(LARDER_LOG_ERROR,
                   "%llu invalidations could be told neither Redis nor the journal, and are lost",
-                  (unsigned long long)journal_pending(in_memory));
-    journal_close(in_memory);
-    in_memory = NULL;
+                  (unsigned long long)pending_in_memory());
+    for (int book = 0; book < BOOKS; book++) {
+        journal_close(in_memory[book]);
+        in_memory[book] = NULL;
+    }
 }
 
 /* -------------------------------------------------------------------------- the operator */
@@ -307,7 +403,9 @@ reporter_status(const struct site *site)
     json_object_object_add(object, "bytes", json_object_new_int64((int64_t)stats.bytes));
     json_object_object_add(object, "intents", json_object_new_int64((int64_t)stats.intents));
     json_object_object_add(object, "oldest", json_object_new_int64(stats.oldest_ms / 1000));
+    json_object_object_add(object, "sweeps",
+                           json_object_new_int64((int64_t)journal_pending(site->sweeps)));
     json_object_object_add(object, "in_memory",
-                           json_object_new_int64((int64_t)journal_pending(in_memory)));
+                           json_object_new_int64((int64_t)pending_in_memory()));
     return object;
 }

@@ -18,7 +18,8 @@ struct site {
     struct config *config;
     struct larder *cache; /* NULL: switched off */
     struct upstream *upstream;
-    struct journal *journal; /* NULL: the cache is switched off */
+    struct journal *journal; /* NULL: the cache is switched off, or there is no state_dir */
+    struct journal *sweeps;  /* likewise; of application values, which lookups do not use */
 };
 
 /* Make a site of a configuration, which it then owns. Touches no network. */
@@ -37,6 +38,9 @@ bool site_distrusts_redis(const struct site *site);
 /* false: it could not be written; logged. */
 struct purge;
 bool site_note(struct site *site, const struct purge *purge);
+/* The patterns of it alone, where responses are dead already and only application values are left:
+ * Redis is used all the same. */
+bool site_note_sweep(struct site *site, const struct purge *purge);
 bool site_note_intent(struct site *site, const struct purge *purge, const char *token,
                       int64_t deadline_wall_ms);
 void site_note_done(struct site *site, const char *token);

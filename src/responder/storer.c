@@ -185,7 +185,7 @@ run_purge(const struct job *job)
     int64_t deadline_ms = clock_now_ms() + job->site->config->invalidate_timeout_ms;
     enum purge_outcome outcome = purge_run(job->site, &job->purge, deadline_ms, &deleted, &err);
     counters_add(COUNTER_invalidated_keys, deleted > 0 ? (uint64_t)deleted : 0);
-    if (outcome == PURGE_DONE)
+    if (outcome == PURGE_DONE || outcome == PURGE_QUEUED)
         return;
     bool noted = outcome == PURGE_JOURNAL;
     counters_add(noted ? COUNTER_invalidate_journal : COUNTER_invalidate_failed, 1);
