@@ -55,6 +55,10 @@ make_name(char name[FLIGHT_NAME_SIZE], const struct exchange *exchange)
     if (exchange->generations_complete) {
         memcpy(text + n, &exchange->identity, sizeof exchange->identity);
         n += sizeof exchange->identity;
+    } else {
+        /* Nor has a site from before a reload, which may be another backend's. */
+        memcpy(text + n, &exchange->site, sizeof exchange->site);
+        n += sizeof exchange->site;
     }
     if (EVP_Digest(text, n, digest, NULL, EVP_sha256(), NULL) != 1)
         return false;

@@ -62,12 +62,6 @@ journal_pending(const struct journal *journal)
     return journal ? journal_file_pending(&journal->file) : 0;
 }
 
-uint64_t
-journal_epoch(const struct journal *journal)
-{
-    return journal ? journal_file_epoch(&journal->file) : 0;
-}
-
 static enum larder_status
 check_owner(const struct journal *journal, struct larder_error *err)
 {

@@ -54,11 +54,6 @@ void journal_close(struct journal *journal);
  */
 uint64_t journal_pending(const struct journal *journal);
 
-/* A number that every append changes, before it is acknowledged: two things that were begun under the
- * same one have no invalidation between them that went to the journal. It means nothing on another
- * machine. NULL: 0. */
-uint64_t journal_epoch(const struct journal *journal);
-
 enum journal_kind {
     JOURNAL_HARD,   /* tags to purge */
     JOURNAL_SOFT,   /* tags to purge softly */

@@ -78,12 +78,6 @@ journal_file_pending(const struct journal_file *file)
     return atomic_load_explicit(&file->head->words.pending, memory_order_acquire);
 }
 
-uint64_t
-journal_file_epoch(const struct journal_file *file)
-{
-    return atomic_load_explicit(&file->head->words.epoch, memory_order_acquire);
-}
-
 void
 journal_file_recount(struct journal_file *file, uint64_t count)
 {
@@ -212,8 +206,8 @@ journal_file_set(struct journal_file *file, struct journal_extent extent, uint64
 
 /*
  * Write text at an offset where nothing counts, and see it on the disk. `pending`
- * is raised first, the epoch changed too: from then on nobody uses Redis. If it
- * fails, the file is as long as before.
+ * is raised first: from then on nobody uses Redis. If it fails, the file is as
+ * long as before.
  */
 static enum larder_status
 write_through(struct journal_file *file, struct slice text, uint64_t count, uint32_t at,
@@ -236,7 +230,6 @@ write_through(struct journal_file *file, struct slice text, uint64_t count, uint
     if (!journal_file_cut(file, end, st.st_size))
         return journal_file_fail(file, LARDER_UNAVAILABLE, "cut", errno, err);
     atomic_fetch_add(&words->pending, count);
-    atomic_fetch_add(&words->epoch, 1);
     const char *what = "write";
     bool done = journal_write_at(file->fd, text.p, text.n, (off_t)at);
     if (done) {

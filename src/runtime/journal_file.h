@@ -45,8 +45,7 @@ struct journal_words {
     _Atomic uint64_t moves;   /* how often the extent was set to something else than a later end */
     _Atomic uint64_t waiting; /* somebody waits for the lock; who releases it lets him have it */
     _Atomic uint64_t pending;
-    _Atomic uint64_t epoch;
-    char text_again[48]; /* blank; ends with LF, so that the first record begins a line */
+    char text_again[56]; /* blank; ends with LF, so that the first record begins a line */
 };
 
 struct journal_head {
@@ -68,7 +67,6 @@ enum larder_status journal_file_open_private(struct journal_file *file, struct l
 void journal_file_close(struct journal_file *file);
 
 uint64_t journal_file_pending(const struct journal_file *file);
-uint64_t journal_file_epoch(const struct journal_file *file);
 
 /*
  * One holder at a time, among all that opened the file: of the threads that share

@@ -263,7 +263,6 @@ recover(struct journal_file *file, struct larder_error *err)
     if (!same) {
         extent.end = extent.start + (uint32_t)list.bytes;
         journal_file_set(file, extent, list.count);
-        atomic_fetch_add(&words->epoch, 1);
     }
     journal_file_recount(file, list.count);
     memcpy(words->boot, boot, sizeof boot);

@@ -205,6 +205,26 @@ progress_can_stop_a_sweep(void **state)
     larder_close(cache);
 }
 
+static void
+a_sweep_alone_leaves_generations_and_can_be_stopped(void **state)
+{
+    struct larder *cache = open_redis();
+    struct seen seen = {.stop_after = 2};
+    const char *const patterns[] = {"k*", "none:*"};
+
+    (void)state;
+    put_many(cache, "k", 10000);
+    redis_says("SET t:gen:all 0123456789abcdef0000000000000000", "+OK");
+    assert_status(store_sweep(cache, patterns, 2, clock_now_ms() + 5000, watch, &seen, NULL),
+                  LARDER_TIMEOUT);
+    assert_int_equal(seen.calls, 2);
+    seen = (struct seen){.stop_after = 0};
+    assert_ok(store_sweep(cache, patterns, 2, clock_now_ms() + 5000, NULL, NULL, NULL));
+    redis_says("DBSIZE", ":1");
+    redis_says("GET t:gen:all", "$32\r\n0123456789abcdef0000000000000000");
+    larder_close(cache);
+}
+
 static bool
 dawdle(void *arg, int64_t scanned, int64_t matched)
 {
@@ -457,6 +477,7 @@ main(void)
         cmocka_unit_test_setup(patterns_that_cost_too_much_are_refused, empty_redis),
         cmocka_unit_test_setup(a_dry_run_counts_and_deletes_nothing, empty_redis),
         cmocka_unit_test_setup(progress_can_stop_a_sweep, empty_redis),
+        cmocka_unit_test_setup(a_sweep_alone_leaves_generations_and_can_be_stopped, empty_redis),
         cmocka_unit_test_setup(a_sweep_ends_with_its_budget, empty_redis),
         cmocka_unit_test_setup(deleting_a_user_takes_all_of_his_and_nothing_of_others, empty_redis),
         cmocka_unit_test_setup(odd_user_ids_mean_themselves, empty_redis),
