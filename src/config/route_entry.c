@@ -452,6 +452,24 @@ read_client_cache(struct entry *entry)
     return LARDER_OK;
 }
 
+/* What says something about stored responses says nothing where none are stored. (tags does: its
+ * mutations drop what other routes store under them.) */
+static enum larder_status
+check_stored(struct entry *entry)
+{
+    static const char *const names[] = {"directory_tags", "early_refresh"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const config_setting_t *where = setting(entry, names[i]);
+        if (where && !route_caches(entry->route))
+            return reader_error(
+                entry->reader, where,
+                "%s: the route has neither a ttl nor cache = \"rfc\", so nothing of "
+                "it is ever stored",
+                names[i]);
+    }
+    return LARDER_OK;
+}
+
 /* -------------------------------------------------------------------- entry */
 
 static enum larder_status
@@ -498,5 +516,7 @@ route_entry_read(struct reader *reader, const config_setting_t *group, const str
         status = route_rules_read(reader, group, config, route);
     if (status == LARDER_OK)
         status = read_client_cache(&entry);
+    if (status == LARDER_OK)
+        status = check_stored(&entry);
     return status;
 }

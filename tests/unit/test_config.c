@@ -561,6 +561,16 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
         {URL "routes = ({\n path = \"/{a}{b}\"; });",
          "t.conf:3: path: found a wildcard right after another at `{b}`, expected a literal "
          "between them"},
+        {ROUTE("directory_tags = 2;"),
+         "t.conf:3: directory_tags: the route has neither a ttl nor cache = \"rfc\", so nothing of "
+         "it is ever stored"},
+        {ROUTE("early_refresh = 100;"),
+         "t.conf:3: early_refresh: the route has neither a ttl nor cache = \"rfc\", so nothing of "
+         "it is ever stored"},
+        {ROUTE("tags = [\"a b\"];"),
+         "t.conf:3: tags: found \"a b\", expected a name without blanks, commas, quotes and *"},
+        {ROUTE("tags = [\"a:{user}\"];"),
+         "t.conf:3: tags: found {user}, but the route has no `user` that says who that is"},
         {ROUTE("methods = [];"),
          "t.conf:3: methods: found an empty list, expected methods; leave it out for all"},
         {ROUTE("methods = [\"GET\",\n\"post\"];"),
