@@ -17,6 +17,7 @@
 #include "responder/coalesce.h"
 
 #include <openssl/evp.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -57,8 +58,9 @@ make_name(char name[FLIGHT_NAME_SIZE], const struct exchange *exchange)
         n += sizeof exchange->identity;
     } else {
         /* Nor has a site from before a reload, which may be another backend's. */
-        memcpy(text + n, &exchange->site, sizeof exchange->site);
-        n += sizeof exchange->site;
+        const uintptr_t site = (uintptr_t)exchange->site;
+        memcpy(text + n, &site, sizeof site);
+        n += sizeof site;
     }
     if (EVP_Digest(text, n, digest, NULL, EVP_sha256(), NULL) != 1)
         return false;
