@@ -25,7 +25,7 @@ static const struct slice absent = {NULL, 0};
 /* Parameters that are not fields, found in one walk. */
 struct parameters {
     struct slice request_method, request_uri, script_name, path_info, query_string;
-    struct slice https, request_scheme, server_name, server_port, server_software;
+    struct slice https, request_scheme, server_name, server_addr, server_port, server_software;
     struct slice remote_addr, remote_user, auth_type, content_length, content_type;
     struct slice server_protocol, redirect_status;
     struct slice script_filename, ssl_client_verify, authorization, redirect_authorization;
@@ -51,6 +51,7 @@ parameter(struct parameters *parameters, struct slice name, const char *value)
         PARAMETER("HTTPS", https),
         PARAMETER("REQUEST_SCHEME", request_scheme),
         PARAMETER("SERVER_NAME", server_name),
+        PARAMETER("SERVER_ADDR", server_addr),
         PARAMETER("SERVER_PORT", server_port),
         PARAMETER("SERVER_SOFTWARE", server_software),
         PARAMETER("SERVER_PROTOCOL", server_protocol),
@@ -398,6 +399,19 @@ forwarded(struct request *request, const struct config *config, struct arena *ar
         request->forwarded_host = host;
 }
 
+/* HTTP/1.0 without Host: the server's name, where it has none its address. */
+static struct slice
+server_itself(const struct parameters *p, struct arena *arena)
+{
+    struct slice name = is_set(p->server_name) ? p->server_name : p->server_addr;
+    if (!is_set(name))
+        return absent;
+    bool is_ipv6 = name.p[0] != '[' && memchr(name.p, ':', name.n);
+    return slice_of(arena_printf(arena, "%s%s%s%s%s", is_ipv6 ? "[" : "", name.p,
+                                 is_ipv6 ? "]" : "", is_set(p->server_port) ? ":" : "",
+                                 is_set(p->server_port) ? p->server_port.p : ""));
+}
+
 int
 request_parse(struct request *request, char **envp, const struct config *config,
               struct arena *arena, const char **why)
@@ -439,12 +453,8 @@ request_parse(struct request *request, char **envp, const struct config *config,
                      slice_equal_nocase(p.request_scheme, "https");
     request->host_field = fields_get(&request->fields, "Host");
     request->host = authority.p ? authority : request->host_field;
-    if (!is_set(request->host) && is_set(p.server_name)) {
-        const char *name = is_set(p.server_port)
-                               ? arena_printf(arena, "%s:%s", p.server_name.p, p.server_port.p)
-                               : p.server_name.p;
-        request->host = slice_of(name);
-    }
+    if (!is_set(request->host))
+        request->host = server_itself(&p, arena);
     if (!is_set(request->host) || !request_host_valid(request->host)) {
         *why = "the host name is missing or malformed";
         return 400;
