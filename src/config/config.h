@@ -73,7 +73,8 @@ struct route {
     size_t range_fetch;           /* a range that misses has a whole of at most so many bytes
                                      fetched; 0: ranges are passed on */
     struct string_list languages; /* Accept-Language is reduced to one of these; empty: it is not */
-    /* query = { ignore, allow, sort }. */
+    /* query = { bypass, ignore, allow, sort }. */
+    struct string_list query_bypass;
     struct string_list query_ignore;
     struct string_list query_allow;
     /* In the order of cookies.bypass, .key, .vary, .ignore: what one list passes, no other opens. */

@@ -371,6 +371,9 @@ const struct option options[] = {
      "globs of cookies that count as absent and are not sent on a cacheable miss",
      OPTION_APART},
 
+    {"routes.query", "bypass", OPTION_STRINGS, NULL, 0, 64, NULL,
+     "globs of parameters whose request is passed",
+     IN_ROUTE(query_bypass)},
     {"routes.query", "ignore", OPTION_STRINGS, NULL, 0, 64, NULL,
      "globs of parameters that count as absent and are not sent on a cacheable miss",
      IN_ROUTE(query_ignore)},

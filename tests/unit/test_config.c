@@ -664,6 +664,9 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
         {ROUTE("ttl = \"1m\";\nquery = { ignore = [\"a=b\"]; };"),
          "t.conf:4: query.ignore: found \"a=b\", expected a glob on a parameter's name, of at most "
          "128 bytes"},
+        {ROUTE("ttl = \"1m\";\nquery = { bypass = [\"a&b\"]; };"),
+         "t.conf:4: query.bypass: found \"a&b\", expected a glob on a parameter's name, of at most "
+         "128 bytes"},
         {ROUTE("ttl = \"1m\";\nquery = { ignored = [\"a\"]; };"),
          "t.conf:4: unknown setting `ignored` in routes.query; did you mean `ignore`?"},
         {ROUTE("methods = [\"POST\"];\nvariants = 3;"),
@@ -816,7 +819,8 @@ caching_rules_have_their_place(void **state)
         "   stale_if_error = \"6s\"; keep = \"7s\"; client_control = \"ignore\"; range_fetch = "
         "\"1M\";\n"
         "   variants = 8; languages = [\"en\", \"pt-BR\"];\n"
-        "   query = { ignore = [\"utm_*\"]; allow = [\"a\", \"b\"]; sort = true; };\n"
+        "   query = { bypass = [\"preview\"]; ignore = [\"utm_*\"]; allow = [\"a\", \"b\"]; "
+        "sort = true; };\n"
         "   cookies = { vary = [\"*\"]; }; },\n"
         " { path = \"/b\"; ttl = \"1m\"; }\n"
         ");\n");
@@ -846,6 +850,7 @@ caching_rules_have_their_place(void **state)
     assert_int_equal(route->range_fetch, 1024 * 1024);
     assert_int_equal(route->variants, 8);
     assert_string_equal(route->languages.list[1], "pt-BR");
+    assert_string_equal(route->query_bypass.list[0], "preview");
     assert_string_equal(route->query_ignore.list[0], "utm_*");
     assert_int_equal(route->query_allow.count, 2);
     assert_true(route->query_sort);
