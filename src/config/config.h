@@ -109,6 +109,7 @@ enum log_destination { LOG_TO_SYSLOG, LOG_TO_FILE, LOG_TO_STDERR };
 struct config {
     struct arena *arena; /* owns everything below */
     const char *file;
+    const char *preset; /* as it is written: a name, or a file; NULL: none */
 
     struct upstream_options upstream;
     struct string_list trusted_proxies; /* addresses or CIDR blocks: X-Forwarded-* is appended to */
