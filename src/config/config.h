@@ -80,10 +80,11 @@ struct route {
     /* In the order of cookies.bypass, .key, .vary, .ignore: what one list passes, no other opens. */
     struct cookie_rule *cookies;
     size_t cookie_count;
-    const char *user_name;         /* field or cookie name; NULL for REMOTE_USER */
-    struct string_list invalidate; /* patterns with {user} and {captures} */
-    struct string_list tags;       /* names with {user} and {captures} */
-    int64_t client_cache_s;        /* for CLIENT_CACHE_PUBLIC */
+    const char *user_name;               /* field or cookie name; NULL for REMOTE_USER */
+    struct string_list invalidate;       /* patterns with {user} and {captures} */
+    struct string_list refused_location; /* globs on the Location of a 3xx that says no */
+    struct string_list tags;             /* names with {user} and {captures} */
+    int64_t client_cache_s;              /* for CLIENT_CACHE_PUBLIC */
     struct route_segment *compiled;
     size_t literal_prefix; /* length of the pattern before its first special character */
     int variants;          /* 64; most variants of one URL */
