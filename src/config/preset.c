@@ -44,35 +44,37 @@ by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Is it a file that has a preset's name? Then its length, without the end; else 0. */
+static size_t
+name_length(const char *file)
+{
+    size_t n = strlen(file), end = sizeof SUFFIX - 1;
+    bool fits = n > end && strcmp(file + n - end, SUFFIX) == 0 && is_name(file, n - end);
+    return fits ? n - end : 0;
+}
+
 enum larder_status
 preset_list(struct arena *arena, struct string_list *names, struct larder_error *err)
 {
-    const char *directory = preset_directory();
     const char **list = arena_calloc(arena, PRESETS_MAX, sizeof *list);
-    DIR *entries = opendir(directory);
-    enum larder_status status = LARDER_OK;
     const struct dirent *entry;
-    *names = (struct string_list){list, 0};
+    size_t count = 0;
+    *names = (struct string_list){NULL, 0};
     if (!list)
-        status = error_set(err, LARDER_NOMEM, "presets: out of memory");
-    else if (!entries)
-        status = error_set(err, LARDER_INVALID, "cannot read the directory of presets, %s: %s",
-                           directory, strerror(errno));
-    while (status == LARDER_OK && names->count < PRESETS_MAX && (entry = readdir(entries))) {
-        size_t n = strlen(entry->d_name);
-        size_t end = sizeof SUFFIX - 1;
-        if (n <= end || strcmp(entry->d_name + n - end, SUFFIX) != 0 ||
-            !is_name(entry->d_name, n - end))
-            continue;
-        list[names->count] = arena_strndup(arena, entry->d_name, n - end);
-        if (!list[names->count++])
-            status = error_set(err, LARDER_NOMEM, "presets: out of memory");
+        return error_set(err, LARDER_NOMEM, "presets: out of memory");
+    DIR *entries = opendir(preset_directory());
+    if (!entries)
+        return error_set(err, LARDER_INVALID, "cannot read the directory of presets, %s: %s",
+                         preset_directory(), strerror(errno));
+    while (count < PRESETS_MAX && (entry = readdir(entries))) {
+        size_t n = name_length(entry->d_name);
+        list[count] = n ? arena_strndup(arena, entry->d_name, n) : NULL;
+        count += list[count] != NULL;
     }
-    if (entries)
-        closedir(entries);
-    if (status == LARDER_OK)
-        qsort(list, names->count, sizeof *list, by_name);
-    return status;
+    closedir(entries);
+    qsort(list, count, sizeof *list, by_name);
+    *names = (struct string_list){list, count};
+    return LARDER_OK;
 }
 
 /* Which there are instead. */
