@@ -1248,6 +1248,26 @@ shipped_configurations_load(void **state)
     }
 }
 
+/* And say what they are for, and call each of their routes by a name. */
+static void
+shipped_presets_load(void **state)
+{
+    static const char *const names[] = {"etc/presets/generic-php.conf",
+                                        "etc/presets/wordpress.conf"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *text = source_file(names[i]);
+        write_file("shipped.conf", text);
+        struct config *config = load_text("preset = \"./shipped.conf\";\n" URL);
+        assert_true(config->route_count > 0);
+        for (size_t k = 0; k < config->route_count; k++)
+            assert_ptr_not_equal(config->routes[k].name, config->routes[k].path);
+        assert_int_equal(strncmp(text, "# ", 2), 0);
+        config_free(config);
+        test_free(text);
+    }
+}
+
 static void
 ancestor_has_its_routes(void **state)
 {
@@ -1629,6 +1649,7 @@ main(void)
         cmocka_unit_test(what_nobody_should_purge_with_is_refused),
         cmocka_unit_test(defaults_are_those_of_the_library_and_of_the_headers),
         cmocka_unit_test(shipped_configurations_load),
+        cmocka_unit_test(shipped_presets_load),
         cmocka_unit_test(ancestor_has_its_routes),
         cmocka_unit_test(preset_gives_way_to_what_the_file_says),
         cmocka_unit_test(preset_has_its_routes_behind_those_of_the_file),

@@ -190,6 +190,9 @@ bypasses '/hello/?echo=1' wordpress_logged_in_0a=1 wordpress_sec_0a=1 wordpress_
     wp-postpass_0a=1 comment_author_0a=1 comment_author_email_0a=1 woocommerce_cart_hash=1 \
     woocommerce_items_in_cart=1 woocommerce_recently_viewed=1 wp_woocommerce_session_0a=1 \
     edd_items_in_cart=1 PHPSESSID=1 wp-settings-1=1 unheard_of=1
+# Whoever comes first: what he gets is not kept for the next.
+from BYPASS /new/ -b wordpress_logged_in_0a=1
+from MISS /new/
 # A cookie that is ignored opens nothing for one that is not.
 from BYPASS '/hello/?echo=1' -b '_ga=1; wordpress_logged_in_0a=1'
 # shellcheck disable=SC2086
