@@ -26,6 +26,7 @@ detail() {
 never() {
     for _ in 1 2; do
         from BYPASS "$2"
+        is "$2: status" "$(status)" 200
         is "$2: detail" "$(detail)" "$1"
     done
     backend only GET "$2" 2
