@@ -33,6 +33,7 @@
 #include "config/route_entry.h"
 #include "config/scalar.h"
 #include "config/source.h"
+#include "upstream/url.h"
 
 #define PASSWORD_VARIABLE "LARDER_REDIS_PASSWORD"
 /* All that one configuration keeps: the largest text, and what is compiled from it. */
@@ -212,32 +213,87 @@ check_redis(struct config *config, struct reader *reader)
 
 /* ----------------------------------------------------------------- upstream */
 
-static bool
-port_valid(const char *text)
+/* One of upstream's URLs; `first` is what the first one was, NULL: this is it. */
+static enum larder_status
+check_url(struct reader *reader, const config_setting_t *where, const char *option,
+          const char *text, const struct upstream_url *first, struct upstream_url *url)
 {
-    char *end;
-    size_t digits = strspn(text, "0123456789");
-    long port = strtol(text, &end, 10);
-    return digits > 0 && digits <= 5 && *end == '\0' && port >= 1 && port <= 65535;
+    struct larder_error why;
+    if (upstream_url_parse(text, url, &why) != LARDER_OK)
+        return reader_error(reader, where,
+                            "upstream.%s: found \"%.60s\", expected " UPSTREAM_URL_FORMS, option,
+                            text);
+    if (first && first->fastcgi != url->fastcgi)
+        return reader_error(reader, where,
+                            "upstream.%s: found \"%.60s\", expected the protocol of the first "
+                            "backend, %s",
+                            option, text, first->fastcgi ? "FastCGI" : "HTTP");
+    return LARDER_OK;
 }
 
-/* scheme://host[:port], or http+unix:/path; the rest is the upstream's to judge. */
-static bool
-url_valid(const char *url)
+static enum larder_status
+check_url_list(struct reader *reader, const char *option, const struct string_list *list,
+               struct upstream_url *first, bool *any_tls)
 {
-    for (const char *p = url; *p; p++)
-        if (*p <= ' ' || *p == 0x7f)
-            return false;
-    if (strncmp(url, "http+unix:/", 11) == 0)
-        return url[11] != '\0' && strlen(url + 10) < 108;
-    bool tls = strncmp(url, "https://", 8) == 0;
-    if (!tls && strncmp(url, "http://", 7) != 0)
-        return false;
-    const char *host = url + (tls ? 8 : 7);
-    size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/?#@");
-    if (n == 0 || n > strlen(host) || (*host == '[' && n < 4))
-        return false;
-    return host[n] == '\0' || (host[n] == ':' && port_valid(host + n + 1));
+    const config_setting_t *setting = reader_setting(reader, "upstream", option);
+    for (size_t i = 0; i < list->count; i++) {
+        struct upstream_url url;
+        enum larder_status status = check_url(reader, config_setting_get_elem(setting, (unsigned)i),
+                                              option, list->list[i], first->name[0] ? first : NULL,
+                                              &url);
+        if (status != LARDER_OK)
+            return status;
+        *any_tls |= url.tls;
+        if (!first->name[0])
+            *first = url;
+    }
+    return LARDER_OK;
+}
+
+/* url or urls, backup_urls; *any_tls: one of them is https. */
+static enum larder_status
+check_urls(struct config *config, struct reader *reader, const config_setting_t *root,
+           bool *any_tls)
+{
+    const config_setting_t *url = reader_setting(reader, "upstream", "url");
+    const config_setting_t *urls = reader_setting(reader, "upstream", "urls");
+    struct upstream_url first = {.name = ""};
+    if (!url && !urls) {
+        const config_setting_t *group = config_setting_get_member(root, "upstream");
+        return reader_error(reader, group ? group : root,
+                            "upstream.url is not set, expected the backend's URL");
+    }
+    if (url && urls)
+        return reader_error(reader, urls, "upstream.urls: url is set as well, expected one");
+    if (urls && config->upstream_urls.count == 0)
+        return reader_error(reader, urls, "upstream.urls: found no backend");
+    if (config->upstream_urls.count + config->upstream_backups.count + (url != NULL) >
+        UPSTREAM_BACKENDS_MAX)
+        return reader_error(reader, reader_setting(reader, "upstream", "backup_urls"),
+                            "upstream: found %zu backends, expected at most %d",
+                            config->upstream_urls.count + config->upstream_backups.count +
+                                (url != NULL),
+                            UPSTREAM_BACKENDS_MAX);
+    enum larder_status status = LARDER_OK;
+    if (url) {
+        status = check_url(reader, url, "url", config->upstream.url, NULL, &first);
+        *any_tls = first.tls;
+    }
+    if (status == LARDER_OK)
+        status = check_url_list(reader, "urls", &config->upstream_urls, &first, any_tls);
+    if (status == LARDER_OK)
+        status = check_url_list(reader, "backup_urls", &config->upstream_backups, &first, any_tls);
+    if (status != LARDER_OK)
+        return status;
+    config->fastcgi = first.fastcgi;
+    config->upstream.urls = config->upstream_urls.list;
+    config->upstream.url_count = config->upstream_urls.count;
+    config->upstream.backup_urls = config->upstream_backups.list;
+    config->upstream.backup_count = config->upstream_backups.count;
+    /* A connection that PHP-FPM keeps open is a child that does nothing else. */
+    if (config->fastcgi && !reader_setting(reader, "upstream", "max_idle"))
+        config->upstream.max_idle = 0;
+    return LARDER_OK;
 }
 
 static enum larder_status
@@ -277,26 +333,19 @@ compile_blocks(const struct config *config, struct reader *reader, const config_
 static enum larder_status
 check_upstream(struct config *config, struct reader *reader, const config_setting_t *root)
 {
-    const config_setting_t *url = reader_setting(reader, "upstream", "url");
     const config_setting_t *ca = reader_setting(reader, "upstream", "tls_ca_file");
-    if (!url) {
-        const config_setting_t *group = config_setting_get_member(root, "upstream");
-        return reader_error(reader, group ? group : root,
-                            "upstream.url is not set, expected the backend's URL");
-    }
-    if (!url_valid(config->upstream.url))
-        return reader_error(reader, url,
-                            "upstream.url: found \"%.60s\", expected http://HOST:PORT, "
-                            "https://HOST[:PORT] or http+unix:/PATH",
-                            config->upstream.url);
-    if (ca && strncmp(config->upstream.url, "https:", 6) != 0)
+    bool any_tls = false;
+    enum larder_status status = check_urls(config, reader, root, &any_tls);
+    if (status != LARDER_OK)
+        return status;
+    if (ca && !any_tls)
         return reader_error(reader, ca, "upstream.tls_ca_file: the url is not https");
     if (ca && !config->upstream.tls_verify)
         return reader_error(reader, ca, "upstream.tls_ca_file: tls_verify is false");
     if (ca && access(config->upstream.tls_ca_file, R_OK) != 0)
         return reader_error(reader, ca, "upstream.tls_ca_file: cannot read %s: %s",
                             config->upstream.tls_ca_file, strerror(errno));
-    enum larder_status status = check_fields(config, reader);
+    status = check_fields(config, reader);
     if (status != LARDER_OK)
         return status;
     return compile_blocks(config, reader, reader_setting(reader, "upstream", "trusted_proxies"),

@@ -110,6 +110,9 @@ struct config {
     const char *file;
 
     struct upstream_options upstream;
+    struct string_list upstream_urls, upstream_backups; /* what upstream points to */
+    bool fastcgi;                                       /* the upstream speaks FastCGI */
+    size_t body_spool_max;              /* 64M; of a request body of unknown length, for FastCGI */
     struct string_list trusted_proxies; /* addresses or CIDR blocks: X-Forwarded-* is appended to */
     struct address_block *trusted;      /* trusted_proxies, ready to compare with */
     struct string_list trusted_fields;  /* request fields that the web server itself sets */

@@ -83,6 +83,10 @@ decide_request(const struct policy *policy, const struct request_facts *request)
     /* Content in a GET has no meaning that a cache could know (RFC 9110 §9.3.1). */
     if (request->has_body)
         return REASON_BODY;
+    /* Asked for by the web server in place of what was asked for, with the URL that was: what is
+     * stored under that URL is what it has just refused, and its error is not that URL's page. */
+    if (request->error_page)
+        return REASON_ERROR_PAGE;
     /* Evaluated by the origin (RFC 9111 §4.3.2). */
     if (has(request->fields, "If-Match") || has(request->fields, "If-Unmodified-Since"))
         return REASON_PRECONDITION;

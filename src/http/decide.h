@@ -25,6 +25,7 @@ struct request_facts {
     struct slice method;
     const struct fields *fields;
     bool has_body;
+    bool error_page;  /* the web server wants something to show for an error of its own */
     bool remote_user; /* REMOTE_USER or AUTH_TYPE is set */
     bool client_certificate;
     bool cookie_bypass; /* a cookie that the route does not open */

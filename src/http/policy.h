@@ -18,6 +18,7 @@ enum reason {
     REASON_ROUTE_NO_TTL,
     REASON_METHOD,
     REASON_BODY,
+    REASON_ERROR_PAGE, /* what the web server shows for an error of its own */
     REASON_RANGE,
     REASON_PRECONDITION,
     REASON_COOKIE,

@@ -1,4 +1,4 @@
-/* The fields of a request as the backend gets them. */
+/* A request as the backend gets it. */
 #ifndef RESPONDER_BACKEND_FIELDS_H
 #define RESPONDER_BACKEND_FIELDS_H
 
@@ -10,5 +10,15 @@
  * many fields.
  */
 bool backend_fields(struct fields *out, const struct exchange *exchange);
+
+struct backend_parameters {
+    struct upstream_parameter *list;
+    size_t count;
+};
+
+/* The whole of it for a FastCGI backend: `fields`, which are backend_fields() and what was added to
+ * them, and the parameters that are none. false: no memory. */
+bool backend_parameters(struct backend_parameters *out, const struct exchange *exchange,
+                        const struct fields *fields);
 
 #endif

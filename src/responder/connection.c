@@ -166,6 +166,28 @@ connection_read(struct connection *connection, char *buf, size_t room)
     return (ssize_t)n;
 }
 
+enum connection_peer
+connection_look(struct connection *connection)
+{
+    unsigned char header[8];
+    ssize_t n = recv(connection->fd, header, sizeof header, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return CONNECTION_QUIET;
+    if (n <= 0)
+        return CONNECTION_LEFT;
+    if (n < (ssize_t)sizeof header || header[0] != FCGI_VERSION_1)
+        return CONNECTION_TALKS;
+    if (header[1] == FCGI_ABORT_REQUEST)
+        return CONNECTION_LEFT;
+    /* The end of a body that there is not, sent behind the parameters. */
+    bool end = header[1] == FCGI_STDIN && header[4] == 0 && header[5] == 0;
+    FCGX_Stream *in = connection->fcgi.in;
+    if (!end || connection->body_ended || in->rdNext != in->stop)
+        return CONNECTION_TALKS;
+    char byte;
+    return connection_read(connection, &byte, 1) < 0 ? CONNECTION_LEFT : CONNECTION_QUIET;
+}
+
 static void
 pause_ms(long ms)
 {

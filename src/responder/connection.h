@@ -59,6 +59,14 @@ void connection_expect_body(struct connection *connection);
 /* Read of the request body what is there, at least a byte. 0: its end. -1: the web server broke off or stalled. */
 ssize_t connection_read(struct connection *connection, char *buf, size_t room);
 
+/* Is the web server still there, while it has nothing to say? Does not wait. */
+enum connection_peer {
+    CONNECTION_QUIET, /* as far as can be seen */
+    CONNECTION_TALKS, /* it has sent something that is no hang-up */
+    CONNECTION_LEFT   /* it has closed, or sent ABORT_REQUEST */
+};
+enum connection_peer connection_look(struct connection *connection);
+
 /*
  * Send bytes as STDOUT, and with `last` the end of the stream and END_REQUEST.
  * The pieces must stay where they are until all is sent. may_block false: send

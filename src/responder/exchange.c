@@ -273,6 +273,7 @@ exchange_examine(struct exchange *exchange)
         .method = request->method,
         .fields = &request->fields,
         .has_body = request->has_body,
+        .error_page = request->error_page,
         .remote_user = request->authenticated,
         .client_certificate = request->client_certificate,
     };

@@ -13,6 +13,8 @@ explain_reason(enum reason reason)
             "the route caches nothing: it has neither cache = \"rfc\" nor a ttl",
         [REASON_METHOD] = "only GET and HEAD are answered from the cache",
         [REASON_BODY] = "the request has a body",
+        [REASON_ERROR_PAGE] =
+            "the web server asks for a page to show for an error of its own (REDIRECT_STATUS)",
         [REASON_RANGE] = "the request asks for a range",
         [REASON_PRECONDITION] = "If-Match and If-Unmodified-Since are for the backend to evaluate",
         [REASON_COOKIE] = "the request has a cookie that no list in the route's cookies opens",

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "responder/answer.h"
+#include "responder/backend_fields.h"
 #include "responder/client.h"
 #include "responder/coalesce.h"
 #include "responder/lookup.h"
@@ -31,47 +32,15 @@
 #include "responder/storer.h"
 #include "runtime/counters.h"
 
-/* The first read of a body that nobody announced. */
-#define EARLY_MAX ((size_t)8192)
-
 /* ---------------------------------------------------------------- the whole */
 
 static ssize_t
 read_body(void *arg, char *buf, size_t room)
 {
     struct fetch *fetch = arg;
-    if (fetch->early_n == 0) {
-        ssize_t got = connection_read(fetch->exchange->connection, buf, room);
-        mutation_body(&fetch->mutation, fetch->exchange);
-        return got;
-    }
-    size_t n = fetch->early_n < room ? fetch->early_n : room;
-    memcpy(buf, fetch->early, n);
-    fetch->early += n;
-    fetch->early_n -= n;
-    return (ssize_t)n;
-}
-
-/*
- * A body may come without a word of it in the parameters (HTTP/2 without
- * content-length behind some web servers). The first read tells; what it brings
- * is sent on as a body of unknown length. false: the client broke off.
- */
-static bool
-find_body(struct fetch *fetch)
-{
-    struct exchange *exchange = fetch->exchange;
-    struct request *request = &exchange->request;
-    if (request->body_told || method_is_safe(request->method))
-        return true;
-    fetch->early = arena_alloc(exchange->arena, EARLY_MAX);
-    ssize_t n = fetch->early ? connection_read(exchange->connection, fetch->early, EARLY_MAX) : -1;
-    if (n > 0) {
-        fetch->early_n = (size_t)n;
-        request->has_body = true;
-        request->content_length = -1;
-    }
-    return n >= 0;
+    ssize_t n = request_body_read(&fetch->body, fetch->exchange, buf, room);
+    mutation_body(&fetch->mutation, fetch->exchange);
+    return n;
 }
 
 /* An answer from the entry: freshened, or in place of a backend that failed. */
@@ -217,6 +186,11 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
         counters_add(COUNTER_upstream_unreachable, 1);
         why = "The backend cannot be reached.";
         break;
+    case UPSTREAM_OVERLOADED:
+        counters_add(COUNTER_upstream_overloaded, 1);
+        status = 503;
+        why = "The backend is overloaded.";
+        break;
     case UPSTREAM_TIMEOUT:
         counters_add(COUNTER_upstream_timeout, 1);
         status = 504;
@@ -264,6 +238,10 @@ make_request(struct fetch *fetch, struct upstream_request *out)
                         slice_equal(request->method, slice_of("PUT")) ||
                         slice_equal(request->method, slice_of("PATCH"));
     bool keyed = exchange->reason == REASON_NONE;
+    struct backend_parameters parameters = {NULL, 0};
+    if (exchange->site->config->fastcgi &&
+        !backend_parameters(&parameters, exchange, &fetch->ask.fields))
+        return false;
     *out = (struct upstream_request){
         .method = method,
         /* What is not in the key is not sent either. */
@@ -271,6 +249,8 @@ make_request(struct fetch *fetch, struct upstream_request *out)
         .fields = &fetch->ask.fields,
         .has_body = request->has_body || expects_body,
         .body_len = request->has_body ? request->content_length : 0,
+        .parameters = parameters.list,
+        .parameter_count = parameters.count,
         .body = read_body,
         .body_arg = fetch,
     };
@@ -306,6 +286,8 @@ ask_backend(struct fetch *fetch)
         return false;
     }
     bool whole = (result.outcome == UPSTREAM_OK && fetch->status) || fetch->satisfied;
+    if (result.failed)
+        incoming_failed(fetch);
     /* Of an answer whose head was enough, what became of its body does not matter. */
     if (!whole && fetch->meaning == MEANS_ANSWER) {
         finish_broken(fetch, &result);
@@ -331,6 +313,29 @@ ask_backend(struct fetch *fetch)
     return false;
 }
 
+/* Before the backend, and what a mutation would mark, hear of it. false: it is over. */
+static bool
+receive_body(struct fetch *fetch)
+{
+    struct exchange *exchange = fetch->exchange;
+    switch (request_body_find(&fetch->body, exchange)) {
+    case REQUEST_BODY_READY:
+        return true;
+    case REQUEST_BODY_GONE:
+        counters_add(COUNTER_client_gone, 1);
+        break;
+    case REQUEST_BODY_TOO_LARGE:
+        exchange_refuse(exchange, 413,
+                        "The request body is too large to be sent without its length.", NULL);
+        break;
+    case REQUEST_BODY_NO_ROOM:
+        exchange_refuse(exchange, 500, "There is no room for the request body.", NULL);
+        break;
+    }
+    request_body_done(&fetch->body);
+    return false;
+}
+
 /* true: the client has its answer, and the whole is still to be fetched. */
 static bool
 fetch_and_answer(struct exchange *exchange)
@@ -341,21 +346,18 @@ fetch_and_answer(struct exchange *exchange)
         free(exchange->value.data);
         exchange->value.data = NULL;
     }
-    if (!exchange->background) {
-        connection_expect_body(exchange->connection);
-        if (!find_body(&fetch)) {
-            counters_add(COUNTER_client_gone, 1);
-            return false;
-        }
-    }
+    if (!exchange->background && !receive_body(&fetch))
+        return false;
     switch (mutation_begin(&fetch.mutation, exchange)) {
     case MUTATION_GO:
         break;
     case MUTATION_REFUSED:
         exchange_refuse(exchange, 503, "What this would change could not be invalidated.", NULL);
+        request_body_done(&fetch.body);
         return false;
     case MUTATION_NO_MEMORY:
         exchange_refuse(exchange, 500, "Out of memory.", NULL);
+        request_body_done(&fetch.body);
         return false;
     }
     exchange_note_generations(exchange, exchange->redis_until_ms);
@@ -370,6 +372,7 @@ fetch_and_answer(struct exchange *exchange)
         ask_backend(&fetch);
     }
     spool_give(fetch.spool);
+    request_body_done(&fetch.body);
     return fetch.fill;
 }
 

@@ -12,6 +12,7 @@
 #include "responder/exchange.h"
 #include "responder/keep.h"
 #include "responder/mutation.h"
+#include "responder/request_body.h"
 #include "upstream/upstream.h"
 
 /* What the head of the answer means. */
@@ -49,9 +50,8 @@ struct fetch {
      * that come; `seen` have come so far. */
     bool viewed;
     int64_t view_first, view_end, seen;
-    bool fill;   /* a 304 to the client's condition: fetch the whole afterwards */
-    char *early; /* the beginning of a body that nobody announced */
-    size_t early_n;
+    bool fill; /* a 304 to the client's condition: fetch the whole afterwards */
+    struct request_body body;
 };
 
 /* The callbacks for upstream_fetch(). */
@@ -60,6 +60,9 @@ struct upstream_sink incoming_sink(struct fetch *fetch);
 /* The head of the backend's answer as the client gets it, with this length (-1: as it is there).
  * .p NULL: no memory. */
 struct slice incoming_head(struct fetch *fetch, int64_t content_length);
+
+/* The answer is whole, and the script that made it says that it failed: it is not kept. */
+void incoming_failed(struct fetch *fetch);
 
 /* Answer with exchange->entry, for who has heard that the backend failed, and be done with it.
  * false: it must not stand in; nothing has changed. */

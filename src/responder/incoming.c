@@ -9,6 +9,7 @@
 #include "responder/fetch.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "http/condition.h"
 #include "http/range.h"
 #include "responder/cache_status.h"
@@ -468,9 +469,55 @@ on_body(void *arg, const char *data, size_t n)
     return !fetch->satisfied;
 }
 
+void
+incoming_failed(struct fetch *fetch)
+{
+    if (!fetch->cacheable)
+        return;
+    fetch->cacheable = false;
+    fetch->kept.decision.reason = REASON_INCOMPLETE;
+    log_write(LARDER_LOG_WARNING, "%.*s %.*s: the script failed; its answer is not stored",
+              (int)fetch->exchange->request.method.n, fetch->exchange->request.method.p,
+              (int)fetch->exchange->request.target.n, fetch->exchange->request.target.p);
+}
+
+/* ----------------------------------------------------------------- the client */
+
+/* Whom a hang-up tells something: a request that changes nothing, and its answer has not been seen.
+ * One that may change something goes on, so that it becomes known what it did. */
+static int
+on_client(void *arg)
+{
+    const struct fetch *fetch = arg;
+    const struct exchange *exchange = fetch->exchange;
+    if (exchange->background || fetch->ended || fetch->client ||
+        !method_is_safe(exchange->request.method))
+        return -1;
+    return exchange->connection->fd;
+}
+
+static enum upstream_client
+on_client_event(void *arg)
+{
+    struct fetch *fetch = arg;
+    switch (connection_look(fetch->exchange->connection)) {
+    case CONNECTION_QUIET:
+        return UPSTREAM_CLIENT_THERE;
+    case CONNECTION_TALKS:
+        return UPSTREAM_CLIENT_UNCLEAR;
+    case CONNECTION_LEFT:
+        break;
+    }
+    return client_is_missed_by_nobody(fetch) ? UPSTREAM_CLIENT_LEFT : UPSTREAM_CLIENT_THERE;
+}
+
 struct upstream_sink
 incoming_sink(struct fetch *fetch)
 {
-    return (struct upstream_sink){
-        .arg = fetch, .head = on_head, .body = on_body, .interim = on_interim};
+    return (struct upstream_sink){.arg = fetch,
+                                  .head = on_head,
+                                  .body = on_body,
+                                  .interim = on_interim,
+                                  .client = on_client,
+                                  .client_event = on_client_event};
 }

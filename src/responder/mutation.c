@@ -249,7 +249,7 @@ note(struct mutation *mutation, const struct exchange *exchange, const struct la
 static int64_t
 margin_ms(const struct config *config)
 {
-    int64_t once_ms = config->upstream.connect_timeout_ms + config->upstream.timeout_ms;
+    int64_t once_ms = upstream_dial_ms(&config->upstream) + config->upstream.timeout_ms;
     /* Some fetches ask twice (fetch.c). */
     return config->upstream.timeout_ms > 0 ? 2 * once_ms : config->mutation_max_ms;
 }

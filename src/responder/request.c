@@ -25,9 +25,9 @@ static const struct slice absent = {NULL, 0};
 /* Parameters that are not fields, found in one walk. */
 struct parameters {
     struct slice request_method, request_uri, script_name, path_info, query_string;
-    struct slice https, request_scheme, server_name, server_port, server_software;
+    struct slice https, request_scheme, server_name, server_addr, server_port, server_software;
     struct slice remote_addr, remote_user, auth_type, content_length, content_type;
-    struct slice server_protocol;
+    struct slice server_protocol, redirect_status;
     struct slice script_filename, ssl_client_verify, authorization, redirect_authorization;
 };
 
@@ -51,6 +51,7 @@ parameter(struct parameters *parameters, struct slice name, const char *value)
         PARAMETER("HTTPS", https),
         PARAMETER("REQUEST_SCHEME", request_scheme),
         PARAMETER("SERVER_NAME", server_name),
+        PARAMETER("SERVER_ADDR", server_addr),
         PARAMETER("SERVER_PORT", server_port),
         PARAMETER("SERVER_SOFTWARE", server_software),
         PARAMETER("SERVER_PROTOCOL", server_protocol),
@@ -60,6 +61,7 @@ parameter(struct parameters *parameters, struct slice name, const char *value)
         PARAMETER("CONTENT_LENGTH", content_length),
         PARAMETER("CONTENT_TYPE", content_type),
         PARAMETER("SCRIPT_FILENAME", script_filename),
+        PARAMETER("REDIRECT_STATUS", redirect_status),
         PARAMETER("SSL_CLIENT_VERIFY", ssl_client_verify),
         PARAMETER("REDIRECT_HTTP_AUTHORIZATION", redirect_authorization),
         PARAMETER("Authorization", authorization),
@@ -245,6 +247,60 @@ read_fields(struct request *request, struct parameters *p, char **envp, struct a
     return 0;
 }
 
+/* Of the connection, or said twice: no fields of the request, and a CGI script sees them. */
+static bool
+is_only_parameter(struct slice name)
+{
+    static const char *const names[] = {
+        "HTTP_CONTENT_LENGTH",
+        "HTTP_CONTENT_TYPE",
+        "HTTP_CONNECTION",
+        "HTTP_KEEP_ALIVE",
+        "HTTP_TE",
+        "HTTP_TRAILER",
+        "HTTP_UPGRADE",
+        "HTTP_PROXY_CONNECTION",
+        "HTTP_TRANSFER_ENCODING",
+    };
+    if (name.n <= 5 || memcmp(name.p, "HTTP_", 5) != 0)
+        return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (slice_equal(name, slice_of(names[i])))
+            return true;
+    return false;
+}
+
+/* What a FastCGI backend gets besides the fields. */
+static int
+keep_parameters(struct request *request, char **envp, struct arena *arena, const char **why)
+{
+    size_t count = 0, bytes = 0;
+    for (char **e = envp; *e; e++) {
+        const char *equals = strchr(*e, '=');
+        if (!equals || !is_only_parameter((struct slice){*e, (size_t)(equals - *e)}))
+            continue;
+        count++;
+        bytes += strlen(*e);
+    }
+    if (count > REQUEST_PARAMETERS_MAX || bytes > REQUEST_PARAMETERS_BYTES_MAX) {
+        *why = "the parameters are too many or too large";
+        return 431;
+    }
+    request->parameters = arena_calloc(arena, count ? count : 1, sizeof *request->parameters);
+    if (!request->parameters) {
+        *why = "out of memory";
+        return 500;
+    }
+    for (char **e = envp; *e; e++) {
+        const char *equals = strchr(*e, '=');
+        struct slice name = {*e, equals ? (size_t)(equals - *e) : 0};
+        if (equals && is_only_parameter(name))
+            request->parameters[request->parameter_count++] =
+                (struct upstream_parameter){name, slice_of(equals + 1)};
+    }
+    return 0;
+}
+
 /* Authorization under whatever name it survived Apache. */
 static void
 restore_authorization(struct request *request, const struct parameters *p, struct arena *arena)
@@ -255,6 +311,7 @@ restore_authorization(struct request *request, const struct parameters *p, struc
                                                            : p->authorization;
     if (is_set(value) && !fields_add(&request->fields, arena, slice_of("Authorization"), value))
         request->authenticated = true; /* cannot be repeated, but it was there: pass */
+    request->authorization_found = is_set(value);
 }
 
 static int
@@ -342,13 +399,29 @@ forwarded(struct request *request, const struct config *config, struct arena *ar
         request->forwarded_host = host;
 }
 
+/* HTTP/1.0 without Host: the server's name, where it has none its address. */
+static struct slice
+server_itself(const struct parameters *p, struct arena *arena)
+{
+    struct slice name = is_set(p->server_name) ? p->server_name : p->server_addr;
+    if (!is_set(name))
+        return absent;
+    bool is_ipv6 = name.p[0] != '[' && memchr(name.p, ':', name.n);
+    return slice_of(arena_printf(arena, "%s%s%s%s%s", is_ipv6 ? "[" : "", name.p,
+                                 is_ipv6 ? "]" : "", is_set(p->server_port) ? ":" : "",
+                                 is_set(p->server_port) ? p->server_port.p : ""));
+}
+
 int
 request_parse(struct request *request, char **envp, const struct config *config,
               struct arena *arena, const char **why)
 {
     struct parameters p = {0};
-    *request = (struct request){.remote_user = absent, .forwarded_host = absent};
+    *request =
+        (struct request){.remote_user = absent, .forwarded_host = absent, .host_field = absent};
     int status = read_fields(request, &p, envp, arena, why);
+    if (status == 0 && config->fastcgi)
+        status = keep_parameters(request, envp, arena, why);
     if (status)
         return status;
 
@@ -378,13 +451,10 @@ request_parse(struct request *request, char **envp, const struct config *config,
 
     request->https = slice_equal_nocase(p.https, "on") || slice_equal(p.https, slice_of("1")) ||
                      slice_equal_nocase(p.request_scheme, "https");
-    request->host = authority.p ? authority : fields_get(&request->fields, "Host");
-    if (!is_set(request->host) && is_set(p.server_name)) {
-        const char *name = is_set(p.server_port)
-                               ? arena_printf(arena, "%s:%s", p.server_name.p, p.server_port.p)
-                               : p.server_name.p;
-        request->host = slice_of(name);
-    }
+    request->host_field = fields_get(&request->fields, "Host");
+    request->host = authority.p ? authority : request->host_field;
+    if (!is_set(request->host))
+        request->host = server_itself(&p, arena);
     if (!is_set(request->host) || !request_host_valid(request->host)) {
         *why = "the host name is missing or malformed";
         return 400;
@@ -396,6 +466,8 @@ request_parse(struct request *request, char **envp, const struct config *config,
         request->remote_user = p.remote_user;
     request->authenticated = is_set(p.remote_user) || is_set(p.auth_type) ||
                              is_vouched_for(request, config);
+    request->error_page = is_set(p.redirect_status) &&
+                          !slice_equal(p.redirect_status, slice_of("200"));
     request->client_certificate = is_set(p.ssl_client_verify) &&
                                   !slice_equal(p.ssl_client_verify, slice_of("NONE"));
     restore_authorization(request, &p, arena);
@@ -489,13 +561,26 @@ bool
 request_own(struct request *request, struct arena *arena)
 {
     struct request own = *request;
-    enum { COUNT = 8 };
-    struct slice *const slices[COUNT] = {&own.method, &own.target,        &own.path,
-                                         &own.host,   &own.remote_addr,   &own.remote_user,
-                                         &own.scheme, &own.forwarded_host};
+    enum { COUNT = 9 };
+    struct slice *const slices[COUNT] = {&own.method,     &own.target,      &own.path,
+                                         &own.host,       &own.remote_addr, &own.remote_user,
+                                         &own.host_field, &own.scheme,      &own.forwarded_host};
     for (size_t i = 0; i < COUNT; i++)
         if (slices[i]->p && !(slices[i]->p = arena_strndup(arena, slices[i]->p, slices[i]->n)))
             return false;
+    if (request->parameters) {
+        own.parameters = arena_calloc(arena, request->parameter_count + 1, sizeof *own.parameters);
+        if (!own.parameters)
+            return false;
+    }
+    for (size_t i = 0; i < request->parameter_count; i++) {
+        struct slice name = request->parameters[i].name, value = request->parameters[i].value;
+        name.p = arena_strndup(arena, name.p, name.n);
+        value.p = arena_strndup(arena, value.p, value.n);
+        if (!name.p || !value.p)
+            return false;
+        own.parameters[i] = (struct upstream_parameter){name, value};
+    }
     own.fields = (struct fields){0};
     for (size_t i = 0; i < request->fields.count; i++) {
         struct slice name = request->fields.list[i].name, value = request->fields.list[i].value;

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/fields.h"
 #include "config/config.h"
+#include "upstream/upstream.h"
 
 enum mount {
     MOUNT_OTHER,
@@ -27,6 +28,10 @@ enum mount {
 /* Fields of a request that are taken; 431 beyond. Some less than a list can hold: we add some. */
 #define REQUEST_FIELDS_MAX (FIELDS_MAX - 16)
 #define REQUEST_FIELDS_BYTES_MAX (FIELDS_BYTES_MAX - (size_t)4096)
+
+/* Parameters that are kept for a FastCGI backend, names and values together; 431 beyond. */
+#define REQUEST_PARAMETERS_MAX 1024
+#define REQUEST_PARAMETERS_BYTES_MAX ((size_t)256 * 1024)
 
 struct request {
     enum mount mount;
@@ -44,6 +49,14 @@ struct request {
     bool has_body;
     bool body_told;         /* the parameters say whether there is one */
     int64_t content_length; /* -1: unknown (mod_fcgid with a chunked body) */
+    bool length_found;      /* nobody had said it; we counted */
+    bool error_page; /* the web server asks for what it shows instead of what was asked for */
+
+    /* For a FastCGI backend: the parameters as they came, but for what is in `fields`. */
+    struct upstream_parameter *parameters;
+    size_t parameter_count;
+    struct slice host_field;  /* Host as it came; .p NULL: it did not */
+    bool authorization_found; /* Authorization is among the parameters, under another name */
 
     /* What a trusted proxy in front says, else of this hop (see config trusted_proxies). */
     bool trusted_peer;

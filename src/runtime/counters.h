@@ -45,6 +45,7 @@
     X(purges_refused, "purges refused")                                    \
     X(upstream_requests, "requests sent to the backend")                   \
     X(upstream_unreachable, "answered 502")                                \
+    X(upstream_overloaded, "answered 503")                                 \
     X(upstream_timeout, "answered 504")                                    \
     X(upstream_broken, "answers that broke off")                           \
     X(client_gone, "clients that left before the end")                     \

@@ -18,6 +18,7 @@
  */
 #include "upstream/link.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -26,6 +27,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -204,6 +206,16 @@ set_options(struct link *link, int64_t timeout_ms, char *words)
     return CURLE_OK;
 }
 
+/* When a Unix socket's queue is full, connect(2) says EAGAIN and has done nothing; libcurl (7.88)
+ * takes that for a connection under way, and then for one that is there. */
+static bool
+is_connected(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t n = sizeof address;
+    return getpeername(fd, (struct sockaddr *)&address, &n) == 0 || errno != ENOTCONN;
+}
+
 struct link *
 link_dial(struct link_peer *peer, int64_t timeout_ms, struct larder_error *err)
 {
@@ -238,6 +250,11 @@ link_dial(struct link_peer *peer, int64_t timeout_ms, struct larder_error *err)
     }
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL); /* it was on this stack */
     link->fd = fd;
+    if (peer->unix_path && !is_connected(fd)) {
+        error_set(err, LARDER_TIMEOUT, "the queue of its socket is full");
+        link_free(link);
+        return NULL;
+    }
     return link;
 }
 
@@ -277,19 +294,22 @@ link_recv(struct link *link, char *buf, size_t room)
 }
 
 bool
-link_wait(struct link *link, bool writable, int64_t deadline_ms, bool *readable)
+link_wait(struct link *link, bool writable, int watched, int64_t deadline_ms,
+          struct link_events *events)
 {
-    struct pollfd p = {.fd = link->fd, .events = (short)(POLLIN | (writable ? POLLOUT : 0))};
+    struct pollfd p[2] = {{.fd = link->fd, .events = (short)(POLLIN | (writable ? POLLOUT : 0))},
+                          {.fd = watched, .events = POLLIN | POLLRDHUP}};
     for (;;) {
         int wait_ms = -1;
         if (deadline_ms >= 0) {
             int64_t left = deadline_ms - clock_now_ms();
             wait_ms = left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
         }
-        int n = poll(&p, 1, wait_ms);
+        int n = poll(p, watched >= 0 ? 2 : 1, wait_ms);
         if (n > 0) {
             /* An error or hang-up shows its cause to the next read. */
-            *readable = (p.revents & ~POLLOUT) != 0;
+            events->readable = (p[0].revents & ~POLLOUT) != 0;
+            events->watched = watched >= 0 && p[1].revents != 0;
             return true;
         }
         if (n == 0 && clock_now_ms() >= deadline_ms)

@@ -17,7 +17,7 @@
 /* Bytes read at once. A response of common size comes in one piece. */
 #define LINK_IN_BYTES ((size_t)64 * 1024)
 /* A block of a request body on its way out. */
-#define LINK_OUT_BYTES ((size_t)32 * 1024)
+#define LINK_OUT_BYTES ((size_t)64 * 1024)
 
 struct link_peer;
 
@@ -45,7 +45,7 @@ struct link_peer *link_peer_new(const char *url, const char *unix_path, bool tls
 void link_peer_free(struct link_peer *peer);
 
 /* A new connection, TLS handshake included, in at most timeout_ms. NULL: err has the words,
- * LARDER_UNAVAILABLE or LARDER_NOMEM. */
+ * LARDER_UNAVAILABLE, LARDER_NOMEM, or LARDER_TIMEOUT: a Unix socket whose queue is full. */
 struct link *link_dial(struct link_peer *peer, int64_t timeout_ms, struct larder_error *err);
 void link_free(struct link *link);
 
@@ -54,9 +54,15 @@ void link_free(struct link *link);
 ssize_t link_send(struct link *link, const char *data, size_t n);
 ssize_t link_recv(struct link *link, char *buf, size_t room);
 
-/* Wait until link_recv (or, with `writable`, link_send) is worth trying; deadline_ms < 0: for ever.
- * *readable tells which. false: the deadline passed. */
-bool link_wait(struct link *link, bool writable, int64_t deadline_ms, bool *readable);
+struct link_events {
+    bool readable; /* link_recv is worth trying */
+    bool watched;  /* there is something to read at the other descriptor, or it hung up */
+};
+
+/* Wait until link_recv (or, with `writable`, link_send) is worth trying, or something happens at
+ * `watched` (-1: none); deadline_ms < 0: for ever. false: the deadline passed. */
+bool link_wait(struct link *link, bool writable, int watched, int64_t deadline_ms,
+               struct link_events *events);
 
 /* Nothing to read and not closed: the only state in which a kept connection may be used again. */
 bool link_quiet(struct link *link);

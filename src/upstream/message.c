@@ -6,7 +6,7 @@
  * refused as soon as its length could be read in two ways (RFC 9112 §6.3, §11.2):
  * a cache that guesses stores one user's answer under another's key.
  *
- * Called by http.c; never reads or writes a socket.
+ * Called by http.c, in part by cgi.c; never reads or writes a socket.
  */
 #include "upstream/message.h"
 
@@ -219,9 +219,9 @@ next_line(char **rest, char *end, bool *folded)
     }
 }
 
-static enum larder_status
-parse_field(struct slice line, bool folded, struct arena *arena, struct fields *fields,
-            struct larder_error *err)
+enum larder_status
+message_field(struct slice line, bool folded, struct arena *arena, struct fields *fields,
+              struct larder_error *err)
 {
     const char *colon = memchr(line.p, ':', line.n);
     struct slice name = {line.p, colon ? (size_t)(colon - line.p) : 0};
@@ -263,10 +263,9 @@ parse_length(struct slice value, int64_t *length)
     return true;
 }
 
-/* *length is -1 without the field. Equal repeats become one. */
-static enum larder_status
-content_length(struct fields *fields, struct arena *arena, int64_t *length,
-               struct larder_error *err)
+enum larder_status
+message_content_length(struct fields *fields, struct arena *arena, int64_t *length,
+                       struct larder_error *err)
 {
     size_t cursor = 0, lines = 0;
     struct slice value = {NULL, 0};
@@ -330,7 +329,7 @@ decide_framing(struct message_response *r, int minor, bool to_head_request, stru
 {
     int64_t length;
     bool chunked, unknown;
-    enum larder_status status = content_length(&r->fields, arena, &length, err);
+    enum larder_status status = message_content_length(&r->fields, arena, &length, err);
     if (status == LARDER_OK)
         status = transfer_encoding(&r->fields, minor, &chunked, &unknown, err);
     if (status != LARDER_OK)
@@ -377,7 +376,7 @@ message_response(char *head, size_t n, bool to_head_request, struct arena *arena
                          (int)(line.n < 60 ? line.n : 60), line.p);
     while (rest < end) {
         line = next_line(&rest, end, &folded);
-        enum larder_status status = parse_field(line, folded, arena, &out->fields, err);
+        enum larder_status status = message_field(line, folded, arena, &out->fields, err);
         if (status != LARDER_OK)
             return status;
     }

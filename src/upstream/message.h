@@ -55,4 +55,12 @@ ssize_t message_scan(int *state, const char *data, size_t n, bool *whole);
 enum larder_status message_response(char *head, size_t n, bool to_head_request, struct arena *arena,
                                     struct message_response *out, struct larder_error *err);
 
+/* One line of a head, without its end, as a field more of `fields`. */
+enum larder_status message_field(struct slice line, bool folded, struct arena *arena,
+                                 struct fields *fields, struct larder_error *err);
+
+/* *length is -1 without Content-Length. Equal repeats become one, others are refused. */
+enum larder_status message_content_length(struct fields *fields, struct arena *arena,
+                                          int64_t *length, struct larder_error *err);
+
 #endif

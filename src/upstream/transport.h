@@ -22,6 +22,7 @@ struct transport_call {
     struct link *link;
     const char *name; /* for messages, and for nothing else */
     const char *host; /* for a request without Host */
+    bool keep;        /* the connection is wanted back */
     int64_t timeout_ms;
     int64_t idle_timeout_ms;
     int64_t start_ms; /* when upstream_fetch() was called */

@@ -24,12 +24,18 @@
 struct upstream;
 
 struct upstream_options {
-    const char *url;            /* http://host:port, https://host[:port], http+unix:/path.sock */
+    const char *url;   /* http://host:port, https://host[:port], http+unix:/path.sock,
+                                   fastcgi://host:port, fastcgi+unix:/path.sock */
+    const char **urls; /* several instead of it, of one protocol; NULL: url alone */
+    size_t url_count;
+    const char **backup_urls; /* asked while none of those can be reached; NULL: none */
+    size_t backup_count;
+    int64_t fail_timeout_ms;    /* 5000; how long one of several rests that took no connection */
     int64_t connect_timeout_ms; /* 5000 */
     int64_t timeout_ms;         /* from the request, or the last of its body that the backend took,
                                    to the whole head of the response; 60000; 0: none */
     int64_t idle_timeout_ms;    /* longest silence after that; 30000; 0: none */
-    int max_idle;               /* kept connections; 32, at most UPSTREAM_IDLE_MAX */
+    int max_idle;               /* kept connections to each; 32, at most UPSTREAM_IDLE_MAX */
     int64_t keepalive_ms;       /* do not reuse a connection idle for longer; 4000 */
     bool tls_verify;            /* true */
     const char *tls_ca_file;    /* NULL: the system's */
@@ -38,20 +44,36 @@ struct upstream_options {
 /* Neither clock counts while a callback runs: a slow client is not a slow backend. */
 
 #define UPSTREAM_IDLE_MAX 1024
+/* url, urls and backup_urls together. */
+#define UPSTREAM_BACKENDS_MAX 32
+/* Of several backends so many are dialled for one request at most. */
+#define UPSTREAM_DIALS_MAX 3
 
 void upstream_options_init(struct upstream_options *options);
 
-/* LARDER_INVALID with words when the URL is not one of the three forms. Dials nothing. */
+/* LARDER_INVALID with words when a URL is none of the forms. Dials nothing. */
 enum larder_status upstream_new(const struct upstream_options *options, struct upstream **out,
                                 struct larder_error *err);
 /* No fetch may be under way. */
 void upstream_free(struct upstream *upstream);
 
-/* "http://127.0.0.1:8080", for messages; owned by the upstream. */
+/* "http://127.0.0.1:8080" or "fastcgi+unix:/a.sock and 2 more", for messages; owned by the
+ * upstream. */
 const char *upstream_name(const struct upstream *upstream);
+
+/* FastCGI: requests are parameters. */
+bool upstream_is_fastcgi(const struct upstream *upstream);
+
+/* The longest that upstream_fetch() may look for a backend that takes a connection and the request:
+ * what comes before timeout_ms. */
+int64_t upstream_dial_ms(const struct upstream_options *options);
 
 /* Read up to `room` bytes of the request body; 0: its end; -1: the client broke off. */
 typedef ssize_t (*upstream_body_fn)(void *arg, char *buf, size_t room);
+
+struct upstream_parameter {
+    struct slice name, value;
+};
 
 struct upstream_request {
     struct slice method;         /* any token */
@@ -59,9 +81,20 @@ struct upstream_request {
     const struct fields *fields; /* as they shall arrive, Host included; no hop-by-hop fields, no
                                     Content-Length, no Transfer-Encoding: framing is ours */
     bool has_body;
-    int64_t body_len; /* -1: unknown, sent chunked */
+    int64_t body_len; /* -1: unknown, sent chunked; not to FastCGI, which knows no such thing */
+    /* FastCGI: all of the request, as the backend shall see it; method, target and fields are for
+     * messages then. */
+    const struct upstream_parameter *parameters;
+    size_t parameter_count;
     upstream_body_fn body;
     void *body_arg;
+};
+
+/* What has happened to a client that is watched. */
+enum upstream_client {
+    UPSTREAM_CLIENT_THERE,   /* nothing: go on watching */
+    UPSTREAM_CLIENT_UNCLEAR, /* it said something that is no hang-up: do not watch it any more */
+    UPSTREAM_CLIENT_LEFT     /* and nobody else wants the answer: stop */
 };
 
 struct upstream_sink {
@@ -74,6 +107,10 @@ struct upstream_sink {
     bool (*body)(void *arg, const char *data, size_t len);
     /* A 1xx response other than 100 and 101; NULL: not wanted. */
     void (*interim)(void *arg, int status, struct fields *fields);
+    /* While nothing comes: the client's descriptor, which may tell that it is gone; -1: nobody to
+     * watch. NULL: never. And what to do when something has happened there. */
+    int (*client)(void *arg);
+    enum upstream_client (*client_event)(void *arg);
 };
 
 enum upstream_outcome {
@@ -82,7 +119,9 @@ enum upstream_outcome {
     UPSTREAM_TIMEOUT,     /* connected, too slow; see head_seen -> 504, or a broken body */
     UPSTREAM_BROKEN,      /* closed early or not HTTP; see head_seen -> 502, or a broken body; a
                              request that must not be sent (error.status LARDER_INVALID) */
-    UPSTREAM_CLIENT_GONE, /* the request body or the sink said stop */
+    UPSTREAM_CLIENT_GONE, /* the request body or the sink said stop, or the client left */
+    UPSTREAM_OVERLOADED,  /* refused before it was begun: FCGI_OVERLOADED, FCGI_CANT_MPX_CONN, or
+                             the queue of a socket is full -> 503 */
     UPSTREAM_NOMEM
 };
 
@@ -90,14 +129,18 @@ struct upstream_result {
     enum upstream_outcome outcome;
     bool head_seen;      /* sink.head was called */
     bool maybe_received; /* some of the request may have reached the backend */
+    bool failed;         /* whole, but the script says that it failed: not to be kept */
     int64_t body_bytes;
     struct larder_error error; /* what was tried, where, why it failed */
 };
 
 /*
+ * A backend that takes no connection is followed by the next, for any request;
+ * so is one that refuses it before it has begun, if there is no body.
+ *
  * No request that is not safe (GET, HEAD, OPTIONS, TRACE) is ever sent twice: they go out on a
  * fresh connection. Safe ones without a body are repeated once if a kept connection turned out
- * dead before any byte of an answer.
+ * dead before any byte of an answer, at once (within connect_timeout).
  */
 void upstream_fetch(struct upstream *upstream, struct arena *arena,
                     const struct upstream_request *request, const struct upstream_sink *sink,

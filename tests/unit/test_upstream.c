@@ -171,7 +171,7 @@ fetch_body(struct upstream *u, const char *method, const char *target, struct so
         .body = read_source,
         .body_arg = body,
     };
-    struct upstream_sink sink = {a, on_head, on_body, on_interim};
+    struct upstream_sink sink = {.arg = a, .head = on_head, .body = on_body, .interim = on_interim};
     upstream_fetch(u, arena, &request, &sink, &a->result);
     assert_int_equal(a->result.head_seen, a->heads);
     assert_int_equal(a->result.body_bytes, a->body_n);
@@ -676,7 +676,8 @@ a_request_arrives_exactly_as_given(void **state)
     add(&fields, arena, "Connection", "close");
     add(&fields, arena, "Expect", "100-continue");
     struct answer a = {0};
-    struct upstream_sink sink = {&a, on_head, on_body, on_interim};
+    struct upstream_sink sink = {
+        .arg = &a, .head = on_head, .body = on_body, .interim = on_interim};
     struct upstream_request request = {.method = slice_of("GET"),
                                        .target = slice_of("//a/../%2e%00?\"<>|\\^`{}\xff#x"),
                                        .fields = &fields};
@@ -747,7 +748,7 @@ what_could_become_a_second_request_is_not_sent(void **state)
         struct upstream_request request = {.method = slice_of(bad[i].method),
                                            .target = slice_of(bad[i].target),
                                            .fields = &fields};
-        struct upstream_sink sink = {&a, on_head, on_body, NULL};
+        struct upstream_sink sink = {.arg = &a, .head = on_head, .body = on_body};
         upstream_fetch(u, arena, &request, &sink, &a.result);
         assert_int_equal(a.result.outcome, UPSTREAM_BROKEN);
         assert_int_equal(a.result.error.status, LARDER_INVALID);
@@ -757,7 +758,7 @@ what_could_become_a_second_request_is_not_sent(void **state)
     struct fields none = {0};
     struct upstream_request request = {
         .method = slice_of("GET"), .target = {"/a\0b", 4}, .fields = &none};
-    struct upstream_sink sink = {&a, on_head, on_body, NULL};
+    struct upstream_sink sink = {.arg = &a, .head = on_head, .body = on_body};
     upstream_fetch(u, arena, &request, &sink, &a.result);
     assert_int_equal(a.result.error.status, LARDER_INVALID);
     assert_int_equal(script.requests, 0);
@@ -1828,13 +1829,20 @@ a_body_until_close_needs_the_end_of_tls(void **state)
 #define LONG_PATH "http+unix:/" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
 static void
-only_the_three_forms_of_url_are_taken(void **state)
+only_the_forms_of_url_are_taken(void **state)
 {
     (void)state;
     static const char *const good[] = {
-        "http://a",          "http://a.example-1:8080", "http://127.0.0.1:80/",
-        "https://[::1]:443", "http+unix:/run/a.sock",   "http://[::1]",
+        "http://a",
+        "http://a.example-1:8080",
+        "http://127.0.0.1:80/",
+        "https://[::1]:443",
+        "http+unix:/run/a.sock",
+        "http://[::1]",
         "http://a_b:65535",
+        "fastcgi://127.0.0.1:9000",
+        "fastcgi+unix:/run/php/fpm.sock",
+        "fastcgi://[::1]:9000",
     };
     static const char *const bad[] = {
         "",
@@ -1862,6 +1870,12 @@ only_the_three_forms_of_url_are_taken(void **state)
         "http://[::1",
         "http://[]",
         "http://::1:80",
+        "fastcgi://a",
+        "fastcgi://[::1]",
+        "fastcgi:///a.sock",
+        "fastcgi+unix:a.sock",
+        "fastcgi+unix:",
+        "fcgi://a:9000",
         LONG_PATH,
     };
     struct upstream_options options;
@@ -1993,7 +2007,7 @@ main(void)
         cmocka_unit_test(tls_is_verified_against_the_given_certificates),
         cmocka_unit_test(excess_inside_tls_is_never_an_answer),
         cmocka_unit_test(a_body_until_close_needs_the_end_of_tls),
-        cmocka_unit_test(only_the_three_forms_of_url_are_taken),
+        cmocka_unit_test(only_the_forms_of_url_are_taken),
         cmocka_unit_test(proxies_in_the_environment_are_ignored),
         cmocka_unit_test(what_an_exchange_costs_beside_a_bare_socket),
     };

@@ -1,0 +1,5 @@
+# $_SERVER behind Larder and without it: apache-proxy-fcgi.
+# needs: apache2 mod_proxy_fcgi spawn-fcgi redis-server redis-cli curl php
+# time: 240
+MOUNT=apache-proxy-fcgi-php
+. php-server

@@ -1,0 +1,5 @@
+# $_SERVER behind Larder and without it: lighttpd.
+# needs: lighttpd spawn-fcgi redis-server redis-cli curl php
+# time: 240
+MOUNT=lighttpd-php
+. php-server
