@@ -1,0 +1,5 @@
+# A WordPress behind lighttpd.
+# needs: lighttpd spawn-fcgi redis-server redis-cli curl php-fpm php-cli mariadbd wordpress
+# time: 240
+MOUNT=lighttpd-php
+. wordpress-mount
