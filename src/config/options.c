@@ -72,7 +72,7 @@ const struct option options[] = {
      "longest wait for a connection",
      IN_CONFIG(upstream.connect_timeout_ms)},
     {"upstream", "timeout", OPTION_DURATION, "60s", 0, D_MS, NULL,
-     "longest whole exchange; 0: no limit",
+     "longest wait for the head of the answer; 0: no limit",
      IN_CONFIG(upstream.timeout_ms)},
     {"upstream", "idle_timeout", OPTION_DURATION, "30s", 1, D_MS, NULL,
      "longest silence while a response is under way",

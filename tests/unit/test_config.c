@@ -515,11 +515,12 @@ contradictions_are_refused(void **state)
 }
 
 static void
-urls_are_of_one_of_three_forms(void **state)
+urls_are_of_one_of_the_forms(void **state)
 {
     static const char *const good[] = {
         "http://127.0.0.1:8080", "http://backend",        "https://backend.example:8443",
         "http://[::1]:8080",     "https://[2001:db8::1]", "http+unix:/run/app.sock",
+        "fastcgi://[::1]:9000",  "fastcgi://php:9000",    "fastcgi+unix:/run/php/fpm.sock",
     };
     static const char *const bad[] = {
         "127.0.0.1:8080",     "ftp://a",     "http://",        "http://:80",
@@ -528,6 +529,8 @@ urls_are_of_one_of_three_forms(void **state)
         "http+unix:relative", "http+unix:/", "http+unix://",   "HTTP://a",
         "http://[::1",        "http://[]",   "http://a:80:80", "https//a",
         "http://a:000080",    "http://a#b",  "http://a:+80",   "http://[::1]x",
+        "fastcgi://php",      "fcgi://a:1",  "fastcgi:/a",     "fastcgi+unix:a",
+        "fastcgi+unix:/a b",
     };
     char text[512], expected[512];
     (void)state;
@@ -542,11 +545,51 @@ urls_are_of_one_of_three_forms(void **state)
             continue; /* a socket whose name is a slash: refused when it is dialled */
         snprintf(text, sizeof text, "upstream = {\n url = \"%s\"; };", bad[i]);
         snprintf(expected, sizeof expected,
-                 "t.conf:2: upstream.url: found \"%s\", expected http://HOST:PORT, "
-                 "https://HOST[:PORT] or http+unix:/PATH",
+                 "t.conf:2: upstream.url: found \"%s\", expected http://HOST[:PORT], "
+                 "https://HOST[:PORT], http+unix:/PATH, fastcgi://HOST:PORT or fastcgi+unix:/PATH",
                  bad[i]);
         refuse(text, expected);
     }
+}
+
+static void
+backends_are_one_or_several_of_one_protocol(void **state)
+{
+    static const struct refusal list[] = {
+        {"upstream = {\n url = \"http://a\";\n urls = [\"http://b\"]; };",
+         "t.conf:3: upstream.urls: url is set as well, expected one"},
+        {"upstream = {\n urls = []; };", "t.conf:2: upstream.urls: found no backend"},
+        {"upstream = {\n urls = [\"http://a\",\n \"b\"]; };",
+         "t.conf:3: upstream.urls: found \"b\", expected http://HOST[:PORT], https://HOST[:PORT], "
+         "http+unix:/PATH, fastcgi://HOST:PORT or fastcgi+unix:/PATH"},
+        {"upstream = {\n urls = [\"http://a\",\n \"fastcgi://b:1\"]; };",
+         "t.conf:3: upstream.urls: found \"fastcgi://b:1\", expected the protocol of the first "
+         "backend, HTTP"},
+        {"upstream = {\n url = \"fastcgi://a:1\";\n backup_urls = [\"http://b\"]; };",
+         "t.conf:3: upstream.backup_urls: found \"http://b\", expected the protocol of the first "
+         "backend, FastCGI"},
+        {"upstream = {\n backup_urls = [\"http://b\"]; };",
+         "t.conf:1: upstream.url is not set, expected the backend's URL"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+        refuse(list[i].text, list[i].message);
+    struct config *config = load_text("upstream = { urls = [\"http://a\", \"https://b\"]; "
+                                      "backup_urls = [\"http+unix:/c\"]; };");
+    assert_int_equal(config->upstream.url_count, 2);
+    assert_string_equal(config->upstream.urls[1], "https://b");
+    assert_int_equal(config->upstream.backup_count, 1);
+    assert_int_equal(config->upstream.max_idle, 32);
+    assert_false(config->fastcgi);
+    config_free(config);
+    /* A kept connection is a child of PHP-FPM. */
+    config = load_text("upstream = { url = \"fastcgi://a:1\"; };");
+    assert_true(config->fastcgi);
+    assert_int_equal(config->upstream.max_idle, 0);
+    config_free(config);
+    config = load_text("upstream = { url = \"fastcgi://a:1\"; max_idle = 3; };");
+    assert_int_equal(config->upstream.max_idle, 3);
+    config_free(config);
 }
 
 /* Inside one route of three lines: path, then the settings. */
@@ -1635,7 +1678,8 @@ main(void)
         cmocka_unit_test(types_are_named_in_words),
         cmocka_unit_test(ranges_hold_at_their_ends),
         cmocka_unit_test(contradictions_are_refused),
-        cmocka_unit_test(urls_are_of_one_of_three_forms),
+        cmocka_unit_test(urls_are_of_one_of_the_forms),
+        cmocka_unit_test(backends_are_one_or_several_of_one_protocol),
         cmocka_unit_test(routes_that_cannot_do_what_they_say_are_refused),
         cmocka_unit_test(everything_has_its_place),
         cmocka_unit_test(caching_rules_have_their_place),
