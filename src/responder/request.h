@@ -34,34 +34,35 @@ enum mount {
 #define REQUEST_PARAMETERS_BYTES_MAX ((size_t)256 * 1024)
 
 struct request {
-    enum mount mount;
     struct slice method;
     struct slice target; /* raw, origin-form: path and query as the client sent them */
     struct slice path;   /* the target up to '?' */
-    bool https;          /* of this hop */
-    bool http11;         /* the client speaks HTTP/1.1, nothing older or newer */
-    struct slice host;   /* as asked for: Host, or the server's name and port */
+    struct slice host;   /* as asked for: Host, or the server's name (or address) and port */
     struct slice remote_addr;
     struct slice remote_user; /* .p NULL: none */
-    bool authenticated;       /* REMOTE_USER, AUTH_TYPE or one of trusted_fields is set */
-    bool client_certificate;
-    struct fields fields; /* hop-by-hop fields gone, Host not among them */
-    bool has_body;
-    bool body_told;         /* the parameters say whether there is one */
-    int64_t content_length; /* -1: unknown (mod_fcgid with a chunked body) */
-    bool length_found;      /* nobody had said it; we counted */
-    bool error_page; /* the web server asks for what it shows instead of what was asked for */
+    struct fields fields;     /* hop-by-hop fields gone, Host not among them */
+    int64_t content_length;   /* -1: unknown (mod_fcgid with a chunked body) */
+
+    /* What a trusted proxy in front says, else of this hop (see config trusted_proxies). */
+    struct slice scheme;         /* "http" or "https", as the visitor sees it */
+    struct slice forwarded_host; /* .p NULL: nobody rewrote the host */
 
     /* For a FastCGI backend: the parameters as they came, but for what is in `fields`. */
     struct upstream_parameter *parameters;
     size_t parameter_count;
-    struct slice host_field;  /* Host as it came; .p NULL: it did not */
-    bool authorization_found; /* Authorization is among the parameters, under another name */
+    struct slice host_field; /* Host as it came; .p NULL: it did not */
 
-    /* What a trusted proxy in front says, else of this hop (see config trusted_proxies). */
+    enum mount mount;
     bool trusted_peer;
-    struct slice scheme;         /* "http" or "https", as the visitor sees it */
-    struct slice forwarded_host; /* .p NULL: nobody rewrote the host */
+    bool https;         /* of this hop */
+    bool http11;        /* the client speaks HTTP/1.1, nothing older or newer */
+    bool authenticated; /* REMOTE_USER, AUTH_TYPE or one of trusted_fields is set */
+    bool client_certificate;
+    bool has_body;
+    bool body_told;    /* the parameters say whether there is one */
+    bool length_found; /* nobody had said it; we counted */
+    bool error_page;   /* the web server asks for what it shows instead of what was asked for */
+    bool authorization_found; /* Authorization is among the parameters, under another name */
 };
 
 /*
