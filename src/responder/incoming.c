@@ -68,6 +68,7 @@ reply_of(const struct fetch *fetch)
         .content_length = -1,
         .client_cache = exchange->match.client_cache,
         .per_user = exchange->policy.per_user,
+        .error_page = exchange->request.error_page,
         .via = true,
     };
 }

@@ -1,8 +1,9 @@
 /*
  * The head of an answer.
  *
- * Always a `Status:` line, because without one Apache would evaluate the
- * conditionals itself; never an `HTTP/1.1` line, which it refuses. Some fields
+ * A `Status:` line, because without one Apache would evaluate the conditionals
+ * itself; but none for a page that is shown for an error of the web server's, or
+ * it would say 200 instead of the error. Never an `HTTP/1.1` line, which it refuses. Some fields
  * have power over the web server in front (X-Sendfile and its like would make
  * it send any file): those never go out, neither from a backend nor from a
  * stored response that somebody put into Redis.
@@ -217,10 +218,12 @@ reply_head(const struct reply *reply, struct arena *arena)
         return (struct slice){NULL, 0};
 
     struct slice reason = slice_of(reply_reason(reply->status));
-    put_number(&w, "Status: ", (uint64_t)reply->status);
-    put(&w, " ", 1);
-    put(&w, reason.p, reason.n);
-    put(&w, "\r\n", 2);
+    if (!reply->error_page || reply->status != 200) {
+        put_number(&w, "Status: ", (uint64_t)reply->status);
+        put(&w, " ", 1);
+        put(&w, reason.p, reason.n);
+        put(&w, "\r\n", 2);
+    }
     for (size_t i = 0; i < fields->count; i++) {
         struct slice name = fields->list[i].name;
         if (reply_field_is_withheld(name) || is_replaced(reply, name, cache_control.n > 0) ||

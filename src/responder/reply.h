@@ -23,6 +23,7 @@ struct reply {
     /* A part of what `fields` describe: .n 0: the field as it is there. */
     struct slice content_range;
     struct slice content_type;
+    bool error_page;   /* it is shown for an error of the web server's, whose status stays */
     bool not_modified; /* a 304 made of it: no fields about content that is not sent */
 };
 

@@ -31,8 +31,9 @@ struct parameters {
     struct slice script_filename, ssl_client_verify, authorization, redirect_authorization;
 };
 
-static void
-parameter(struct parameters *parameters, struct slice name, const char *value)
+/* Where the value of one goes that means something to us; NULL: it does not. */
+static struct slice *
+parameter_slot(struct parameters *parameters, struct slice name)
 {
 #define PARAMETER(text, member)                                       \
     {                                                                 \
@@ -68,12 +69,9 @@ parameter(struct parameters *parameters, struct slice name, const char *value)
     };
 #undef PARAMETER
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (table[i].n == name.n && memcmp(table[i].name, name.p, name.n) == 0) {
-            struct slice *slot = (struct slice *)((char *)parameters + table[i].offset);
-            if (!slot->p)
-                *slot = slice_of(value);
-            return;
-        }
+        if (table[i].n == name.n && memcmp(table[i].name, name.p, name.n) == 0)
+            return (struct slice *)((char *)parameters + table[i].offset);
+    return NULL;
 }
 
 /* FOO_BAR to Foo-Bar, in the arena. */
@@ -222,7 +220,9 @@ read_fields(struct request *request, struct parameters *p, char **envp, struct a
             continue;
         struct slice name = {*e, (size_t)(equals - *e)};
         if (name.n <= 5 || memcmp(name.p, "HTTP_", 5) != 0) {
-            parameter(p, name, equals + 1);
+            struct slice *slot = parameter_slot(p, name);
+            if (slot && !slot->p)
+                *slot = slice_of(equals + 1);
             continue;
         }
         name.p += 5;
@@ -270,7 +270,7 @@ is_only_parameter(struct slice name)
     return false;
 }
 
-/* What a FastCGI backend gets besides the fields. */
+/* What a FastCGI backend gets besides the fields: of what we go by, what we went by. */
 static int
 keep_parameters(struct request *request, char **envp, struct arena *arena, const char **why)
 {
@@ -291,10 +291,15 @@ keep_parameters(struct request *request, char **envp, struct arena *arena, const
         *why = "out of memory";
         return 500;
     }
+    struct parameters seen = {0};
     for (char **e = envp; *e; e++) {
         const char *equals = strchr(*e, '=');
         struct slice name = {*e, equals ? (size_t)(equals - *e) : 0};
-        if (equals && is_only_parameter(name))
+        struct slice *slot = equals ? parameter_slot(&seen, name) : NULL;
+        bool again = slot && slot->p;
+        if (slot)
+            *slot = name;
+        if (equals && !again && is_only_parameter(name))
             request->parameters[request->parameter_count++] =
                 (struct upstream_parameter){name, slice_of(equals + 1)};
     }

@@ -23,6 +23,7 @@ static const char config_text[] =
     "    cookies = { ignore = [\"_ga*\"]; key = [\"lang\"]; }; },\n"
     "  { path = \"/claimed\"; ttl = \"30s\"; user = \"field:X-User\";\n"
     "    cookies = { ignore = [\"_ga*\"]; }; },\n"
+    "  { path = \"/query\"; ttl = \"30s\"; query = { ignore = [\"utm_*\"]; }; },\n"
     "  { path = \"/outer\"; ttl = \"30s\"; user = \"field:X-Forwarded-User\"; },\n"
     "  { path = \"/vouched\"; ttl = \"30s\"; user = \"REMOTE_USER\"; }\n"
     ");\n";
@@ -415,6 +416,200 @@ a_pass_goes_as_it_came(void **state)
     assert_slice(fields_join(&out, arena, "Via"), "1.0 a, 1.1 larder");
 }
 
+/* -------------------------------------------------------------- parameters */
+
+/* As a FastCGI backend gets it: the value of a parameter, .p NULL without it; *count of that name. */
+static struct slice
+parameter_of(const struct backend_parameters *list, const char *name, int *count)
+{
+    struct slice value = {NULL, 0};
+    *count = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (slice_equal(list->list[i].name, slice_of(name))) {
+            value = list->list[i].value;
+            ++*count;
+        }
+    return value;
+}
+
+static void
+assert_parameters(struct exchange *x, const char *const want[][2], size_t n)
+{
+    struct fields fields = {0};
+    struct backend_parameters list;
+    assert_true(backend_fields(&fields, x));
+    assert_true(backend_parameters(&list, x, &fields));
+    for (size_t i = 0; i < n; i++) {
+        int count;
+        struct slice value = parameter_of(&list, want[i][0], &count);
+        if (count != (want[i][1] != NULL))
+            fail_msg("%s is there %d times", want[i][0], count);
+        if (want[i][1])
+            assert_slice(value, want[i][1]);
+    }
+}
+
+#define ASSERT_PARAMETERS(x, ...)                                  \
+    do {                                                           \
+        static const char *const want_[][2] = __VA_ARGS__;         \
+        assert_parameters(x, want_, sizeof want_ / sizeof *want_); \
+    } while (0)
+
+static void
+a_fastcgi_backend_gets_a_pass_as_it_came(void **state)
+{
+    (void)state;
+    config->fastcgi = true;
+    struct exchange *x = EXAMINED(
+        "REQUEST_URI=/outer?a=1&utm_source=x", "QUERY_STRING=a=1&utm_source=x",
+        "SCRIPT_FILENAME=/srv/a b.php", "PATH_INFO=/\xc3\xa9\n", "HTTP_X_FORWARDED_FOR=1.1.1.1",
+        "HTTP_CONNECTION=keep-alive, X-Gone", "HTTP_X_GONE=1", "HTTP_KEEP_ALIVE=5",
+        "HTTP_COOKIE=_ga=1; sid=2", "HTTP_PROXY=http://evil", "CONTENT_LENGTH=0",
+        "HTTP_CONTENT_LENGTH=0", "CONTENT_TYPE=text/plain", "FCGI_ROLE=RESPONDER", "HTTP_VIA=1.0 a",
+        "HTTP_EXPECT=100-continue", "HTTP_ORIGIN=null");
+    x->reason = REASON_COOKIE;
+    ASSERT_PARAMETERS(x, {{"REQUEST_URI", "/outer?a=1&utm_source=x"},
+                          {"QUERY_STRING", "a=1&utm_source=x"},
+                          {"SCRIPT_FILENAME", "/srv/a b.php"},
+                          {"PATH_INFO", "/\xc3\xa9\n"},
+                          {"REQUEST_METHOD", "GET"},
+                          {"HTTP_HOST", "Example.org"},
+                          {"HTTP_X_FORWARDED_FOR", "1.1.1.1"},
+                          {"HTTP_X_FORWARDED_PROTO", NULL},
+                          {"HTTP_CONNECTION", "keep-alive, X-Gone"},
+                          {"HTTP_X_GONE", NULL},
+                          {"HTTP_KEEP_ALIVE", "5"},
+                          {"HTTP_COOKIE", "_ga=1; sid=2"},
+                          {"HTTP_PROXY", NULL},
+                          {"CONTENT_LENGTH", "0"},
+                          {"HTTP_CONTENT_LENGTH", "0"},
+                          {"CONTENT_TYPE", "text/plain"},
+                          {"HTTP_CONTENT_TYPE", NULL},
+                          {"FCGI_ROLE", NULL},
+                          {"HTTP_VIA", "1.0 a"},
+                          {"HTTP_EXPECT", "100-continue"},
+                          {"HTTP_ORIGIN", "null"}});
+    config->fastcgi = false;
+}
+
+static void
+a_shared_miss_leaves_out_for_fastcgi_what_it_leaves_out_for_http(void **state)
+{
+    (void)state;
+    config->fastcgi = true;
+    struct exchange *x = EXAMINED("HTTP_COOKIE=_ga=1; lang=de", "HTTP_X_ORIGINAL_URL=/admin",
+                                  "HTTP_FORWARDED=host=evil", "HTTP_X_FORWARDED_FOR=1.1.1.1",
+                                  "HTTP_X_FORWARDED_HOST=evil", "HTTP_CONNECTION=close",
+                                  "HTTP_X_MINE=stays", "REMOTE_ADDR=192.0.2.9", "HTTPS=on",
+                                  "HTTP_ACCEPT_ENCODING=gzip;q=0.5, BR, foo", "HTTP_TE=trailers");
+    ASSERT_PARAMETERS(x, {{"HTTP_COOKIE", "lang=de"},
+                          {"HTTP_HOST", "example.org"},
+                          {"HTTP_X_ORIGINAL_URL", NULL},
+                          {"HTTP_FORWARDED", NULL},
+                          {"HTTP_X_FORWARDED_FOR", NULL},
+                          {"HTTP_X_FORWARDED_HOST", NULL},
+                          {"HTTP_VIA", NULL},
+                          {"HTTP_CONNECTION", NULL},
+                          {"HTTP_TE", NULL},
+                          {"HTTP_X_MINE", "stays"},
+                          {"REMOTE_ADDR", "192.0.2.9"},
+                          {"HTTPS", "on"},
+                          {"HTTP_ACCEPT_ENCODING", "br, gzip"}});
+    config->fastcgi = false;
+}
+
+static void
+what_a_trusted_proxy_says_reaches_a_script(void **state)
+{
+    (void)state;
+    config->fastcgi = true;
+    struct exchange *x = EXAMINED("REMOTE_ADDR=10.9.9.9", "HTTP_X_FORWARDED_FOR=1.1.1.1",
+                                  "HTTP_X_FORWARDED_PROTO=https", "HTTP_X_FORWARDED_HOST=Www.A",
+                                  "HTTP_X_FORWARDED_URI=/evil");
+    ASSERT_PARAMETERS(x, {{"HTTP_X_FORWARDED_FOR", "1.1.1.1"},
+                          {"HTTP_X_FORWARDED_PROTO", "https"},
+                          {"HTTP_X_FORWARDED_HOST", "www.a"},
+                          {"HTTP_X_FORWARDED_URI", NULL}});
+    config->fastcgi = false;
+}
+
+static void
+what_the_route_ignores_is_in_no_query(void **state)
+{
+    (void)state;
+    config->fastcgi = true;
+    struct exchange *x = EXAMINED(
+        "REQUEST_URI=/query?b=2&utm_source=x&a=1", "QUERY_STRING=q=/x&utm_source=x&b=2&a=1",
+        "REDIRECT_QUERY_STRING=b=2&utm_source=x&a=1", "REDIRECT_URI=/index.php?utm_source=x");
+    ASSERT_PARAMETERS(x, {{"REQUEST_URI", "/query?b=2&a=1"},
+                          {"QUERY_STRING", "q=/x&b=2&a=1"},
+                          {"REDIRECT_QUERY_STRING", "b=2&a=1"},
+                          {"REDIRECT_URI", "/index.php"}});
+    config->fastcgi = false;
+}
+
+static void
+a_length_that_was_counted_is_told(void **state)
+{
+    (void)state;
+    config->fastcgi = true;
+    struct exchange *x = EXAMINED("REQUEST_URI=/outer", "HTTP_TRANSFER_ENCODING=chunked");
+    x->reason = REASON_METHOD;
+    x->request.length_found = true;
+    x->request.content_length = 12345;
+    ASSERT_PARAMETERS(x, {{"CONTENT_LENGTH", "12345"}, {"HTTP_TRANSFER_ENCODING", NULL}});
+    config->fastcgi = false;
+}
+
+static void
+credentials_under_another_name_come_under_that(void **state)
+{
+    (void)state;
+    config->fastcgi = true;
+    struct exchange *x = EXAMINED("REQUEST_URI=/outer", "REDIRECT_HTTP_AUTHORIZATION=Basic YTpi");
+    x->reason = REASON_AUTHORIZATION;
+    ASSERT_PARAMETERS(
+        x, {{"REDIRECT_HTTP_AUTHORIZATION", "Basic YTpi"}, {"HTTP_AUTHORIZATION", NULL}});
+    config->fastcgi = false;
+}
+
+static void
+parameters_outlive_their_connection_and_are_bounded(void **state)
+{
+    (void)state;
+    struct request r;
+    config->fastcgi = true;
+    char *text = malloc(300 * 1024);
+    assert_non_null(text);
+    memset(text, 'x', 300 * 1024 - 1);
+    memcpy(text, "LONG=", 5);
+    text[300 * 1024 - 1] = '\0';
+    assert_int_equal(PARSE(&r, text), 431);
+    text[1000] = '\0';
+    assert_int_equal(PARSE(&r, text), 0);
+    assert_true(request_own(&r, arena));
+    memset(text, 'y', 999);
+    free(text);
+    bool found = false;
+    for (size_t i = 0; i < r.parameter_count; i++)
+        if (slice_equal(r.parameters[i].name, slice_of("LONG"))) {
+            found = r.parameters[i].value.n == 995 && r.parameters[i].value.p[994] == 'x';
+        }
+    assert_true(found);
+    config->fastcgi = false;
+}
+
+static void
+a_page_for_an_error_is_no_page(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, "REDIRECT_STATUS=200"), 0);
+    assert_false(r.error_page);
+    assert_int_equal(PARSE(&r, "REDIRECT_STATUS=403"), 0);
+    assert_true(r.error_page);
+}
+
 int
 main(void)
 {
@@ -436,6 +631,14 @@ main(void)
         cmocka_unit_test(a_cacheable_miss_takes_no_unkeyed_input_along),
         cmocka_unit_test(whole_families_of_fields_stay_behind_but_for_the_user),
         cmocka_unit_test(a_pass_goes_as_it_came),
+        cmocka_unit_test(a_fastcgi_backend_gets_a_pass_as_it_came),
+        cmocka_unit_test(a_shared_miss_leaves_out_for_fastcgi_what_it_leaves_out_for_http),
+        cmocka_unit_test(what_a_trusted_proxy_says_reaches_a_script),
+        cmocka_unit_test(what_the_route_ignores_is_in_no_query),
+        cmocka_unit_test(a_length_that_was_counted_is_told),
+        cmocka_unit_test(credentials_under_another_name_come_under_that),
+        cmocka_unit_test(parameters_outlive_their_connection_and_are_bounded),
+        cmocka_unit_test(a_page_for_an_error_is_no_page),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
