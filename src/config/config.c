@@ -1,10 +1,11 @@
 /*
  * The configuration: read, checked, with defaults filled in.
  *
- * source.c makes one text of the files, libconfig a tree of the text, reader.c
- * fields of the tree by the table in options.c, and route_entry.c routes. Here
- * stands the order of it all, what sections mean together, and where the
- * password and the token come from. Either all of it is right, or nothing is returned and
+ * source.c makes one text of the files, document.c a tree of the text, reader.c
+ * fields of the tree by the table in options.c, and routes.c the routes. A preset
+ * is a second tree, whose sections are read before the file's and its routes
+ * after them. Here stands the order of it all, what sections mean together, and
+ * where the password and the token come from. Either all of it is right, or nothing is returned and
  * the error says where to look: a process that runs never runs on half of a
  * configuration.
  *
@@ -27,12 +28,13 @@
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/log.h"
+#include "config/document.h"
 #include "config/options.h"
 #include "config/path.h"
+#include "config/preset.h"
 #include "config/reader.h"
-#include "config/route_entry.h"
+#include "config/routes.h"
 #include "config/scalar.h"
-#include "config/source.h"
 #include "upstream/url.h"
 
 #define PASSWORD_VARIABLE "LARDER_REDIS_PASSWORD"
@@ -112,11 +114,11 @@ read_secret_file(const struct config *config, struct reader *reader, const confi
 
 /* One in a configuration that everybody may read is none. */
 static void
-warn_of_readers(const struct reader *reader, const config_setting_t *setting, const char *what)
+warn_of_readers(const config_setting_t *setting, const char *what)
 {
-    if (setting && (source_mode(reader->source, reader_place(reader, setting)) & S_IROTH))
+    if (setting && (document_mode(setting) & S_IROTH))
         log_write(LARDER_LOG_WARNING, "%s holds %s and everybody may read it",
-                  reader_place(reader, setting).file, what);
+                  document_place(setting).file, what);
 }
 
 /* The environment goes before the file: a service manager hands out secrets that way. */
@@ -147,7 +149,7 @@ take_password(struct config *config, struct reader *reader)
     if (in_file && inline_)
         return reader_error(reader, in_file,
                             "redis.password_file: redis.password is set as well, expected one");
-    warn_of_readers(reader, inline_, "a password");
+    warn_of_readers(inline_, "a password");
     if (!password_from_environment(config, &status, reader->err) && in_file)
         status = read_secret_file(config, reader, in_file, &secret, config->redis_password_file,
                                   &config->redis.password);
@@ -428,7 +430,7 @@ take_token(struct config *config, struct reader *reader)
     if (in_file && inline_)
         return reader_error(reader, in_file,
                             "admin.token_file: admin.token is set as well, expected one");
-    warn_of_readers(reader, inline_, "a token");
+    warn_of_readers(inline_, "a token");
     if (in_file)
         status = read_secret_file(config, reader, in_file, &secret, config->admin_token_file,
                                   &config->admin_token);
@@ -474,113 +476,88 @@ check_log(struct config *config, struct reader *reader)
     return LARDER_OK;
 }
 
-/* ------------------------------------------------------------------- routes */
-
-static bool
-list_covers(const struct string_list *all, const struct string_list *some)
-{
-    if (all->count == 0)
-        return true;
-    size_t found = 0;
-    for (size_t i = 0; i < some->count; i++)
-        for (size_t k = 0; k < all->count; k++)
-            if (strcmp(some->list[i], all->list[k]) == 0) {
-                found++;
-                break;
-            }
-    return some->count > 0 && found == some->count;
-}
-
-/* An entry that an earlier one leaves nothing to is a mistake; so is a name given twice. */
-static enum larder_status
-compare_with_earlier(struct config *config, struct reader *reader, const config_setting_t *list,
-                     size_t at)
-{
-    const struct route *route = &config->routes[at];
-    const config_setting_t *entry = config_setting_get_elem(list, (unsigned)at);
-    for (size_t i = 0; i < at; i++) {
-        const struct route *earlier = &config->routes[i];
-        struct place place = reader_place(reader, config_setting_get_elem(list, (unsigned)i));
-        if (route->name != route->path && strcmp(route->name, earlier->name) == 0)
-            return reader_error(reader, reader_setting(reader, "routes", "name"),
-                                "name: found \"%.40s\", which is the name of the route in line %u",
-                                route->name, place.line);
-        if (strcmp(route->path, earlier->path) == 0 &&
-            list_covers(&earlier->methods, &route->methods) &&
-            list_covers(&earlier->hosts, &route->hosts))
-            return reader_error(reader, entry,
-                                "the route \"%.40s\" is never reached: the one in line %u takes "
-                                "the same path, methods and hosts",
-                                route->name, place.line);
-    }
-    return LARDER_OK;
-}
-
-static enum larder_status
-read_routes(struct config *config, struct reader *reader, const config_setting_t *list)
-{
-    int type = config_setting_type(list);
-    int n = type == CONFIG_TYPE_LIST ? config_setting_length(list) : 0;
-    if (type != CONFIG_TYPE_LIST || n > ROUTES_MAX)
-        return reader_error(reader, list,
-                            "routes: expected a list of at most %d groups: ( { ... }, { ... } )",
-                            ROUTES_MAX);
-    config->routes = arena_calloc(config->arena, n ? (size_t)n : 1, sizeof *config->routes);
-    if (!config->routes)
-        return reader_no_memory(reader);
-    for (int i = 0; i < n; i++) {
-        struct route *route = &config->routes[i];
-        struct reader own = *reader;
-        enum larder_status status =
-            route_entry_read(&own, config_setting_get_elem(list, (unsigned)i), config, route);
-        if (status == LARDER_OK)
-            status = compare_with_earlier(config, &own, list, (size_t)i);
-        if (status != LARDER_OK)
-            return status;
-        config->routes_have_hosts |= route->hosts.count > 0;
-        config->routes_have_never |= route->client_cache == CLIENT_CACHE_NEVER;
-        config->routes_have_users |= route->user != USER_NONE;
-    }
-    config->route_count = (size_t)n;
-    return LARDER_OK;
-}
-
 /* --------------------------------------------------------------------- load */
 
-static enum larder_status
-unknown_section(struct reader *reader, const config_setting_t *setting)
+/* What an application may have a say in; where things are and who may do what is the operator's. */
+static bool
+is_for_presets(const char *name)
 {
-    char near[OPTION_NAME_SIZE];
-    char shown[SOURCE_SHOWN_SIZE];
-    const char *name = config_setting_name(setting);
-    source_shown(shown, name, strlen(name));
-    option_nearest(near, "", name);
-    if (near[0])
-        return reader_error(reader, setting, "unknown setting `%s`; did you mean `%s`?", shown,
-                            near);
-    return reader_error(reader, setting, "unknown setting `%s`", shown);
+    return strcmp(name, "cache") == 0 || strcmp(name, "coalesce") == 0 ||
+           strcmp(name, "routes") == 0;
 }
 
-/* The sections first: what a route means depends on them. */
+/* All of a document but for its routes and its preset, into the fields. */
 static enum larder_status
-read_tree(struct config *config, struct reader *reader, const config_setting_t *root)
+read_sections(struct config *config, struct reader *reader, const config_setting_t *root)
 {
-    const config_setting_t *routes = NULL;
+    enum larder_status status = LARDER_OK;
+    int n = config_setting_length(root);
+    for (int i = 0; i < n && status == LARDER_OK; i++) {
+        const config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
+        const char *name = config_setting_name(setting);
+        if (strcmp(name, "routes") == 0 || strcmp(name, "preset") == 0)
+            continue;
+        status = option_section_known(name) ? reader_section(reader, name, setting, config)
+                                            : reader_option(reader, "", setting, config);
+    }
+    return status;
+}
+
+static enum larder_status
+check_preset(struct reader *reader, const config_setting_t *root)
+{
     int n = config_setting_length(root);
     for (int i = 0; i < n; i++) {
         const config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
+        char shown[SOURCE_SHOWN_SIZE];
         const char *name = config_setting_name(setting);
-        enum larder_status status = LARDER_OK;
-        if (!option_section_known(name))
-            status = unknown_section(reader, setting);
-        else if (strcmp(name, "routes") == 0)
-            routes = setting;
-        else
-            status = reader_section(reader, name, setting, config);
-        if (status != LARDER_OK)
-            return status;
+        if (!is_for_presets(name))
+            return reader_error(reader, setting,
+                                "found `%s` in a preset, expected cache, coalesce or routes",
+                                source_shown(shown, name, strlen(name)));
     }
-    enum larder_status status = check_upstream(config, reader, root);
+    return LARDER_OK;
+}
+
+/* The preset that the file names, if it names one. */
+static enum larder_status
+open_preset(struct config *config, struct reader *reader, const config_setting_t *root,
+            struct document *document)
+{
+    const config_setting_t *setting = config_setting_get_member(root, "preset");
+    struct larder_error why;
+    const char *file = NULL;
+    if (!setting)
+        return LARDER_OK;
+    enum larder_status status = reader_option(reader, "", setting, config);
+    if (status != LARDER_OK)
+        return status;
+    if (strchr(config->preset, '/')) {
+        file = reader_path(reader, setting, config->preset);
+        if (!file)
+            return LARDER_INVALID;
+    } else if (preset_find(config->preset, config->arena, &file, &why) != LARDER_OK) {
+        return reader_error(reader, setting, "preset: %s", why.message);
+    }
+    status = document_open(document, file, document_place(setting), reader->err);
+    return status == LARDER_OK ? check_preset(reader, document_root(document)) : status;
+}
+
+/*
+ * The sections first: what a route means depends on them. And of the sections
+ * the preset's first, so that what the file itself says stands in their place.
+ */
+static enum larder_status
+read_documents(struct config *config, struct reader *reader, const config_setting_t *root,
+               const config_setting_t *preset)
+{
+    enum larder_status status = LARDER_OK;
+    if (preset)
+        status = read_sections(config, reader, preset);
+    if (status == LARDER_OK)
+        status = read_sections(config, reader, root);
+    if (status == LARDER_OK)
+        status = check_upstream(config, reader, root);
     if (status == LARDER_OK)
         status = check_redis(config, reader);
     if (status == LARDER_OK)
@@ -589,30 +566,24 @@ read_tree(struct config *config, struct reader *reader, const config_setting_t *
         status = check_admin(config, reader);
     if (status == LARDER_OK)
         status = check_log(config, reader);
-    if (status == LARDER_OK && routes)
-        status = read_routes(config, reader, routes);
+    if (status == LARDER_OK)
+        status = routes_read(config, reader, config_setting_get_member(root, "routes"),
+                             preset ? config_setting_get_member(preset, "routes") : NULL);
     return status;
 }
 
 static enum larder_status
 load_file(struct config *config, const char *file, struct larder_error *err)
 {
-    struct source *source = source_read(file, err);
-    if (!source)
-        return LARDER_INVALID;
-    enum larder_status status;
-    config_t tree;
-    config_init(&tree);
-    if (config_read_string(&tree, source_text(source)) != CONFIG_TRUE) {
-        int line = config_error_line(&tree);
-        status = place_error(err, source_place(source, line > 0 ? (unsigned)line : 0), "%s",
-                             config_error_text(&tree) ? config_error_text(&tree) : "syntax error");
-    } else {
-        struct reader reader = {.source = source, .arena = config->arena, .err = err};
-        status = read_tree(config, &reader, config_root_setting(&tree));
-    }
-    config_destroy(&tree);
-    source_free(source);
+    struct document own, preset = {.source = NULL};
+    struct reader reader = {.file = config->file, .arena = config->arena, .err = err};
+    enum larder_status status = document_open(&own, file, (struct place){file, 0}, err);
+    if (status == LARDER_OK)
+        status = open_preset(config, &reader, document_root(&own), &preset);
+    if (status == LARDER_OK)
+        status = read_documents(config, &reader, document_root(&own), document_root(&preset));
+    document_close(&preset);
+    document_close(&own);
     return status;
 }
 

@@ -73,16 +73,18 @@ struct route {
     size_t range_fetch;           /* a range that misses has a whole of at most so many bytes
                                      fetched; 0: ranges are passed on */
     struct string_list languages; /* Accept-Language is reduced to one of these; empty: it is not */
-    /* query = { ignore, allow, sort }. */
+    /* query = { bypass, ignore, allow, sort }. */
+    struct string_list query_bypass;
     struct string_list query_ignore;
     struct string_list query_allow;
     /* In the order of cookies.bypass, .key, .vary, .ignore: what one list passes, no other opens. */
     struct cookie_rule *cookies;
     size_t cookie_count;
-    const char *user_name;         /* field or cookie name; NULL for REMOTE_USER */
-    struct string_list invalidate; /* patterns with {user} and {captures} */
-    struct string_list tags;       /* names with {user} and {captures} */
-    int64_t client_cache_s;        /* for CLIENT_CACHE_PUBLIC */
+    const char *user_name;               /* field or cookie name; NULL for REMOTE_USER */
+    struct string_list invalidate;       /* patterns with {user} and {captures} */
+    struct string_list refused_location; /* globs on the Location of a 3xx that says no */
+    struct string_list tags;             /* names with {user} and {captures} */
+    int64_t client_cache_s;              /* for CLIENT_CACHE_PUBLIC */
     struct route_segment *compiled;
     size_t literal_prefix; /* length of the pattern before its first special character */
     int variants;          /* 64; most variants of one URL */
@@ -108,6 +110,7 @@ enum log_destination { LOG_TO_SYSLOG, LOG_TO_FILE, LOG_TO_STDERR };
 struct config {
     struct arena *arena; /* owns everything below */
     const char *file;
+    const char *preset; /* as it is written: a name, or a file; NULL: none */
 
     struct upstream_options upstream;
     struct string_list upstream_urls, upstream_backups; /* what upstream points to */

@@ -51,6 +51,10 @@ static const char *const cache_status_choices[] = {"full", "short", "off", NULL}
 
 /* clang-format off */
 const struct option options[] = {
+    {"", "preset", OPTION_STRING, NULL, 1, FILE_NAME_MAX, NULL,
+     "rules for an application, behind those of this file: wordpress, generic-php, or a file",
+     IN_CONFIG(preset)},
+
     {"upstream", "url", OPTION_STRING, NULL, 1, 2048, NULL,
      "the backend: http://host[:port], https://host[:port], http+unix:/path.sock, "
      "fastcgi://host:port or fastcgi+unix:/path.sock",
@@ -68,7 +72,7 @@ const struct option options[] = {
      "longest wait for a connection",
      IN_CONFIG(upstream.connect_timeout_ms)},
     {"upstream", "timeout", OPTION_DURATION, "60s", 0, D_MS, NULL,
-     "longest whole exchange; 0: no limit",
+     "longest wait for the head of the answer; 0: no limit",
      IN_CONFIG(upstream.timeout_ms)},
     {"upstream", "idle_timeout", OPTION_DURATION, "30s", 1, D_MS, NULL,
      "longest silence while a response is under way",
@@ -352,6 +356,9 @@ const struct option options[] = {
     {"routes", "invalidate", OPTION_STRINGS, NULL, 0, 16, NULL,
      "patterns that a successful mutation drops, with {user} and {captures}",
      IN_ROUTE(invalidate)},
+    {"routes", "refused_location", OPTION_STRINGS, NULL, 0, 16, NULL,
+     "globs on the Location of a redirect that says that a mutation was refused: a log-in page",
+     IN_ROUTE(refused_location)},
     {"routes", "tags", OPTION_STRINGS, NULL, 0, 8, NULL,
      "tags of its responses, and of what its mutations drop, with {user} and {captures}",
      IN_ROUTE(tags)},
@@ -384,6 +391,9 @@ const struct option options[] = {
      "globs of cookies that count as absent and are not sent on a cacheable miss",
      OPTION_APART},
 
+    {"routes.query", "bypass", OPTION_STRINGS, NULL, 0, 64, NULL,
+     "globs of parameters whose request is passed",
+     IN_ROUTE(query_bypass)},
     {"routes.query", "ignore", OPTION_STRINGS, NULL, 0, 64, NULL,
      "globs of parameters that count as absent and are not sent on a cacheable miss",
      IN_ROUTE(query_ignore)},
@@ -437,7 +447,7 @@ bool
 option_section_known(const char *name)
 {
     for (size_t i = 0; i < option_count; i++)
-        if (strcmp(options[i].section, name) == 0 && !strchr(name, '.'))
+        if (*name && strcmp(options[i].section, name) == 0 && !strchr(name, '.'))
             return true;
     return false;
 }
@@ -488,6 +498,14 @@ distance(const char *a, const char *b)
 }
 
 const char *
+option_full_name(char buf[OPTION_NAME_SIZE], const struct option *option)
+{
+    const char *dot = option->section[0] ? "." : "";
+    snprintf(buf, OPTION_NAME_SIZE, "%s%s%s", option->section, dot, option->name);
+    return buf;
+}
+
+const char *
 option_nearest(char buf[OPTION_NAME_SIZE], const char *section, const char *name)
 {
     buf[0] = '\0';
@@ -498,7 +516,7 @@ option_nearest(char buf[OPTION_NAME_SIZE], const char *section, const char *name
         bool top = section[0] == '\0';
         if (!top && strcmp(option->section, section) != 0)
             continue;
-        const char *candidate = top ? option->section : option->name;
+        const char *candidate = top && option->section[0] ? option->section : option->name;
         if (top && strchr(candidate, '.'))
             continue;
         size_t d = distance(name, candidate);
@@ -510,8 +528,8 @@ option_nearest(char buf[OPTION_NAME_SIZE], const char *section, const char *name
     if (buf[0])
         return buf;
     for (size_t i = 0; i < option_count; i++) {
-        if (strcmp(options[i].name, name) == 0) {
-            snprintf(buf, OPTION_NAME_SIZE, "%s.%s", options[i].section, name);
+        if (options[i].section[0] && strcmp(options[i].name, name) == 0) {
+            option_full_name(buf, &options[i]);
             break;
         }
     }
@@ -732,9 +750,8 @@ config_print_options(void)
         const struct option *option = &options[i];
         if (option->type == OPTION_GROUP)
             continue;
-        snprintf(name, sizeof name, "%s.%s", option->section, option->name);
-        printf("%-26s %-15s %-12s %-24s %s\n", name, option_type_name(option),
-               option->initial ? option->initial : "not set", option_range(option, range),
-               option->help);
+        printf("%-26s %-15s %-12s %-24s %s\n", option_full_name(name, option),
+               option_type_name(option), option->initial ? option->initial : "not set",
+               option_range(option, range), option->help);
     }
 }

@@ -29,7 +29,8 @@ enum option_type {
 #define OPTION_APART SIZE_MAX
 
 struct option {
-    const char *section; /* "redis"; "routes" for one entry of the list, "routes.cookies" */
+    const char *section; /* "redis"; "routes" for one entry of the list, "routes.cookies"; "": it
+                            stands at the top level */
     const char *name;
     enum option_type type;
     const char *initial; /* as in the file, without quotes; NULL: not set */
@@ -44,7 +45,7 @@ extern const size_t option_count;
 /* At least option_count, for arrays beside the table. */
 #define OPTIONS_MAX 128
 
-/* Is this the name of a top-level setting: a section, or `routes`? */
+/* Is this the name of a section, or `routes`? */
 bool option_section_known(const char *name);
 
 /* NULL: there is none. */
@@ -52,12 +53,15 @@ const struct option *option_find(const char *section, const char *name);
 /* Its place in the table. */
 size_t option_index(const struct option *option);
 
+/* How it is written in a message: "redis.port". Returns buf. */
+#define OPTION_NAME_SIZE 64
+const char *option_full_name(char buf[OPTION_NAME_SIZE], const struct option *option);
+
 /*
  * What somebody who wrote `name` in `section` ("": the top level) meant: a name
  * there that differs by little, or the same name in another section, written
  * with it ("redis.port"). "" if nothing is near. Returns buf.
  */
-#define OPTION_NAME_SIZE 64
 const char *option_nearest(char buf[OPTION_NAME_SIZE], const char *section, const char *name);
 
 /* "duration", "integer" ... */

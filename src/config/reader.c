@@ -7,7 +7,7 @@
  * what was expected. Whatever is kept is copied: the tree does not outlive the
  * load.
  *
- * Called by config.c and route_entry.c. It knows no option by name.
+ * Called by config.c, routes.c and route_entry.c. It knows no option by name.
  */
 #include "config/reader.h"
 
@@ -23,12 +23,6 @@
 
 #define FOUND_SIZE 96
 
-struct place
-reader_place(const struct reader *reader, const config_setting_t *setting)
-{
-    return source_place(reader->source, (unsigned)config_setting_source_line(setting));
-}
-
 enum larder_status
 reader_error(struct reader *reader, const config_setting_t *setting, const char *format, ...)
 {
@@ -38,14 +32,13 @@ reader_error(struct reader *reader, const config_setting_t *setting, const char 
     if (vsnprintf(words, sizeof words, format, args) < 0)
         words[0] = '\0';
     va_end(args);
-    return place_error(reader->err, reader_place(reader, setting), "%s", words);
+    return place_error(reader->err, document_place(setting), "%s", words);
 }
 
 enum larder_status
 reader_no_memory(struct reader *reader)
 {
-    return error_set(reader->err, LARDER_NOMEM, "%s: out of memory",
-                     source_place(reader->source, 1).file);
+    return error_set(reader->err, LARDER_NOMEM, "%s: out of memory", reader->file);
 }
 
 const config_setting_t *
@@ -92,17 +85,18 @@ static enum larder_status
 wrong_value(struct reader *reader, const struct option *option, const config_setting_t *setting)
 {
     char expected[OPTION_EXPECTED_SIZE];
+    char name[OPTION_NAME_SIZE];
     char is[FOUND_SIZE];
+    option_full_name(name, option);
     bool secret = option == option_find("redis", "password");
     bool has_unit = option->type == OPTION_DURATION || option->type == OPTION_SIZE;
     if (has_unit && config_setting_type(setting) == CONFIG_TYPE_INT)
         return reader_error(
-            reader, setting, "%s.%s: found %s, expected a %s with its unit, such as \"%d%s\"",
-            option->section, option->name, found(setting, is), option_type_name(option),
-            config_setting_get_int(setting), option->type == OPTION_DURATION ? "s" : "M");
-    return reader_error(reader, setting, "%s.%s: found %s, expected %s", option->section,
-                        option->name, secret ? "a value" : found(setting, is),
-                        option_expected(option, expected));
+            reader, setting, "%s: found %s, expected a %s with its unit, such as \"%d%s\"", name,
+            found(setting, is), option_type_name(option), config_setting_get_int(setting),
+            option->type == OPTION_DURATION ? "s" : "M");
+    return reader_error(reader, setting, "%s: found %s, expected %s", name,
+                        secret ? "a value" : found(setting, is), option_expected(option, expected));
 }
 
 static enum larder_status
@@ -111,12 +105,13 @@ unknown(struct reader *reader, const char *section, const config_setting_t *sett
     char near[OPTION_NAME_SIZE];
     char shown[SOURCE_SHOWN_SIZE];
     const char *name = config_setting_name(setting);
+    const char *in = *section ? " in " : "";
     source_shown(shown, name, strlen(name));
     option_nearest(near, section, name);
     if (near[0])
-        return reader_error(reader, setting, "unknown setting `%s` in %s; did you mean `%s`?",
-                            shown, section, near);
-    return reader_error(reader, setting, "unknown setting `%s` in %s", shown, section);
+        return reader_error(reader, setting, "unknown setting `%s`%s%s; did you mean `%s`?", shown,
+                            in, section, near);
+    return reader_error(reader, setting, "unknown setting `%s`%s%s", shown, in, section);
 }
 
 /* ------------------------------------------------------------------- values */
@@ -130,12 +125,11 @@ has_control(const char *text)
     return false;
 }
 
-/* A relative name stands beside the file that names it, wherever the process was started. NULL:
- * reported. */
-static const char *
-absolute_path(struct reader *reader, const config_setting_t *setting, const char *text)
+/* Wherever the process was started. */
+const char *
+reader_path(struct reader *reader, const config_setting_t *setting, const char *text)
 {
-    const char *file = reader_place(reader, setting).file;
+    const char *file = document_place(setting).file;
     const char *slash = strrchr(file, '/');
     char dir[PATH_MAX] = "";
     char real[PATH_MAX] = "";
@@ -163,11 +157,12 @@ read_string(struct reader *reader, const struct option *option, const config_set
         return wrong_value(reader, option, setting);
     const char *text = config_setting_get_string(setting);
     const char *copy = text;
+    char name[OPTION_NAME_SIZE];
     if (has_control(text))
-        return reader_error(reader, setting, "%s.%s: found a control character", option->section,
-                            option->name);
+        return reader_error(reader, setting, "%s: found a control character",
+                            option_full_name(name, option));
     if (option->type == OPTION_PATH && *text) {
-        copy = absolute_path(reader, setting, text);
+        copy = reader_path(reader, setting, text);
         if (!copy)
             return reader->err ? reader->err->status : LARDER_INVALID;
     } else if (option->offset != OPTION_APART) {
@@ -262,6 +257,19 @@ read_value(struct reader *reader, const struct option *option, const config_sett
 }
 
 enum larder_status
+reader_option(struct reader *reader, const char *section, const config_setting_t *setting,
+              void *base)
+{
+    const struct option *option = option_find(section, config_setting_name(setting));
+    if (!option)
+        return unknown(reader, section, setting);
+    enum larder_status status = read_value(reader, option, setting, base);
+    if (status == LARDER_OK)
+        reader->set[option_index(option)] = setting;
+    return status;
+}
+
+enum larder_status
 reader_section(struct reader *reader, const char *section, const config_setting_t *group,
                void *base)
 {
@@ -270,15 +278,8 @@ reader_section(struct reader *reader, const char *section, const config_setting_
         return reader_error(reader, group, "%s: found %s, expected a group: { ... }", section,
                             found(group, is));
     int n = config_setting_length(group);
-    for (int i = 0; i < n; i++) {
-        const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
-        const struct option *option = option_find(section, config_setting_name(setting));
-        if (!option)
-            return unknown(reader, section, setting);
-        enum larder_status status = read_value(reader, option, setting, base);
-        if (status != LARDER_OK)
-            return status;
-        reader->set[option_index(option)] = setting;
-    }
-    return LARDER_OK;
+    enum larder_status status = LARDER_OK;
+    for (int i = 0; i < n && status == LARDER_OK; i++)
+        status = reader_option(reader, section, config_setting_get_elem(group, (unsigned)i), base);
+    return status;
 }

@@ -8,18 +8,19 @@
 
 #include "base/arena.h"
 #include "config/config.h"
+#include "config/document.h"
 #include "config/options.h"
-#include "config/source.h"
 #include "larder.h"
 
 /* Longest element of a list of strings. */
 #define READER_ELEMENT_MAX 1024
 
+/* Settings may be of several documents: each knows its own. */
 struct reader {
-    const struct source *source;
+    const char *file;    /* the configuration as a whole, for messages */
     struct arena *arena; /* what is read is copied into it */
     struct larder_error *err;
-    const config_setting_t *set[OPTIONS_MAX]; /* by option_index(); NULL: not in the file */
+    const config_setting_t *set[OPTIONS_MAX]; /* by option_index(); NULL: nobody has set it */
 };
 
 /*
@@ -30,14 +31,19 @@ struct reader {
 enum larder_status reader_section(struct reader *reader, const char *section,
                                   const config_setting_t *group, void *base);
 
-/* The setting of an option that reader_section() has seen; NULL: not in the file. */
+/* The same for one setting of a section; "": of the top level. */
+enum larder_status reader_option(struct reader *reader, const char *section,
+                                 const config_setting_t *setting, void *base);
+
+/* The setting of an option that reader_section() has seen, the last of several; NULL: not set. */
 const config_setting_t *reader_setting(const struct reader *reader, const char *section,
                                        const char *name);
 
 enum larder_status reader_strings(struct reader *reader, const config_setting_t *setting,
                                   struct string_list *list);
 
-struct place reader_place(const struct reader *reader, const config_setting_t *setting);
+/* Beside the file that the setting stands in, unless it is absolute. NULL: reported. */
+const char *reader_path(struct reader *reader, const config_setting_t *setting, const char *text);
 
 /* "FILE:LINE: words"; LARDER_INVALID. */
 enum larder_status reader_error(struct reader *reader, const config_setting_t *setting,

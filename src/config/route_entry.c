@@ -367,6 +367,12 @@ check_invalidate(struct entry *entry)
         return reader_error(entry->reader, list,
                             "invalidate: no method of this route changes anything, so nothing "
                             "would ever be invalidated");
+    const config_setting_t *refused = setting(entry, "refused_location");
+    if (refused && !has_unsafe_method(route))
+        return reader_error(
+            entry->reader, refused,
+            "refused_location: no method of this route changes anything, so nothing "
+            "is ever refused");
     if (route->async && !list)
         return reader_error(entry->reader, setting(entry, "async"),
                             "async: found true, but the route invalidates nothing");

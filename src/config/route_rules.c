@@ -150,6 +150,8 @@ read_query(struct rules *rules)
         return LARDER_OK;
     enum larder_status status = reader_section(rules->reader, QUERY_SECTION, group, rules->route);
     if (status == LARDER_OK)
+        status = check_globs(rules, "bypass", &rules->route->query_bypass);
+    if (status == LARDER_OK)
         status = check_globs(rules, "ignore", &rules->route->query_ignore);
     if (status == LARDER_OK)
         status = check_globs(rules, "allow", &rules->route->query_allow);

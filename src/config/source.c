@@ -9,7 +9,7 @@
  * libconfig is one text without comments or includes that it will accept. A
  * table says which file and line each line of that text came from.
  *
- * Called by config.c. It never interprets a setting.
+ * Called by document.c. It never interprets a setting.
  */
 #include "config/source.h"
 
@@ -458,7 +458,7 @@ scan_file(struct scan *scan, const char *name, struct place from)
 }
 
 struct source *
-source_read(const char *file, struct larder_error *err)
+source_read(const char *file, struct place from, struct larder_error *err)
 {
     struct source *source = calloc(1, sizeof *source);
     if (!source) {
@@ -466,7 +466,7 @@ source_read(const char *file, struct larder_error *err)
         return NULL;
     }
     struct scan scan = {.source = source, .grammar = {.err = err}};
-    enum larder_status status = scan_file(&scan, file, (struct place){file, 0});
+    enum larder_status status = scan_file(&scan, file, from);
     if (status == LARDER_OK)
         status = grammar_end(&scan.grammar, source_place(source, (unsigned)source->line_count));
     if (status == LARDER_OK)

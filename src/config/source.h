@@ -25,9 +25,12 @@ struct place {
     unsigned line; /* 0: the file as a whole */
 };
 
-/* NULL: err has "FILE:LINE: what was found, what was expected", or "FILE: why it cannot be read".
+/*
+ * NULL: err has "FILE:LINE: what was found, what was expected". from: the place
+ * that names the file, where it is an error that it cannot be read; line 0: the
+ * file itself.
  */
-struct source *source_read(const char *file, struct larder_error *err);
+struct source *source_read(const char *file, struct place from, struct larder_error *err);
 /* Overwrites the text first: it may hold a password. */
 void source_free(struct source *source);
 

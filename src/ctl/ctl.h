@@ -83,6 +83,7 @@ struct ctl {
     bool pool;
     const char *method; /* NULL: GET */
     const char *as;     /* REMOTE_USER; NULL: none */
+    bool preset;
     const char *fields[CTL_FIELDS_MAX];
     int64_t field_count;
     struct ctl_item *items;
@@ -108,6 +109,8 @@ extern const struct command ctl_commands[]; /* ends with a name of NULL */
 
 /* options.c: read the command line. CTL_OK, or CTL_USAGE after saying what is wrong. */
 int options_parse(struct ctl *ctl, int argc, char **argv);
+/* What the command is called with, when it was called otherwise. CTL_USAGE. */
+int options_usage(const struct command *command);
 void options_print_help(FILE *to, const struct command *command); /* NULL: the whole tool */
 
 /* settings.c */
@@ -195,6 +198,9 @@ int ctl_purge(struct ctl *ctl);
 
 /* explain.c */
 int ctl_explain(struct ctl *ctl);
+
+/* preset.c: `explain --preset` */
+int explain_preset(const struct ctl *ctl);
 
 /* pool.c */
 int ctl_stats(struct ctl *ctl);

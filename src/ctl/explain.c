@@ -1,5 +1,6 @@
 /*
- * `larderctl explain`: what the next request for a URL will get.
+ * `larderctl explain`: what the next request for a URL will get. (With --preset:
+ * preset.c.)
  *
  * The answer is a process' own: it runs the question through what serves
  * requests (responder/explain.c). Here the URL is taken apart, all processes of
@@ -116,8 +117,13 @@ ctl_explain(struct ctl *ctl)
     struct larder_error err = {0};
     json_object *asked, *answers;
     struct url url;
-    int code = settings_load(ctl);
+    int code;
 
+    if (ctl->preset)
+        return explain_preset(ctl);
+    if (ctl->arg_count == 0)
+        return options_usage(ctl->command);
+    code = settings_load(ctl);
     if (code != CTL_OK)
         return code;
     if (!url_parse(&url, ctl->args[0])) {

@@ -60,11 +60,12 @@ const struct command ctl_commands[] = {
      "larderctl purge-user 42", "dry-run", 1, 1, false, ctl_purge_user},
     {"flush", "", "Delete everything in the namespace, or with --server on the whole server.",
      "larderctl --namespace shop flush", "dry-run server yes", 0, 0, false, ctl_flush},
-    {"explain", "URL",
+    {"explain", "URL | --preset [NAME]",
      "Say what the next request for a URL will get, and why: its route, its key, what is stored\n"
-     "and how fresh that is. Asks the running pool, and changes nothing.",
-     "larderctl explain http://localhost/news -H 'Accept-Encoding: gzip'", "header method as", 1, 1,
-     false, ctl_explain},
+     "and how fresh that is. Asks the running pool, and changes nothing. Or print a preset, which\n"
+     "says itself what it does.",
+     "larderctl explain http://localhost/news -H 'Accept-Encoding: gzip'",
+     "header method as preset", 0, 1, false, ctl_explain},
     {"stats", "", "Print what the pool counted, its processes, and what Redis says of itself.",
      "larderctl stats --json | jq .pool.counters.hits", "", 0, 0, false, ctl_stats},
     {"status", "", "Ask every process of the pool on this machine how it is.", "larderctl status",

@@ -77,6 +77,8 @@ static const struct option_spec option_table[] = {
     {"method", "METHOD", FIELD(method), 0, 0, "instead of GET", KIND_TEXT, 'm', false},
     {"as", "USER", FIELD(as), 0, 0, "as if the web server had said that this is the user",
      KIND_TEXT, '\0', false},
+    {"preset", NULL, FIELD(preset), 0, 0, "print the preset NAME, or a list of all of them",
+     KIND_FLAG, '\0', false},
     {"url", "URL", FIELD(items), 0, 0, "http://HOST/PATH or https://HOST/PATH; repeatable, as are",
      KIND_ITEM, '\0', false},
     {"prefix", "URL", FIELD(items), 0, 0, "everything below a directory, http://HOST/DIRECTORY/",
@@ -285,17 +287,22 @@ command_find(const char *name)
     return NULL;
 }
 
+int
+options_usage(const struct command *command)
+{
+    complain("usage: larderctl %s%s%s; larderctl %s --help explains it", command->name,
+             *command->args ? " " : "", command->args, command->name);
+    return CTL_USAGE;
+}
+
 static int
 check_arguments(const struct ctl *ctl)
 {
     const struct command *command = ctl->command;
 
     if (ctl->arg_count < command->min_args ||
-        (command->max_args >= 0 && ctl->arg_count > command->max_args)) {
-        complain("usage: larderctl %s%s%s; larderctl %s --help explains it", command->name,
-                 *command->args ? " " : "", command->args, command->name);
-        return CTL_USAGE;
-    }
+        (command->max_args >= 0 && ctl->arg_count > command->max_args))
+        return options_usage(command);
     if (ctl->program && !ctl->program[0]) {
         complain("%s: no command after --", command->name);
         return CTL_USAGE;

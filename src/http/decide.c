@@ -93,6 +93,8 @@ decide_request(const struct policy *policy, const struct request_facts *request)
     enum reason reason = credentials(policy, request);
     if (reason != REASON_NONE)
         return reason;
+    if (request->query_bypass)
+        return REASON_QUERY;
     asked(&cc, policy, request);
     /* §5.2.1.5: it must not be stored; and who says so hardly wants a stored one. */
     return cc.no_store ? REASON_REQUEST_NO_STORE : REASON_NONE;

@@ -29,6 +29,7 @@ struct request_facts {
     bool remote_user; /* REMOTE_USER or AUTH_TYPE is set */
     bool client_certificate;
     bool cookie_bypass; /* a cookie that the route does not open */
+    bool query_bypass;  /* a parameter of the query that the route does not want cached */
     bool user_missing;  /* the route is per user and nobody says who it is */
 };
 

@@ -22,6 +22,7 @@ enum reason {
     REASON_RANGE,
     REASON_PRECONDITION,
     REASON_COOKIE,
+    REASON_QUERY, /* a parameter that query.bypass names */
     REASON_AUTHORIZATION,
     REASON_REMOTE_USER,
     REASON_CLIENT_CERTIFICATE,

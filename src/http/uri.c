@@ -270,8 +270,7 @@ by_name(const void *a, const void *b)
 }
 
 static bool
-is_matched(const struct uri_query_rules *rules, const char *const *globs, size_t count,
-           struct slice name)
+is_matched(uri_glob_match *match, const char *const *globs, size_t count, struct slice name)
 {
     char decoded[NAME_MAX_BYTES];
     size_t n = 0;
@@ -281,7 +280,7 @@ is_matched(const struct uri_query_rules *rules, const char *const *globs, size_t
         decoded[n++] = (char)take_decoded(&name);
     }
     for (size_t i = 0; i < count; i++)
-        if (rules->match(globs[i], strlen(globs[i]), decoded, n))
+        if (match(globs[i], strlen(globs[i]), decoded, n))
             return true;
     return false;
 }
@@ -289,9 +288,33 @@ is_matched(const struct uri_query_rules *rules, const char *const *globs, size_t
 static bool
 stays(const struct uri_query_rules *rules, struct slice name)
 {
-    if (rules->ignore_count && is_matched(rules, rules->ignore, rules->ignore_count, name))
+    if (rules->ignore_count && is_matched(rules->match, rules->ignore, rules->ignore_count, name))
         return false;
-    return rules->allow_count == 0 || is_matched(rules, rules->allow, rules->allow_count, name);
+    return rules->allow_count == 0 ||
+           is_matched(rules->match, rules->allow, rules->allow_count, name);
+}
+
+/* Cut the first parameter off, which may be empty. */
+static struct slice
+take_parameter(struct slice *query, struct slice *name)
+{
+    struct slice text = first(*query, before(*query, '&'));
+    *name = first(text, before(text, '='));
+    *query = skip(*query, text.n < query->n ? text.n + 1 : text.n);
+    return text;
+}
+
+bool
+uri_query_has(struct slice target, const char *const *globs, size_t count, uri_glob_match *match)
+{
+    size_t path = before(target, '?');
+    struct slice query = skip(target, path < target.n ? path + 1 : path);
+    while (count && query.n) {
+        struct slice name;
+        if (take_parameter(&query, &name).n && is_matched(match, globs, count, name))
+            return true;
+    }
+    return false;
 }
 
 /* The parameters that stay, empty ones apart; *change: another one was there. */
@@ -301,9 +324,8 @@ select_parameters(struct parameter *list, struct slice query, const struct uri_q
 {
     size_t count = 0;
     while (query.n) {
-        struct slice text = first(query, before(query, '&'));
-        struct slice name = first(text, before(text, '='));
-        query = skip(query, text.n < query.n ? text.n + 1 : text.n);
+        struct slice name;
+        struct slice text = take_parameter(&query, &name);
         if (text.n == 0)
             continue;
         if (stays(rules, name)) {

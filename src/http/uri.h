@@ -34,6 +34,10 @@ struct uri_base {
 struct slice uri_same_origin_target(const struct uri_base *base, struct slice reference,
                                     struct arena *arena);
 
+/* Redis' glob; given by the caller, since this module knows no client. */
+typedef bool uri_glob_match(const char *pattern, size_t pattern_len, const char *text,
+                            size_t text_len);
+
 /* What a route says of query strings; all of it NULL or false: nothing is done. */
 struct uri_query_rules {
     const char *const *ignore; /* globs on the names of parameters that are left out */
@@ -41,8 +45,7 @@ struct uri_query_rules {
     const char *const *allow; /* globs: all others are left out; count 0: all are allowed */
     size_t allow_count;
     bool sort; /* by name; equal names stay in their order */
-    /* Redis' glob; given by the caller, since this module knows no client. */
-    bool (*match)(const char *pattern, size_t pattern_len, const char *text, size_t text_len);
+    uri_glob_match *match;
 };
 
 /*
@@ -55,5 +58,10 @@ struct uri_query_rules {
  */
 struct slice uri_reduce_query(struct slice target, const struct uri_query_rules *rules,
                               struct arena *arena);
+
+/* Has the target's query a parameter whose name one of these globs matches? Compared as above; of
+ * however many there are. */
+bool uri_query_has(struct slice target, const char *const *globs, size_t count,
+                   uri_glob_match *match);
 
 #endif

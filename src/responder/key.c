@@ -94,6 +94,8 @@ key_examine(struct cache_key *key, struct request_facts *facts, const struct req
         key->user = user_of(route, request);
         facts->user_missing = key->user.n == 0;
     }
+    facts->query_bypass = uri_query_has(request->target, route->query_bypass.list,
+                                        route->query_bypass.count, glob_match);
     struct slice all = fields_join(&request->fields, arena, "Cookie");
     if (!all.p) {
         /* No Cookie field, or no memory to look at it. */

@@ -33,9 +33,9 @@ struct cache_key {
 };
 
 /*
- * What the cookies and the user of a request mean on its route: fills
- * facts->cookie_bypass and facts->user_missing, key->user, key->cookies and
- * key->keyed_cookies.
+ * What the cookies, the query and the user of a request mean on its route: fills
+ * facts->cookie_bypass, facts->query_bypass and facts->user_missing, key->user,
+ * key->cookies and key->keyed_cookies.
  */
 bool key_examine(struct cache_key *key, struct request_facts *facts, const struct request *request,
                  const struct route_match *match, struct arena *arena);

@@ -165,9 +165,25 @@ enum outcome {
     UNKNOWN    /* it heard of it, and did not say */
 };
 
-/* What the status of an answer (0: there was none) says. */
+/* Does the answer send him who asked to where the route sends those who may not? */
+static bool
+is_refusal(const struct route *route, int status, const struct fields *response)
+{
+    struct slice location = {NULL, 0};
+    if (route && response && status >= 300 && status < 400)
+        location = fields_get(response, "Location");
+    for (size_t i = 0; location.p && i < route->refused_location.count; i++) {
+        const char *glob = route->refused_location.list[i];
+        if (glob_match(glob, strlen(glob), location.p, location.n))
+            return true;
+    }
+    return false;
+}
+
+/* What an answer (status 0: there was none) says. */
 static enum outcome
-outcome_of(const struct mutation *mutation, int status, bool received)
+outcome_of(const struct mutation *mutation, const struct route *route, int status, bool received,
+           const struct fields *response)
 {
     /* What was to be done is not known to the backend whole, and will not be: whatever it did, it
      * has done. So a visitor who breaks off what he sends keeps nothing marked. */
@@ -179,6 +195,8 @@ outcome_of(const struct mutation *mutation, int status, bool received)
      * would. */
     if (status == 502 || status == 504)
         return UNKNOWN;
+    if (is_refusal(route, status, response))
+        return UNCHANGED;
     return status >= 200 && status < 400 ? CHANGED : UNCHANGED;
 }
 
@@ -435,8 +453,8 @@ const char *
 mutation_end(struct mutation *mutation, struct exchange *exchange, int status, bool received,
              const struct fields *response, struct exchange **post)
 {
-    enum outcome outcome = outcome_of(mutation, status, received);
     const struct route *route = exchange->match.route;
+    enum outcome outcome = outcome_of(mutation, route, status, received, response);
     if (mutation->ended || !has_cache(exchange))
         return NULL;
     mutation->ended = true;

@@ -206,14 +206,35 @@ set_options(struct link *link, int64_t timeout_ms, char *words)
     return CURLE_OK;
 }
 
-/* When a Unix socket's queue is full, connect(2) says EAGAIN and has done nothing; libcurl (7.88)
- * takes that for a connection under way, and then for one that is there. */
+/*
+ * When a Unix socket's queue is full, connect(2) says EAGAIN and has done
+ * nothing. libcurl (7.88) takes that for a connection under way; what it makes of
+ * it then is one that is there, or one that failed for no reason.
+ */
 static bool
 is_connected(int fd)
 {
     struct sockaddr_storage address;
     socklen_t n = sizeof address;
     return getpeername(fd, (struct sockaddr *)&address, &n) == 0 || errno != ENOTCONN;
+}
+
+/* libcurl says that it could not connect, the system says why not. */
+static void
+say_why(const struct link *link, CURLcode code, const char *words, struct larder_error *err)
+{
+    bool unix_socket = link->peer->unix_path != NULL;
+    long number = 0;
+    if (code == CURLE_COULDNT_CONNECT)
+        curl_easy_getinfo(link->easy, CURLINFO_OS_ERRNO, &number);
+    const char *why = number ? strerrordesc_np((int)number) : NULL;
+    if (unix_socket && !why && (code == CURLE_OK || code == CURLE_COULDNT_CONNECT))
+        error_set(err, LARDER_TIMEOUT, "the queue of its socket is full");
+    else if (unix_socket && why) /* it would name the host and port that it has been told */
+        error_set(err, LARDER_UNAVAILABLE, "cannot connect: %s", why);
+    else
+        error_set(err, code == CURLE_OUT_OF_MEMORY ? LARDER_NOMEM : LARDER_UNAVAILABLE, "%s%s%s",
+                  words[0] ? words : curl_easy_strerror(code), why ? ": " : "", why ? why : "");
 }
 
 struct link *
@@ -237,24 +258,13 @@ link_dial(struct link_peer *peer, int64_t timeout_ms, struct larder_error *err)
     curl_socket_t fd = CURL_SOCKET_BAD;
     if (code == CURLE_OK)
         code = curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
-    if (code != CURLE_OK || fd == CURL_SOCKET_BAD) {
-        /* libcurl says that it could not connect, the system says why not. */
-        long number = 0;
-        if (code == CURLE_COULDNT_CONNECT)
-            curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &number);
-        const char *why = number ? strerrordesc_np((int)number) : NULL;
-        error_set(err, code == CURLE_OUT_OF_MEMORY ? LARDER_NOMEM : LARDER_UNAVAILABLE, "%s%s%s",
-                  words[0] ? words : curl_easy_strerror(code), why ? ": " : "", why ? why : "");
+    if (code != CURLE_OK || fd == CURL_SOCKET_BAD || (peer->unix_path && !is_connected(fd))) {
+        say_why(link, code, words, err);
         link_free(link);
         return NULL;
     }
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL); /* it was on this stack */
     link->fd = fd;
-    if (peer->unix_path && !is_connected(fd)) {
-        error_set(err, LARDER_TIMEOUT, "the queue of its socket is full");
-        link_free(link);
-        return NULL;
-    }
     return link;
 }
 

@@ -209,6 +209,18 @@ query_is_reduced(struct slice target, const struct uri_query_rules *rules, struc
         names_are_in_order(reduced_query, arena);
 }
 
+static void
+query_is_looked_through(struct slice target, const char *const *globs, size_t count,
+                        struct arena *arena)
+{
+    struct slice query = target, parameter;
+    bool among = false;
+    until(&query, '?');
+    while ((parameter = next_parameter(&query)).n)
+        among = is_among(name_of(parameter, arena), globs, count) || among;
+    MUST(uri_query_has(target, globs, count, match) == among);
+}
+
 static size_t
 globs_of(const char **globs, struct slice text, struct arena *arena)
 {
@@ -236,6 +248,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct uri_query_rules rules = {.ignore = ignore, .allow = allow, .match = match};
     rules.ignore_count = globs_of(ignore, until(&rest, '\n'), arena);
     rules.allow_count = globs_of(allow, until(&rest, '\n'), arena);
+    query_is_looked_through(rest, ignore, rules.ignore_count, arena);
     for (int sort = 0; rest.n && sort < 2; sort++) {
         rules.sort = sort;
         query_is_reduced(rest, &rules, arena);

@@ -29,6 +29,7 @@ make_dir(void **state)
 {
     (void)state;
     unsetenv("LARDER_REDIS_PASSWORD");
+    unsetenv("LARDER_PRESET_DIR");
     return mkdtemp(dir) ? 0 : -1;
 }
 
@@ -514,11 +515,12 @@ contradictions_are_refused(void **state)
 }
 
 static void
-urls_are_of_one_of_three_forms(void **state)
+urls_are_of_one_of_the_forms(void **state)
 {
     static const char *const good[] = {
         "http://127.0.0.1:8080", "http://backend",        "https://backend.example:8443",
         "http://[::1]:8080",     "https://[2001:db8::1]", "http+unix:/run/app.sock",
+        "fastcgi://[::1]:9000",  "fastcgi://php:9000",    "fastcgi+unix:/run/php/fpm.sock",
     };
     static const char *const bad[] = {
         "127.0.0.1:8080",     "ftp://a",     "http://",        "http://:80",
@@ -527,6 +529,8 @@ urls_are_of_one_of_three_forms(void **state)
         "http+unix:relative", "http+unix:/", "http+unix://",   "HTTP://a",
         "http://[::1",        "http://[]",   "http://a:80:80", "https//a",
         "http://a:000080",    "http://a#b",  "http://a:+80",   "http://[::1]x",
+        "fastcgi://php",      "fcgi://a:1",  "fastcgi:/a",     "fastcgi+unix:a",
+        "fastcgi+unix:/a b",
     };
     char text[512], expected[512];
     (void)state;
@@ -541,11 +545,51 @@ urls_are_of_one_of_three_forms(void **state)
             continue; /* a socket whose name is a slash: refused when it is dialled */
         snprintf(text, sizeof text, "upstream = {\n url = \"%s\"; };", bad[i]);
         snprintf(expected, sizeof expected,
-                 "t.conf:2: upstream.url: found \"%s\", expected http://HOST:PORT, "
-                 "https://HOST[:PORT] or http+unix:/PATH",
+                 "t.conf:2: upstream.url: found \"%s\", expected http://HOST[:PORT], "
+                 "https://HOST[:PORT], http+unix:/PATH, fastcgi://HOST:PORT or fastcgi+unix:/PATH",
                  bad[i]);
         refuse(text, expected);
     }
+}
+
+static void
+backends_are_one_or_several_of_one_protocol(void **state)
+{
+    static const struct refusal list[] = {
+        {"upstream = {\n url = \"http://a\";\n urls = [\"http://b\"]; };",
+         "t.conf:3: upstream.urls: url is set as well, expected one"},
+        {"upstream = {\n urls = []; };", "t.conf:2: upstream.urls: found no backend"},
+        {"upstream = {\n urls = [\"http://a\",\n \"b\"]; };",
+         "t.conf:3: upstream.urls: found \"b\", expected http://HOST[:PORT], https://HOST[:PORT], "
+         "http+unix:/PATH, fastcgi://HOST:PORT or fastcgi+unix:/PATH"},
+        {"upstream = {\n urls = [\"http://a\",\n \"fastcgi://b:1\"]; };",
+         "t.conf:3: upstream.urls: found \"fastcgi://b:1\", expected the protocol of the first "
+         "backend, HTTP"},
+        {"upstream = {\n url = \"fastcgi://a:1\";\n backup_urls = [\"http://b\"]; };",
+         "t.conf:3: upstream.backup_urls: found \"http://b\", expected the protocol of the first "
+         "backend, FastCGI"},
+        {"upstream = {\n backup_urls = [\"http://b\"]; };",
+         "t.conf:1: upstream.url is not set, expected the backend's URL"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+        refuse(list[i].text, list[i].message);
+    struct config *config = load_text("upstream = { urls = [\"http://a\", \"https://b\"]; "
+                                      "backup_urls = [\"http+unix:/c\"]; };");
+    assert_int_equal(config->upstream.url_count, 2);
+    assert_string_equal(config->upstream.urls[1], "https://b");
+    assert_int_equal(config->upstream.backup_count, 1);
+    assert_int_equal(config->upstream.max_idle, 32);
+    assert_false(config->fastcgi);
+    config_free(config);
+    /* A kept connection is a child of PHP-FPM. */
+    config = load_text("upstream = { url = \"fastcgi://a:1\"; };");
+    assert_true(config->fastcgi);
+    assert_int_equal(config->upstream.max_idle, 0);
+    config_free(config);
+    config = load_text("upstream = { url = \"fastcgi://a:1\"; max_idle = 3; };");
+    assert_int_equal(config->upstream.max_idle, 3);
+    config_free(config);
 }
 
 /* Inside one route of three lines: path, then the settings. */
@@ -664,6 +708,9 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
         {ROUTE("ttl = \"1m\";\nquery = { ignore = [\"a=b\"]; };"),
          "t.conf:4: query.ignore: found \"a=b\", expected a glob on a parameter's name, of at most "
          "128 bytes"},
+        {ROUTE("ttl = \"1m\";\nquery = { bypass = [\"a&b\"]; };"),
+         "t.conf:4: query.bypass: found \"a&b\", expected a glob on a parameter's name, of at most "
+         "128 bytes"},
         {ROUTE("ttl = \"1m\";\nquery = { ignored = [\"a\"]; };"),
          "t.conf:4: unknown setting `ignored` in routes.query; did you mean `ignore`?"},
         {ROUTE("methods = [\"POST\"];\nvariants = 3;"),
@@ -688,6 +735,9 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
         {ROUTE("methods = [\"GET\"];\ninvalidate = [\"a:*\"];"),
          "t.conf:4: invalidate: no method of this route changes anything, so nothing would ever be "
          "invalidated"},
+        {ROUTE("methods = [\"GET\"];\nrefused_location = [\"*/login*\"];"),
+         "t.conf:4: refused_location: no method of this route changes anything, so nothing is ever "
+         "refused"},
         {ROUTE("async = true;"), "t.conf:3: async: found true, but the route invalidates nothing"},
         {ROUTE("ttl = \"1s\";\nclient_cache = \"never\";"),
          "t.conf:4: client_cache: found \"never\" on a route with a ttl; one of them is not "
@@ -816,7 +866,8 @@ caching_rules_have_their_place(void **state)
         "   stale_if_error = \"6s\"; keep = \"7s\"; client_control = \"ignore\"; range_fetch = "
         "\"1M\";\n"
         "   variants = 8; languages = [\"en\", \"pt-BR\"];\n"
-        "   query = { ignore = [\"utm_*\"]; allow = [\"a\", \"b\"]; sort = true; };\n"
+        "   query = { bypass = [\"preview\"]; ignore = [\"utm_*\"]; allow = [\"a\", \"b\"]; "
+        "sort = true; };\n"
         "   cookies = { vary = [\"*\"]; }; },\n"
         " { path = \"/b\"; ttl = \"1m\"; }\n"
         ");\n");
@@ -846,6 +897,7 @@ caching_rules_have_their_place(void **state)
     assert_int_equal(route->range_fetch, 1024 * 1024);
     assert_int_equal(route->variants, 8);
     assert_string_equal(route->languages.list[1], "pt-BR");
+    assert_string_equal(route->query_bypass.list[0], "preview");
     assert_string_equal(route->query_ignore.list[0], "utm_*");
     assert_int_equal(route->query_allow.count, 2);
     assert_true(route->query_sort);
@@ -1239,6 +1291,26 @@ shipped_configurations_load(void **state)
     }
 }
 
+/* And say what they are for, and call each of their routes by a name. */
+static void
+shipped_presets_load(void **state)
+{
+    static const char *const names[] = {"etc/presets/generic-php.conf",
+                                        "etc/presets/wordpress.conf"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *text = source_file(names[i]);
+        write_file("shipped.conf", text);
+        struct config *config = load_text("preset = \"./shipped.conf\";\n" URL);
+        assert_true(config->route_count > 0);
+        for (size_t k = 0; k < config->route_count; k++)
+            assert_ptr_not_equal(config->routes[k].name, config->routes[k].path);
+        assert_int_equal(strncmp(text, "# ", 2), 0);
+        config_free(config);
+        test_free(text);
+    }
+}
+
 static void
 ancestor_has_its_routes(void **state)
 {
@@ -1277,6 +1349,244 @@ ancestor_has_its_routes(void **state)
 }
 
 /* What stands commented out in larder.conf is true: with every # taken away it says the same. */
+/* ------------------------------------------------------------------ presets */
+
+static void
+make_sub(const char *name)
+{
+    char path[512];
+    path_of(path, sizeof path, name);
+    assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+}
+
+/* Presets are found in here, until preset_home_gone(). */
+static void
+preset_home(const char *name)
+{
+    char path[512];
+    make_sub(name);
+    path_of(path, sizeof path, name);
+    setenv("LARDER_PRESET_DIR", path, 1);
+}
+
+static void
+preset_home_gone(void)
+{
+    unsetenv("LARDER_PRESET_DIR");
+}
+
+#define OWN(text) "preset = \"p\";\n" URL text
+
+static void
+preset_gives_way_to_what_the_file_says(void **state)
+{
+    (void)state;
+    preset_home("home");
+    write_file("home/p.conf", "cache = { max_object = \"1M\"; budget = \"60ms\"; "
+                              "encodings = [\"br\"]; };\n"
+                              "coalesce = { wait = \"3s\"; };\n");
+    struct config *config = load_text(OWN("cache = { budget = \"70ms\"; };\n"));
+    assert_string_equal(config->preset, "p");
+    assert_int_equal(config->max_object, 1024 * 1024);
+    assert_int_equal(config->budget_ms, 70);
+    assert_int_equal(config->encodings.count, 1);
+    assert_int_equal(config->coalesce_wait_ms, 3000);
+    assert_int_equal(config->coalesce_lease_ms, 3000);
+    assert_int_equal(config->route_count, 0);
+    config_free(config);
+
+    /* Wherever in the file it stands, and in an included one. */
+    write_file("inner.conf", "preset = \"p\";\n");
+    config = load_text("cache = { budget = \"70ms\"; };\n" URL "@include \"inner.conf\"\n");
+    assert_int_equal(config->max_object, 1024 * 1024);
+    assert_int_equal(config->budget_ms, 70);
+    config_free(config);
+    preset_home_gone();
+}
+
+static void
+assert_routes(const struct config *config, const char *const *names, size_t count)
+{
+    assert_int_equal(config->route_count, count);
+    for (size_t i = 0; i < count; i++)
+        assert_string_equal(config->routes[i].name, names[i]);
+}
+
+/* One of the file may take a path of the preset's, or its place by its name. */
+static void
+preset_has_its_routes_behind_those_of_the_file(void **state)
+{
+    (void)state;
+    preset_home("home");
+    write_file("home/p.conf", "routes = ( { name = \"p-a\"; path = \"/a\"; ttl = \"1m\"; },\n"
+                              "  { name = \"p-b\"; path = \"/b\"; client_cache = \"never\"; },\n"
+                              "  { path = \"/c\"; hosts = [\"c\"]; } );\n");
+    struct config *config = load_text(OWN(""));
+    static const char *const alone[] = {"p-a", "p-b", "/c"};
+    assert_routes(config, alone, 3);
+    assert_true(config->routes_have_never);
+    assert_true(config->routes_have_hosts);
+    config_free(config);
+
+    config = load_text(OWN("routes = ( { path = \"/z\"; }, { path = \"/a\"; } );\n"));
+    static const char *const both[] = {"/z", "/a", "p-a", "p-b", "/c"};
+    assert_routes(config, both, 5);
+    struct route_match match;
+    assert_true(
+        route_find(config, config->arena, slice_of("GET"), slice_of(""), slice_of("/a"), &match));
+    assert_ptr_equal(match.route, &config->routes[1]);
+    config_free(config);
+
+    config = load_text(OWN("routes = ( { name = \"p-b\"; path = \"/b\"; ttl = \"2m\"; } );\n"));
+    static const char *const replaced[] = {"p-b", "p-a", "/c"};
+    assert_routes(config, replaced, 3);
+    assert_int_equal(config->routes[0].policy.ttl_ms, 120000);
+    assert_false(config->routes_have_never);
+    config_free(config);
+    preset_home_gone();
+}
+
+/* By its name in one directory; a file beside the one that names it. */
+static void
+preset_is_found_by_name_or_as_a_file(void **state)
+{
+    char text[512];
+    (void)state;
+    make_sub("sub");
+    write_file("own.conf", "cache = { budget = \"61ms\"; };\n");
+    write_file("sub/own.conf", "cache = { budget = \"62ms\"; };\n");
+    struct config *config = load_text("preset = \"./own.conf\";\n" URL);
+    assert_int_equal(config->budget_ms, 61);
+    config_free(config);
+    config = load_text("preset = \"sub/own.conf\";\n" URL);
+    assert_int_equal(config->budget_ms, 62);
+    config_free(config);
+    write_file("sub/in.conf", "preset = \"./own.conf\";\n");
+    config = load_text("@include \"sub/in.conf\"\n" URL);
+    assert_int_equal(config->budget_ms, 62);
+    config_free(config);
+    snprintf(text, sizeof text, "preset = \"%s/own.conf\";\n" URL, dir);
+    config = load_text(text);
+    assert_int_equal(config->budget_ms, 61);
+    config_free(config);
+
+    /* A preset includes what is beside it, and is read anew each time. */
+    preset_home("home");
+    write_file("home/p.conf", "@include \"more.conf\"\n");
+    write_file("home/more.conf", "cache = { budget = \"63ms\"; };\n");
+    config = load_text(OWN(""));
+    assert_int_equal(config->budget_ms, 63);
+    config_free(config);
+    write_file("home/more.conf", "cache = { budget = \"64ms\"; };\n");
+    config = load_text(OWN(""));
+    assert_int_equal(config->budget_ms, 64);
+    config_free(config);
+    preset_home_gone();
+}
+
+static void
+preset_that_is_not_there_is_refused_with_those_that_are(void **state)
+{
+    char expected[512];
+    (void)state;
+    preset_home("few");
+    write_file("few/b-2.conf", "");
+    write_file("few/a_1.conf", "");
+    write_file("few/.hidden.conf", "");
+    write_file("few/README", "");
+    refuse("\npreset = \"wordpres\";\n" URL,
+           "t.conf:2: preset: there is no preset \"wordpres\"; there are: a_1, b-2");
+    refuse("preset = \"b.2\";\n" URL,
+           "t.conf:1: preset: found \"b.2\", expected the name of a preset (letters, digits, - and "
+           "_), or a file with a / in its name");
+    refuse("preset = 5;\n" URL,
+           "t.conf:1: preset: found the integer 5, expected a string of 1 to 1024 bytes");
+    refuse("preset = \"\";\n" URL,
+           "t.conf:1: preset: found \"\", expected a string of 1 to 1024 bytes");
+    refuse("\nprest = \"a_1\";\n" URL, "t.conf:2: unknown setting `prest`; did you mean `preset`?");
+    refuse(URL "preset = \"a_1\";\npreset = \"b-2\";\n",
+           "t.conf:3: found `preset` a second time, first in line 2");
+    snprintf(expected, sizeof expected,
+             "t.conf:1: cannot read %s/few/none.conf: No such file or directory", dir);
+    refuse("preset = \"few/none.conf\";\n" URL, expected);
+    preset_home("empty");
+    refuse("preset = \"a_1\";\n" URL,
+           "t.conf:1: preset: there is no preset \"a_1\"; there are: none");
+    setenv("LARDER_PRESET_DIR", "/nonexistent/presets", 1);
+    refuse("preset = \"a_1\";\n" URL,
+           "t.conf:1: preset: cannot read the directory of presets, /nonexistent/presets: No such "
+           "file or directory");
+    preset_home_gone();
+}
+
+/* Where the mistake is: in the preset, or in the file. */
+static void
+preset_with_a_mistake_is_refused_at_its_own_line(void **state)
+{
+    static const struct {
+        const char *preset;
+        const char *own;
+        const char *message;
+    } list[] = {
+        {"\nupstream = { };\n", "",
+         "home/p.conf:2: found `upstream` in a preset, expected cache, coalesce or routes"},
+        {"redis = { };\n", "",
+         "home/p.conf:1: found `redis` in a preset, expected cache, coalesce or routes"},
+        {"admin = { };\n", "",
+         "home/p.conf:1: found `admin` in a preset, expected cache, coalesce or routes"},
+        {"log = { };\n", "",
+         "home/p.conf:1: found `log` in a preset, expected cache, coalesce or routes"},
+        {"responder = { };\n", "",
+         "home/p.conf:1: found `responder` in a preset, expected cache, coalesce or routes"},
+        {"preset = \"p\";\n", "",
+         "home/p.conf:1: found `preset` in a preset, expected cache, coalesce or routes"},
+        {"cach = { };\n", "",
+         "home/p.conf:1: found `cach` in a preset, expected cache, coalesce or routes"},
+        {"cache = {\n", "", "home/p.conf:1: found `{` without its end"},
+        {"cache = {\n budgt = \"1s\";\n};\n", "",
+         "home/p.conf:2: unknown setting `budgt` in cache; did you mean `budget`?"},
+        {"cache = {\n budget = 5;\n};\n", "",
+         "home/p.conf:2: cache.budget: found the integer 5, expected a duration with its unit, "
+         "such "
+         "as \"5s\""},
+        {"\n\ncache = {\n max_object = \"80M\";\n};\n", "",
+         "home/p.conf:4: cache.store_queue_bytes: 67108864 bytes are less than max_object, "
+         "83886080: "
+         "such a response would never be stored"},
+        {"cache = { max_object = \"80M\"; };\n", "\ncache = { store_queue_bytes = \"70M\"; };\n",
+         "t.conf:4: cache.store_queue_bytes: 73400320 bytes are less than max_object, 83886080: "
+         "such "
+         "a response would never be stored"},
+        {"cache = { encodings = [\"br\",\n\"BR\"]; };\n", "",
+         "home/p.conf:2: cache.encodings: found \"BR\", expected the name of a coding in lower "
+         "case, "
+         "such as \"gzip\""},
+        {"\nroutes = { };\n", "",
+         "home/p.conf:2: routes: expected a list of at most 4096 groups: ( { ... }, { ... } )"},
+        {"routes = (\n { path = \"/\"; ttl = 5; } );\n", "",
+         "home/p.conf:2: routes.ttl: found the integer 5, expected a duration with its unit, such "
+         "as "
+         "\"5s\""},
+        {"routes = ( { path = \"/\"; },\n { path = \"/\"; } );\n",
+         "routes = ( { path = \"/\"; } );",
+         "home/p.conf:2: the route \"/\" is never reached: the one in line 1 takes the same path, "
+         "methods and hosts"},
+        {"routes = ( { name = \"x\"; path = \"/a\"; },\n { name = \"x\"; path = \"/b\"; } );\n", "",
+         "home/p.conf:2: name: found \"x\", which is the name of the route in line 1"},
+        {"routes = ( { path = \"/a\"; } );\n", "routes = ( { path = \"/b\"; },\n{ path = 5; } );",
+         "t.conf:4: routes.path: found the integer 5, expected a string of 1 to 512 bytes"},
+    };
+    (void)state;
+    preset_home("home");
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        char own[512];
+        write_file("home/p.conf", list[i].preset);
+        snprintf(own, sizeof own, OWN("%s"), list[i].own);
+        refuse(own, list[i].message);
+    }
+    preset_home_gone();
+}
+
 static void
 example_shows_every_option_with_its_default(void **state)
 {
@@ -1288,6 +1598,11 @@ example_shows_every_option_with_its_default(void **state)
         if (strncmp(option->section, "routes", 6) == 0)
             continue;
         char name[80];
+        if (!option->section[0]) {
+            snprintf(name, sizeof name, "\n# %s = ", option->name);
+            assert_non_null(strstr(text, name));
+            continue;
+        }
         snprintf(section, sizeof section, "\n%s = {", option->section);
         const char *group = strstr(text, section);
         const char *end = group ? strstr(group, "\n};") : NULL;
@@ -1363,7 +1678,8 @@ main(void)
         cmocka_unit_test(types_are_named_in_words),
         cmocka_unit_test(ranges_hold_at_their_ends),
         cmocka_unit_test(contradictions_are_refused),
-        cmocka_unit_test(urls_are_of_one_of_three_forms),
+        cmocka_unit_test(urls_are_of_one_of_the_forms),
+        cmocka_unit_test(backends_are_one_or_several_of_one_protocol),
         cmocka_unit_test(routes_that_cannot_do_what_they_say_are_refused),
         cmocka_unit_test(everything_has_its_place),
         cmocka_unit_test(caching_rules_have_their_place),
@@ -1377,7 +1693,13 @@ main(void)
         cmocka_unit_test(what_nobody_should_purge_with_is_refused),
         cmocka_unit_test(defaults_are_those_of_the_library_and_of_the_headers),
         cmocka_unit_test(shipped_configurations_load),
+        cmocka_unit_test(shipped_presets_load),
         cmocka_unit_test(ancestor_has_its_routes),
+        cmocka_unit_test(preset_gives_way_to_what_the_file_says),
+        cmocka_unit_test(preset_has_its_routes_behind_those_of_the_file),
+        cmocka_unit_test(preset_is_found_by_name_or_as_a_file),
+        cmocka_unit_test(preset_that_is_not_there_is_refused_with_those_that_are),
+        cmocka_unit_test(preset_with_a_mistake_is_refused_at_its_own_line),
         cmocka_unit_test(example_shows_every_option_with_its_default),
         cmocka_unit_test(manual_has_every_option_as_the_table_has_it),
     };

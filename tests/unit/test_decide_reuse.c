@@ -39,6 +39,8 @@ a_request_is_passed_for_the_first_reason_that_holds(void **state)
     assert_int_equal(asked(&p, "GET", "", (struct request_facts){.has_body = true}), REASON_BODY);
     assert_int_equal(asked(&p, "GET", "", (struct request_facts){.cookie_bypass = true}),
                      REASON_COOKIE);
+    assert_int_equal(asked(&p, "GET", "", (struct request_facts){.query_bypass = true}),
+                     REASON_QUERY);
     p.ttl_ms = 0;
     assert_int_equal(asked(&p, "GET", "", none), REASON_ROUTE_NO_TTL);
     p.rfc = true;

@@ -549,6 +549,32 @@ query_without_memory_is_no_target(void **state)
     arena_free(none);
 }
 
+/* As the names of those that go or stay are compared; and however many stand before it. */
+static void
+query_has_a_parameter_by_its_name_alone(void **state)
+{
+    static const char *const globs[] = {"preview*", "wc-ajax"};
+    static const char *const with[] = {"/?preview=true", "/?a&preview",  "/?preview_id=7",
+                                       "/?preview[]=",   "/?&&wc-ajax=", "/?%70review=1",
+                                       "/?a?b&preview"};
+    static const char *const without[] = {
+        "/", "/?", "/preview", "/?a=preview", "/?a?preview", "/?Preview", "/?wc-ajax2", "", "*"};
+    char many[2 * URI_PARAMETERS_MAX + 64] = "/?";
+    (void)state;
+    for (size_t i = 0; i < sizeof with / sizeof *with; i++)
+        if (!uri_query_has(slice_of(with[i]), globs, 2, glob_match))
+            fail_msg("%s: has none", with[i]);
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++)
+        if (uri_query_has(slice_of(without[i]), globs, 2, glob_match))
+            fail_msg("%s: has one", without[i]);
+    assert_false(uri_query_has(slice_of("/?a"), NULL, 0, glob_match));
+    for (size_t i = 0; i <= URI_PARAMETERS_MAX; i++)
+        strcat(many, "a&");
+    assert_false(uri_query_has(slice_of(many), globs, 2, glob_match));
+    strcat(many, "preview");
+    assert_true(uri_query_has(slice_of(many), globs, 2, glob_match));
+}
+
 int
 main(void)
 {
@@ -569,6 +595,7 @@ main(void)
         cmocka_unit_test(query_names_that_are_too_long_match_no_glob),
         cmocka_unit_test(query_with_too_many_parameters_stays),
         cmocka_unit_test(query_without_memory_is_no_target),
+        cmocka_unit_test(query_has_a_parameter_by_its_name_alone),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

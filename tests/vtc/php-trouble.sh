@@ -1,5 +1,5 @@
 # PHP-FPM in trouble: restarted under load, killed, out of children, its queue full, its visitors gone.
-# needs: lighttpd spawn-fcgi redis-server redis-cli curl php
+# needs: lighttpd nginx spawn-fcgi redis-server redis-cli curl php
 # time: 240
 . case
 
@@ -9,6 +9,7 @@ cat > "$DIR/htdocs/page.php" << 'END'
 usleep(20000);
 echo 'page ', $_SERVER['QUERY_STRING'];
 END
+cp "$DIR/htdocs/page.php" "$DIR/htdocs/stored.php"
 cat > "$DIR/htdocs/wait.php" << 'END'
 <?php
 $gates = getenv('GATES');
@@ -23,18 +24,20 @@ $gates = getenv('GATES');
 touch("$gates/abort-begun-{$_GET['n']}");
 while (ob_get_level())
     ob_end_flush();
+register_shutdown_function(function () use ($gates) {
+    if (connection_aborted())
+        touch("$gates/abort-seen-{$_GET['n']}");
+    touch("$gates/abort-over-{$_GET['n']}");
+});
 for ($n = 0; $n < 300; $n++) {
     usleep(20000);
     if (file_exists("$gates/abort-go-{$_GET['n']}")) {
         echo ' ';
         flush();
-    }
-    if (connection_aborted()) {
-        touch("$gates/abort-seen-{$_GET['n']}");
-        break;
+        if ($n > 50)
+            break;
     }
 }
-touch("$gates/abort-over-{$_GET['n']}");
 END
 cat > "$DIR/htdocs/index.php" << 'END'
 <?php
@@ -44,6 +47,7 @@ fpm start -c 4 "env[GATES]=$DIR/gates" process_control_timeout=10s
 redis start
 conf url="$(fpm url)" upstream='connect_timeout = "2s"; timeout = "30s";' routes='
     { path = "/page.php"; ttl = "1s"; stale_if_error = "1h"; },
+    { path = "/stored.php"; ttl = "1h"; },
     { path = "/wait.php"; ttl = "1m"; },
     { path = "/abort.php"; ttl = "1m"; }'
 pool start -n 2
@@ -97,6 +101,8 @@ get '/page.php?other'
 is "nothing to show" "$(status)" 502
 fpm start -c 2 "env[GATES]=$DIR/gates" listen.backlog=1
 gets '/page.php?other' MISS 'page other'
+gets /stored.php MISS 'page '
+await is_hit "$url/stored.php"
 
 # ------------------------------------------------------------------- out of children, queue full
 
@@ -108,13 +114,7 @@ done
 for n in 3 4 5 6; do
     curl -sS --max-time 60 -o "$DIR/page.$n" -w '%{http_code}' "$url/page.php?full.$n" > "$DIR/code.$n" &
 done
-full() {
-    # The two in the queue (backlog 1), and the others, who ask again.
-    test "$(ss -xH src "$DIR/fpm.sock" 2> /dev/null | wc -l)" -ge 4
-}
-sleep 0.5
-get '/page.php?kept' --max-time 1
-is "a stored page meanwhile" "$(cat "$DIR/body")" 'page kept'
+gets /stored.php HIT 'page ' --max-time 1
 : > "$DIR/gates/go-a"
 wait
 for n in 1 2; do
@@ -143,12 +143,42 @@ cat "$DIR"/code.1[3-7] | grep -v -E '^(200|503 2)' && fail "neither an answer no
 
 # ------------------------------------------------------------------------------- a visitor leaves
 
-# Nobody else wants the answer: the script hears of it.
-curl -sS --max-time 60 -o /dev/null "$url/abort.php?n=1" &
+# nginx sees it and closes; lighttpd and Apache see it when they next write to the visitor.
+# In one process, which knows who waits; a process that waits for another's fetch makes one of its own.
+pool term
+pool start -n 1
+front nginx-php "$PORT2"
+
+# Nobody else wants the answer: PHP hears of it as soon as the script writes.
+curl -sS --max-time 60 -o /dev/null "http://127.0.0.1:$PORT2/abort.php?n=1" &
 visitor=$!
 await test -e "$DIR/gates/abort-begun-1"
 kill "$visitor"
 wait "$visitor" || true
-await grep -q 'client is gone\|client hung up' "$DIR/log/larder" || true
+counter() {
+    "$LARDERCTL" -f "$DIR/larder.conf" --json stats | tr ',{}' '\n\n\n' |
+        sed -n "s/^ *\"$1\" *: *\([0-9]*\).*/\1/p" | head -n 1
+}
+at_least() {
+    test "$(counter "$1")" -ge "$2"
+}
+await at_least client_gone 1
 : > "$DIR/gates/abort-go-1"
 await test -e "$DIR/gates/abort-over-1"
+test -e "$DIR/gates/abort-seen-1" || fail "the script was not told that its visitor is gone"
+
+# Somebody else does: it goes on, and he gets it.
+curl -sS --max-time 60 -o /dev/null "http://127.0.0.1:$PORT2/abort.php?n=2" &
+visitor=$!
+await test -e "$DIR/gates/abort-begun-2"
+before=$(counter requests)
+curl -sS --max-time 60 -o "$DIR/second" -w '%{http_code}' "http://127.0.0.1:$PORT2/abort.php?n=2" > "$DIR/code.second" &
+second=$!
+await at_least requests $((before + 1))
+kill "$visitor"
+wait "$visitor" || true
+: > "$DIR/gates/abort-go-2"
+wait "$second"
+is "whoever waited" "$(cat "$DIR/code.second")" 200
+test -e "$DIR/gates/abort-seen-2" && fail "the script was told that nobody wants its answer"
+exit 0

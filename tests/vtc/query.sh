@@ -5,6 +5,7 @@
 site routes='
     { path = "/ignore/**"; ttl = "5m"; query = { ignore = ["utm_*", "fbclid"]; }; },
     { path = "/allow/**"; ttl = "5m"; query = { allow = ["id", "page"]; }; },
+    { path = "/pass/**"; ttl = "5m"; query = { bypass = ["preview*"]; ignore = ["*"]; }; },
     { path = "/sort/**"; ttl = "5m"; query = { sort = true; }; },
     { path = "/all/**"; ttl = "5m"; query = { ignore = ["utm_*"]; allow = ["a*", "utm_*"]; sort = true; }; },
     { path = "/**"; ttl = "5m"; }'
@@ -35,6 +36,21 @@ differ '/allow/c?id=1&id=2' '/allow/c?id=1'
 same '/sort/a?b=2&a=1&a=0' '/sort/a?a=1&b=2&a=0' '/sort/a?a=1&a=0&b=2'
 differ '/sort/b?a=1&a=0' '/sort/b?a=0&a=1'
 same '/all/a?b=1&ab=2&utm_x=3&aa=4' '/all/a?aa=4&ab=2' '/all/a?aa=4&ab=2'
+
+# One that has a request passed: all of it goes to the backend, and nothing is looked up or kept.
+same '/pass/a?x=1' /pass/a /pass/a
+for query in 'preview=true' 'x=1&preview_id=7' '%70review'; do
+    get "/pass/a?$query"
+    is "$query: X-Cache" "$(field X-Cache)" BYPASS
+    case $(field Cache-Status) in
+    *detail=query-in-request*) ;;
+    *) fail "$query: Cache-Status is $(field Cache-Status)" ;;
+    esac
+    backend only GET "/pass/a?$query" 1
+done
+"$LARDERCTL" -f "$DIR/larder.conf" explain "$url/pass/a?preview=1" > "$DIR/explained"
+grep -q '^Next: *BYPASS (query-in-request): .*query.bypass' "$DIR/explained" ||
+    fail "explain says: $(cat "$DIR/explained")"
 
 # Off by default, and nothing is decoded.
 differ '/a?utm_source=x' '/a?utm_source=y'

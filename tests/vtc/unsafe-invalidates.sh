@@ -2,7 +2,8 @@
 # needs: lighttpd redis-server redis-cli spawn-fcgi curl
 . case
 
-site routes='{ path = "/**"; ttl = "5m"; cookies = { key = ["c"]; }; }'
+site routes='{ path = "/members/**"; tags = ["all"]; refused_location = ["*/login", "*/login[?]*"]; },
+    { path = "/tagged/**"; ttl = "5m"; tags = ["all"]; }, { path = "/**"; ttl = "5m"; cookies = { key = ["c"]; }; }'
 
 fresh() {
     for target in "$@"; do
@@ -82,3 +83,16 @@ change POST '/list?h=Content-Location://example.com/elsewhere' done
 stays /elsewhere "a POST that names another host"
 change POST '/list?h=Content-Location:https://127.0.0.1/elsewhere' done
 stays /elsewhere "a POST that names another scheme"
+
+# Who may not is sent to the log-in page, which changes nothing: by a redirect, and only to there.
+fresh /tagged/page
+for answer in 'status=302&h=Location:/login?back=1' "status=303&h=Location:http://127.0.0.1:$PORT1/login" \
+    'status=302&h=Location:https://sso.example/login'; do
+    change POST "/members/a?$answer" ''
+    stays /tagged/page "a POST with $answer"
+done
+for answer in 'status=302&h=Location:/members/a' 'status=302' 'status=302&h=Location:/login/not' \
+    'status=201&h=Location:/login'; do
+    change POST "/members/a?$answer" done
+    dropped /tagged/page "a POST with $answer"
+done
