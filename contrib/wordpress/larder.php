@@ -13,6 +13,16 @@
  *     define('LARDER_PURGE_TIMEOUT', 5);     seconds; this if not set
  *     define('LARDER_TAG_PREFIX', 'blog-');  where several sites share one namespace of Larder
  *
+ * In larder.conf, of a WordPress at the root of its host. The preset drops all pages with every change
+ * in wp-admin; with these in place of two of its routes only those go that the plugin names, and pages
+ * can be kept for longer (nonces in them are good for 12 hours):
+ *
+ *     preset = "wordpress";
+ *     routes = (
+ *         { name = "wordpress-admin-change"; path = "/wp-admin/**"; client_cache = "never"; },
+ *         { name = "wordpress-rest-change"; path = "/wp-json/**"; client_cache = "never"; }
+ *     );
+ *
  * The idea: a page is tagged with what it shows (Surrogate-Key, which Larder takes out), and a change
  * purges the tags of what was changed. The change has happened before anybody is told so: all that
  * one request changes is purged in one go before its answer goes out, so whoever saved something and

@@ -3,6 +3,7 @@
 # needs: lighttpd spawn-fcgi redis-server redis-cli curl php-fpm php-cli mariadbd wordpress
 # time: 240
 . case
+RULES=bare
 . blog
 blog
 
