@@ -13,6 +13,16 @@
  *     define('LARDER_PURGE_TIMEOUT', 5);     seconds; this if not set
  *     define('LARDER_TAG_PREFIX', 'blog-');  where several sites share one namespace of Larder
  *
+ * In larder.conf, of a WordPress at the root of its host. The preset drops all pages with every change
+ * in wp-admin; with these in place of two of its routes only those go that the plugin names, and pages
+ * can be kept for longer (nonces in them are good for 12 hours):
+ *
+ *     preset = "wordpress";
+ *     routes = (
+ *         { name = "wordpress-admin-change"; path = "/wp-admin/**"; client_cache = "never"; },
+ *         { name = "wordpress-rest-change"; path = "/wp-json/**"; client_cache = "never"; }
+ *     );
+ *
  * The idea: a page is tagged with what it shows (Surrogate-Key, which Larder takes out), and a change
  * purges the tags of what was changed. The change has happened before anybody is told so: all that
  * one request changes is purged in one go before its answer goes out, so whoever saved something and
@@ -27,10 +37,12 @@
  *     list-TYPE             shows posts of that type by a rule of its own (a block, a widget)
  *     index-TYPE            shows names, addresses or numbers of such posts (menus of pages, "next")
  *     terms                 shows terms (a cloud of tags)
- *     any-post, any         shows more posts, or more of all kinds, than there may be tags
+ *     any-post, any         shows more posts, or more of all kinds, than there may be tags; "any"
+ *                           changes with every purge
  *
  * What the page is made of is known when it has been made, so the field is added at the end; a page
- * is held back for that, as PHP does it with the first 4 KiB anyway.
+ * is held back for that, as PHP does it with the first 4 KiB anyway. One that is larger than 1 MiB, or
+ * goes out in parts, counts as "any".
  *
  * What it does not know of: options of plugins, fields of posts that change without the post (save
  * that of its image and its template), and SQL. Such a plugin calls
@@ -52,6 +64,8 @@ final class Larder_Plugin
     const TAGS_MAX = 60;
     /* Beyond this the whole site is purged: as fast, and no page that is worth much remains. */
     const PURGE_MAX = 200;
+    /* No more of a page is held back. A download has to fit through, whatever its size. */
+    const HELD_MAX = 1048576;
     const TIMEOUT_S = 5.0;
     const ANSWER_MAX = 65536;
     /* Where it is noted that a purge failed, and how often it is tried again while somebody is there. */
@@ -183,7 +197,7 @@ final class Larder_Plugin
                 add_filter($hook, array(__CLASS__, 'counted'));
             }
         }
-        ob_start(array(__CLASS__, 'finish'));
+        ob_start(array(__CLASS__, 'finish'), self::HELD_MAX);
     }
 
     private static function main(WP_Query $query): void
@@ -270,8 +284,8 @@ final class Larder_Plugin
         return $passed;
     }
 
-    /* The page is whole, or has grown too large for PHP to hold: the last moment for a field. */
-    public static function finish(string $output): string
+    /* The page is whole, or a part of it goes out already: the last moment for a field. */
+    public static function finish(string $output, int $phase): string
     {
         if (headers_sent()) {
             return $output;
@@ -281,7 +295,11 @@ final class Larder_Plugin
             header('Larder-Cache-Control: no-store');
             return $output;
         }
-        header('Surrogate-Key: ' . implode(' ', self::few(apply_filters('larder_tags',
+        if (!($phase & PHP_OUTPUT_HANDLER_FINAL)) {
+            // Nobody knows what else it will show.
+            self::shows('any');
+        }
+        header('Surrogate-Key: ' . implode(' ', self::few((array)apply_filters('larder_tags',
             array_map('strval', array_keys(self::$tags))))));
         return $output;
     }
