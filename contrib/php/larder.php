@@ -156,10 +156,17 @@ final class Larder
 
         $deadline = microtime(true) + $this->timeout;
         $context = stream_context_create(array('ssl' => array('peer_name' => $parts['host'])));
-        $stream = @stream_socket_client(($tls ? 'tls' : 'tcp') . "://{$parts['host']}:$port", $number,
+        // What is wrong with a certificate PHP says in the first of several warnings, and nowhere else.
+        $warning = '';
+        set_error_handler(function ($level, $text) use (&$warning) {
+            $warning = $warning !== '' ? $warning : preg_replace('/\s+/', ' ', $text);
+            return true;
+        });
+        $stream = stream_socket_client(($tls ? 'tls' : 'tcp') . "://{$parts['host']}:$port", $number,
             $error, $this->timeout, STREAM_CLIENT_CONNECT, $context);
+        restore_error_handler();
         if (!$stream) {
-            throw $this->failed($error !== '' ? $error : 'no connection');
+            throw $this->failed($error !== '' ? $error : $warning);
         }
         stream_set_blocking($stream, false);
         $out = "POST $target HTTP/1.0\r\nHost: $host\r\nX-Larder-Token: {$this->token}\r\n" .

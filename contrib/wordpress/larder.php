@@ -626,11 +626,18 @@ final class Larder_Plugin
             (isset($parts['query']) ? "?{$parts['query']}" : '');
         $timeout = defined('LARDER_PURGE_TIMEOUT') ? max(0.1, (float)LARDER_PURGE_TIMEOUT) : self::TIMEOUT_S;
         $deadline = microtime(true) + $timeout;
-        $stream = @stream_socket_client(($scheme === 'https' ? 'tls' : 'tcp') .
+        // What is wrong with a certificate PHP says in the first of several warnings, and nowhere else.
+        $warning = '';
+        set_error_handler(function ($level, $text) use (&$warning) {
+            $warning = $warning !== '' ? $warning : preg_replace('/\s+/', ' ', $text);
+            return true;
+        });
+        $stream = stream_socket_client(($scheme === 'https' ? 'tls' : 'tcp') .
             "://{$parts['host']}:$port", $number, $error, $timeout, STREAM_CLIENT_CONNECT,
             stream_context_create(array('ssl' => array('peer_name' => $parts['host']))));
+        restore_error_handler();
         if (!$stream) {
-            throw new RuntimeException($error !== '' ? $error : 'no connection');
+            throw new RuntimeException($error !== '' ? $error : $warning);
         }
         stream_set_blocking($stream, false);
         $out = "POST $target HTTP/1.0\r\nHost: {$parts['host']}" .
