@@ -1,6 +1,6 @@
 /*
- * One connection to the backend: libcurl resolves, connects and speaks TLS; the
- * bytes are ours. One thread at a time.
+ * One connection to the backend: libcurl resolves, connects and speaks TLS, a Unix
+ * socket is ours alone; the bytes are ours. One thread at a time.
  */
 #ifndef UPSTREAM_LINK_H
 #define UPSTREAM_LINK_H
@@ -23,8 +23,8 @@ struct link_peer;
 
 struct link {
     struct link_peer *peer;
-    CURL *easy;
-    int fd;                /* for poll(2) alone */
+    CURL *easy;            /* NULL: a Unix socket */
+    int fd;                /* libcurl's: for poll(2) alone */
     bool tls_ended;        /* the peer has said close_notify */
     int64_t idle_since_ms; /* the keeper's note */
     char in[LINK_IN_BYTES];
