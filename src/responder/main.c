@@ -258,6 +258,23 @@ redis_status(const struct site *site)
     return redis;
 }
 
+static json_object *
+backend_status(const struct site *site)
+{
+    json_object *backends = json_object_new_object();
+    struct upstream_state state;
+    for (size_t i = 0; upstream_state(site->upstream, i, &state); i++) {
+        json_object *one = json_object_new_object();
+        if (state.backup)
+            json_object_object_add(one, "backup", json_object_new_boolean(true));
+        add_number(one, "busy", state.busy);
+        add_number(one, "idle", state.idle);
+        add_number(one, "rests_ms", state.rests_ms);
+        json_object_object_add(backends, state.url, one);
+    }
+    return backends;
+}
+
 static void
 tell_status(struct site *site, json_object *answer)
 {
@@ -281,6 +298,7 @@ tell_status(struct site *site, json_object *answer)
     add_number(answer, "kept_connections", workers_kept());
     add_number(answer, "stores_queued", (int64_t)store_count);
     add_number(answer, "stores_queued_bytes", (int64_t)store_bytes);
+    json_object_object_add(answer, "backends", backend_status(site));
     json_object_object_add(answer, "redis", redis_status(site));
     json_object_object_add(answer, "journal", reporter_status(site));
 }

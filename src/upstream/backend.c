@@ -127,6 +127,24 @@ backends_first(const struct backends *b)
     return &b->list[0];
 }
 
+bool
+backends_state(struct backends *b, size_t number, struct upstream_state *out)
+{
+    if (number >= b->count)
+        return false;
+    const struct backend *backend = &b->list[number];
+    int64_t now_ms = clock_now_ms();
+    pthread_mutex_lock(&b->mutex);
+    *out = (struct upstream_state){
+        .url = backend->url.name,
+        .backup = backend->spare,
+        .busy = backend->busy,
+        .idle = (int)backend->idle_count,
+        .rests_ms = backend->rest_until_ms > now_ms ? backend->rest_until_ms - now_ms : 0};
+    pthread_mutex_unlock(&b->mutex);
+    return true;
+}
+
 /* ----------------------------------------------------------------- choice */
 
 /* The lower the better: those that can be reached, the spares, those that rest. */

@@ -33,6 +33,9 @@ void backends_free(struct backends *backends);
 size_t backends_count(const struct backends *backends);
 const struct backend *backends_first(const struct backends *backends);
 
+/* upstream_state(). */
+bool backends_state(struct backends *backends, size_t number, struct upstream_state *out);
+
 /*
  * The one to ask next, which counts as busy until backends_leave(). *tried: a bit
  * for each that this request has had already; the one that is returned is added.

@@ -95,6 +95,12 @@ upstream_is_fastcgi(const struct upstream *u)
     return backends_first(u->backends)->url.fastcgi;
 }
 
+bool
+upstream_state(struct upstream *u, size_t number, struct upstream_state *out)
+{
+    return backends_state(u->backends, number, out);
+}
+
 int64_t
 upstream_dial_ms(const struct upstream_options *options)
 {

@@ -64,6 +64,18 @@ const char *upstream_name(const struct upstream *upstream);
 /* FastCGI: requests are parameters. */
 bool upstream_is_fastcgi(const struct upstream *upstream);
 
+/* How one of its backends is, as this process has found it. */
+struct upstream_state {
+    const char *url; /* owned by the upstream */
+    bool backup;
+    int busy;         /* exchanges under way */
+    int idle;         /* connections kept */
+    int64_t rests_ms; /* it took no connection, and is left alone for so long yet; 0: it is asked */
+};
+
+/* Of the backend with this number, from 0. false: there is no such. Any thread. */
+bool upstream_state(struct upstream *upstream, size_t number, struct upstream_state *out);
+
 /* The longest that upstream_fetch() may look for a backend that takes a connection and the request:
  * what comes before timeout_ms. */
 int64_t upstream_dial_ms(const struct upstream_options *options);
