@@ -172,7 +172,7 @@ class Machine:
         where = ('port = %d;' % self.link.address if isinstance(self.link.address, int)
                  else 'socket = "%s";' % self.link.address)
         with open(self.config, "w", encoding="ascii") as out:
-            out.write("""upstream = { url = "http://127.0.0.1:%d"; timeout = "3s"; };
+            out.write("""upstream = { url = "http://127.0.0.1:%d"; timeout = "3s"; connect_timeout = "1s"; };
 redis = { %s dial_timeout = "1s"; read_timeout = "500ms"; write_timeout = "500ms"; };
 cache = {
     budget = "150ms";

@@ -6,7 +6,7 @@
 
 settings='invalidate_timeout = "300ms"; mutation_max = "3s";'
 routes='{ path = "/**"; resource = "r"; ttl = "5m"; invalidate = ["r:*"]; }'
-site -n 2 cache="$settings" redis='breaker_max_rest = "100ms";' upstream='timeout = "2s";' \
+site -n 2 cache="$settings" redis='breaker_max_rest = "100ms";' upstream='timeout = "2s"; connect_timeout = "500ms";' \
     routes="$routes"
 
 journal() {
@@ -74,7 +74,7 @@ await is_hit /page
 
 # on_unreachable = "refuse": the backend does not hear of it.
 conf cache="$settings on_unreachable = \"refuse\";" redis='breaker_max_rest = "100ms";' \
-    upstream='timeout = "2s";' routes="$routes"
+    upstream='timeout = "2s"; connect_timeout = "500ms";' routes="$routes"
 pool term
 pool start -n 2
 redis pause
@@ -87,7 +87,7 @@ await is_hit /page
 
 # Where the journal cannot be written the answer and the log say so.
 conf cache="$settings state_dir = \"$DIR/nowhere\";" redis='breaker_max_rest = "100ms";' \
-    upstream='timeout = "2s";' routes="$routes"
+    upstream='timeout = "2s"; connect_timeout = "500ms";' routes="$routes"
 pool term
 pool start -n 1
 grep -q 'known to this process alone' "$DIR/log/larder"
