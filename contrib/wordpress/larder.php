@@ -132,6 +132,13 @@ final class Larder_Plugin
         foreach (array('added_option', 'updated_option', 'deleted_option') as $hook) {
             add_action($hook, array(__CLASS__, 'option'));
         }
+        // Price and stock are no part of the post: an order, an import, the REST interface and the end
+        // of a sale change them without it.
+        foreach (array('woocommerce_update_product', 'woocommerce_update_product_variation',
+            'woocommerce_product_set_stock', 'woocommerce_variation_set_stock',
+            'woocommerce_product_set_stock_status', 'woocommerce_variation_set_stock_status') as $hook) {
+            add_action($hook, array(__CLASS__, 'product'));
+        }
         add_action('larder_purge', array(__CLASS__, 'stale'));
 
         // Whichever comes first of what ends a request: before a redirect, before the answer of the
@@ -465,6 +472,17 @@ final class Larder_Plugin
             true) ? get_post($id) : null;
         if ($post && self::public_status($post->post_status)) {
             self::content($post);
+        }
+    }
+
+    /* Its number, or WooCommerce's object; a variation is shown with the product above it. */
+    public static function product($product): void
+    {
+        $post = get_post(is_object($product) ? $product->get_id() : (int)$product);
+        foreach (array($post, $post && $post->post_parent ? get_post($post->post_parent) : null) as $one) {
+            if ($one && self::public_status($one->post_status)) {
+                self::content($one);
+            }
         }
     }
 
