@@ -14,12 +14,14 @@
  *     define('LARDER_TAG_PREFIX', 'blog-');  where several sites share one namespace of Larder
  *
  * In larder.conf, of a WordPress at the root of its host. The preset drops all pages with every change
- * in wp-admin; with these in place of two of its routes only those go that the plugin names, and pages
+ * in wp-admin; with these in place of four of its routes only those go that the plugin names, and pages
  * can be kept for longer (nonces in them are good for 12 hours):
  *
  *     preset = "wordpress";
  *     routes = (
  *         { name = "wordpress-admin-change"; path = "/wp-admin/**"; client_cache = "never"; },
+ *         { name = "wordpress-rest-batch"; path = "/wp-json/batch/**"; client_cache = "never"; },
+ *         { name = "woocommerce-rest-change"; path = "/wp-json/wc/**"; client_cache = "never"; },
  *         { name = "wordpress-rest-change"; path = "/wp-json/**"; client_cache = "never"; }
  *     );
  *
