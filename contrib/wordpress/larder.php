@@ -14,12 +14,14 @@
  *     define('LARDER_TAG_PREFIX', 'blog-');  where several sites share one namespace of Larder
  *
  * In larder.conf, of a WordPress at the root of its host. The preset drops all pages with every change
- * in wp-admin; with these in place of two of its routes only those go that the plugin names, and pages
+ * in wp-admin; with these in place of four of its routes only those go that the plugin names, and pages
  * can be kept for longer (nonces in them are good for 12 hours):
  *
  *     preset = "wordpress";
  *     routes = (
  *         { name = "wordpress-admin-change"; path = "/wp-admin/**"; client_cache = "never"; },
+ *         { name = "wordpress-rest-batch"; path = "/wp-json/batch/**"; client_cache = "never"; },
+ *         { name = "woocommerce-rest-change"; path = "/wp-json/wc/**"; client_cache = "never"; },
  *         { name = "wordpress-rest-change"; path = "/wp-json/**"; client_cache = "never"; }
  *     );
  *
@@ -131,6 +133,13 @@ final class Larder_Plugin
         }
         foreach (array('added_option', 'updated_option', 'deleted_option') as $hook) {
             add_action($hook, array(__CLASS__, 'option'));
+        }
+        // Price and stock are no part of the post: an order, an import, the REST interface and the end
+        // of a sale change them without it.
+        foreach (array('woocommerce_update_product', 'woocommerce_update_product_variation',
+            'woocommerce_product_set_stock', 'woocommerce_variation_set_stock',
+            'woocommerce_product_set_stock_status', 'woocommerce_variation_set_stock_status') as $hook) {
+            add_action($hook, array(__CLASS__, 'product'));
         }
         add_action('larder_purge', array(__CLASS__, 'stale'));
 
@@ -465,6 +474,17 @@ final class Larder_Plugin
             true) ? get_post($id) : null;
         if ($post && self::public_status($post->post_status)) {
             self::content($post);
+        }
+    }
+
+    /* Its number, or WooCommerce's object; a variation is shown with the product above it. */
+    public static function product($product): void
+    {
+        $post = get_post(is_object($product) ? $product->get_id() : (int)$product);
+        foreach (array($post, $post && $post->post_parent ? get_post($post->post_parent) : null) as $one) {
+            if ($one && self::public_status($one->post_status)) {
+                self::content($one);
+            }
         }
     }
 

@@ -317,6 +317,24 @@ uri_query_has(struct slice target, const char *const *globs, size_t count, uri_g
     return false;
 }
 
+static bool
+is_same_decoded(struct slice a, struct slice b)
+{
+    while (a.n && b.n)
+        if (take_decoded(&a) != take_decoded(&b))
+            return false;
+    return a.n == b.n;
+}
+
+bool
+uri_same_parameter(struct slice a, struct slice b)
+{
+    /* "a%3Db" is a name, "a=b" a name and a value. */
+    size_t n = before(a, '='), m = before(b, '=');
+    return (n == a.n) == (m == b.n) && is_same_decoded(first(a, n), first(b, m)) &&
+           is_same_decoded(skip(a, n), skip(b, m));
+}
+
 /* The parameters that stay, empty ones apart; *change: another one was there. */
 static size_t
 select_parameters(struct parameter *list, struct slice query, const struct uri_query_rules *rules,

@@ -64,4 +64,7 @@ struct slice uri_reduce_query(struct slice target, const struct uri_query_rules 
 bool uri_query_has(struct slice target, const char *const *globs, size_t count,
                    uri_glob_match *match);
 
+/* Are two parameters the same to whoever decodes them? */
+bool uri_same_parameter(struct slice a, struct slice b);
+
 #endif

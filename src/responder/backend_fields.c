@@ -14,6 +14,7 @@
 
 #include "base/number.h"
 #include "http/negotiate.h"
+#include "http/uri.h"
 #include "responder/key.h"
 
 enum treatment {
@@ -67,6 +68,7 @@ static const struct rule field_families[] = {
 static const struct rule parameter_rules[] = {
     {"REQUEST_METHOD", {[FASTCGI_PASSED] = OURS, [FASTCGI_SHARED] = OURS}},
     {"CONTENT_LENGTH", {[FASTCGI_PASSED] = OURS, [FASTCGI_SHARED] = OURS}},
+    {"CONTENT_TYPE", {[FASTCGI_PASSED] = KEEP, [FASTCGI_SHARED] = OURS}},
     /* Without what the route leaves out of the key. */
     {"REQUEST_URI", {[FASTCGI_PASSED] = KEEP, [FASTCGI_SHARED] = OURS}},
     {"QUERY_STRING", {[FASTCGI_PASSED] = KEEP, [FASTCGI_SHARED] = OURS}},
@@ -234,19 +236,20 @@ parameter_name(struct slice field, struct arena *arena)
     return (struct slice){name, field.n + 5};
 }
 
-static bool
-has_parameter(struct slice query, struct slice one)
+/* How often it is there, in whatever spelling: lighttpd has its own. */
+static size_t
+times_in(struct slice query, struct slice one)
 {
     const char *p = query.p, *end = query.p + query.n;
+    size_t times = 0;
     while (p < end) {
         const char *stop = memchr(p, '&', (size_t)(end - p));
         if (!stop)
             stop = end;
-        if (slice_equal((struct slice){p, (size_t)(stop - p)}, one))
-            return true;
+        times += uri_same_parameter((struct slice){p, (size_t)(stop - p)}, one);
         p = stop + 1;
     }
-    return false;
+    return times;
 }
 
 static struct slice
@@ -260,7 +263,8 @@ query_of(struct slice target)
 /*
  * What the web server has made of the query, without what the route leaves out.
  * A rewriting web server adds parameters of its own, of which the route says
- * nothing: only what was in the visitor's query, and is not in the key's, goes.
+ * nothing: only what was in the visitor's query, and is not in the key's, goes,
+ * and as often as it was there: the server's own may be spelled like a visitor's.
  */
 static struct slice
 reduced_query(struct slice text, const struct exchange *exchange)
@@ -280,7 +284,8 @@ reduced_query(struct slice text, const struct exchange *exchange)
             stop = end;
         struct slice one = {p, (size_t)(stop - p)};
         p = stop + 1;
-        if (has_parameter(asked, one) && !has_parameter(kept, one))
+        struct slice before = {text.p, (size_t)(one.p - text.p)};
+        if (times_in(before, one) + times_in(kept, one) < times_in(asked, one))
             continue;
         if (n)
             out[n++] = '&';
@@ -300,6 +305,10 @@ own_value(struct slice name, struct slice value, const struct exchange *exchange
         return request->method;
     if (slice_equal(name, slice_of("CONTENT_LENGTH")))
         return request->length_found ? own : value; /* added at the end */
+    /* Of a body that is not there; a framework would look for what is asked in it. nginx always
+     * sends it, empty. */
+    if (slice_equal(name, slice_of("CONTENT_TYPE")))
+        return slice_of("");
     if (slice_equal(name, slice_of("HTTP_TRANSFER_ENCODING")))
         return request->length_found ? own : value; /* it is not chunked any more */
     if (slice_equal(name, slice_of("REQUEST_URI")))

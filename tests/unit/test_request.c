@@ -548,6 +548,41 @@ what_the_route_ignores_is_in_no_query(void **state)
     config->fastcgi = false;
 }
 
+/* lighttpd decodes %75 and writes %2f as %2F and %zz as %25zz; a parameter that the key has not must
+ * not reach a script by that. */
+static void
+what_the_route_ignores_is_in_no_query_however_it_is_spelled(void **state)
+{
+    (void)state;
+    config->fastcgi = true;
+    struct exchange *x =
+        EXAMINED("REQUEST_URI=/query?%75tm_source=evil&a=%41&utm_medium=%2f&utm_term=%zz",
+                 "QUERY_STRING=q=1&utm_source=evil&a=A&utm_medium=%2F&utm_term=%25zz",
+                 "REDIRECT_URI=/index.php?utm_source=evil&a=A&utm_medium=%2F&utm_term=%25zz");
+    ASSERT_PARAMETERS(x, {{"REQUEST_URI", "/query?a=%41"},
+                          {"QUERY_STRING", "q=1&a=A"},
+                          {"REDIRECT_URI", "/index.php?a=A"}});
+    /* What a rewriting web server has added stays, also when a visitor spells the same. */
+    x = EXAMINED("REQUEST_URI=/query?utm_page=1&utm%5Fid%3D2", "QUERY_STRING=utm_page=1&utm_id=2&"
+                                                               "utm_page=1&utm_id%3D2");
+    ASSERT_PARAMETERS(x, {{"REQUEST_URI", "/query"}, {"QUERY_STRING", "utm_id=2&utm_page=1"}});
+    config->fastcgi = false;
+}
+
+/* A script that looks for JSON in the body would not see the query, and answer everybody so. */
+static void
+a_shared_miss_has_no_type_of_a_body(void **state)
+{
+    (void)state;
+    config->fastcgi = true;
+    struct exchange *x =
+        EXAMINED("CONTENT_TYPE=application/json", "HTTP_CONTENT_TYPE=application/json");
+    ASSERT_PARAMETERS(x, {{"CONTENT_TYPE", ""}, {"HTTP_CONTENT_TYPE", NULL}});
+    x = EXAMINED("HTTP_X_MINE=1");
+    ASSERT_PARAMETERS(x, {{"CONTENT_TYPE", NULL}});
+    config->fastcgi = false;
+}
+
 static void
 a_length_that_was_counted_is_told(void **state)
 {
@@ -635,6 +670,8 @@ main(void)
         cmocka_unit_test(a_shared_miss_leaves_out_for_fastcgi_what_it_leaves_out_for_http),
         cmocka_unit_test(what_a_trusted_proxy_says_reaches_a_script),
         cmocka_unit_test(what_the_route_ignores_is_in_no_query),
+        cmocka_unit_test(what_the_route_ignores_is_in_no_query_however_it_is_spelled),
+        cmocka_unit_test(a_shared_miss_has_no_type_of_a_body),
         cmocka_unit_test(a_length_that_was_counted_is_told),
         cmocka_unit_test(credentials_under_another_name_come_under_that),
         cmocka_unit_test(parameters_outlive_their_connection_and_are_bounded),

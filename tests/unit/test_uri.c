@@ -575,6 +575,31 @@ query_has_a_parameter_by_its_name_alone(void **state)
     assert_true(uri_query_has(slice_of(many), globs, 2, glob_match));
 }
 
+static void
+parameters_are_the_same_however_they_are_spelled(void **state)
+{
+    (void)state;
+    static const char *const same[][2] = {
+        {"", ""},
+        {"a", "a"},
+        {"a=1", "%61=%31"},
+        {"a=%2f", "a=%2F"},
+        {"a+b=c+d", "a%20b=c%20d"},
+        {"a=%zz", "a=%25zz"},
+        {"a==", "a=%3D"},
+    };
+    static const char *const other[][2] = {
+        {"a", "b"},  {"a", ""},        {"a=1", "a=2"},   {"a=1", "a=12"},
+        {"a", "a="}, {"a=1", "a%3D1"}, {"a=+", "a=%2B"}, {"a=1", "A=1"},
+    };
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        if (!uri_same_parameter(slice_of(same[i][0]), slice_of(same[i][1])))
+            fail_msg("%s and %s", same[i][0], same[i][1]);
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        if (uri_same_parameter(slice_of(other[i][0]), slice_of(other[i][1])))
+            fail_msg("%s and %s", other[i][0], other[i][1]);
+}
+
 int
 main(void)
 {
@@ -596,6 +621,7 @@ main(void)
         cmocka_unit_test(query_with_too_many_parameters_stays),
         cmocka_unit_test(query_without_memory_is_no_target),
         cmocka_unit_test(query_has_a_parameter_by_its_name_alone),
+        cmocka_unit_test(parameters_are_the_same_however_they_are_spelled),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

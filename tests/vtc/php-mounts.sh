@@ -26,6 +26,9 @@ END
 echo '<?php header("Content-Length: 10"); echo "0123456789";' > "$site/digits.php"
 printf 0123456789 > "$site/digits.txt"
 echo secret > "$site/wp-config.php"
+echo secret > "$site/wp-config.php~"
+mkdir "$site/.git"
+echo secret > "$site/.git/config"
 echo secret > "$site/.htpasswd"
 echo '<?php echo "secret";' > "$site/wp-content/uploads/up.php"
 printf 'hello' > "$site/wp-content/uploads/up.txt"
@@ -64,7 +67,7 @@ for mount in lighttpd-php apache-proxy-fcgi-php apache-mod-fcgid-php nginx-php; 
     shows /digits.php 0123456789 -r 2-4
 
     # Nobody reads what is secret, and nobody runs what was uploaded.
-    for address in /wp-config.php /.htpasswd /wp-content/uploads/up.php; do
+    for address in /wp-config.php '/wp-config.php~' /.htpasswd /.git/config /wp-content/uploads/up.php; do
         get "$address"
         is "$mount: $address" "$(status)" 403
     done

@@ -92,6 +92,15 @@ dropped "$of wp_update_comment(array('comment_ID' => \$id, 'comment_content' => 
 # shellcheck disable=SC2086
 dropped "$of wp_delete_comment(\$id, true);" $shown
 
+# Price and stock of a product, which WooCommerce changes without its post.
+dropped "do_action('woocommerce_update_product', \$page);" /about/ '/?s=cool'
+dropped "do_action('woocommerce_product_set_stock', new class(\$page) {
+    private \$id;
+    function __construct(\$id) { \$this->id = \$id; }
+    function get_id() { return \$this->id; } });" /about/ '/?s=cool'
+dropped "do_action('woocommerce_product_set_stock_status', \$page, 'outofstock', null);" \
+    /about/ '/?s=cool'
+
 # Terms, users.
 dropped "\$t = get_term_by('slug', 'roots', 'category');
     wp_update_term(\$t->term_id, 'category', array('name' => 'Below the ground'));" \
