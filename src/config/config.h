@@ -83,6 +83,7 @@ struct route {
     const char *user_name;               /* field or cookie name; NULL for REMOTE_USER */
     struct string_list invalidate;       /* patterns with {user} and {captures} */
     struct string_list refused_location; /* globs on the Location of a 3xx that says no */
+    bool refused_public;                 /* so does an answer that anybody might have */
     struct string_list tags;             /* names with {user} and {captures} */
     int64_t client_cache_s;              /* for CLIENT_CACHE_PUBLIC */
     struct route_segment *compiled;

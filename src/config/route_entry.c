@@ -373,6 +373,11 @@ check_invalidate(struct entry *entry)
             entry->reader, refused,
             "refused_location: no method of this route changes anything, so nothing "
             "is ever refused");
+    const config_setting_t *public = setting(entry, "refused_public");
+    if (public && route->refused_public && !has_unsafe_method(route))
+        return reader_error(entry->reader, public,
+                            "refused_public: no method of this route changes anything, so nothing "
+                            "is ever refused");
     if (route->async && !list)
         return reader_error(entry->reader, setting(entry, "async"),
                             "async: found true, but the route invalidates nothing");

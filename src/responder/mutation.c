@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/cache_control.h"
 #include "http/response_tags.h"
 #include "http/uri.h"
 #include "responder/key.h"
@@ -165,11 +166,22 @@ enum outcome {
     UNKNOWN    /* it heard of it, and did not say */
 };
 
-/* Does the answer send him who asked to where the route sends those who may not? */
+/* Might anybody be given that answer, as far as its Cache-Control says? */
+static bool
+is_public(const struct fields *response)
+{
+    struct cache_control cc;
+    cache_control_parse(&cc, response);
+    return !cc.no_cache && !cc.no_store && !cc.is_private;
+}
+
+/* Is the answer one that the route gives to those who may not? */
 static bool
 is_refusal(const struct route *route, int status, const struct fields *response)
 {
     struct slice location = {NULL, 0};
+    if (route && response && route->refused_public && is_public(response))
+        return true;
     if (route && response && status >= 300 && status < 400)
         location = fields_get(response, "Location");
     for (size_t i = 0; location.p && i < route->refused_location.count; i++) {

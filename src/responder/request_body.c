@@ -5,7 +5,9 @@
  * FastCGI has no body of unknown length (a script reads CONTENT_LENGTH bytes), and
  * behind mod_fcgid a chunked body comes without one. Such a body is spooled first,
  * the beginning in memory, the rest in an unlinked file, up to a limit; what is
- * longer is refused before the backend hears of it.
+ * longer is refused before the backend hears of it. So is, for a FastCGI backend,
+ * a body up to that limit whose request is going to mark something: a script sees
+ * no difference, and who sends slowly, or breaks off, marks and drops nothing.
  *
  * Called by fetch.c, in a fetcher.
  */
@@ -84,10 +86,34 @@ spool_all(struct request_body *body, struct exchange *exchange)
     if (status != REQUEST_BODY_READY)
         return status;
     spool_end(body->spool, true);
-    request->content_length = (int64_t)spool_size(body->spool);
-    request->length_found = true;
-    request->has_body = request->content_length > 0;
+    int64_t length = (int64_t)spool_size(body->spool);
+    if (request->content_length >= 0 && length != request->content_length)
+        return REQUEST_BODY_GONE;
+    request->length_found = request->content_length < 0;
+    request->content_length = length;
+    request->has_body = length > 0;
     return status;
+}
+
+/* Will it be marked what this may change? A slow visitor would keep that from being stored for as long
+ * as it takes him to send what he has. */
+static bool
+will_mark(const struct exchange *exchange)
+{
+    const struct route *route = exchange->match.route;
+    return !method_is_safe(exchange->request.method) && route &&
+           (route->tags.count || route->invalidate.count || route->resource);
+}
+
+static bool
+is_spooled(const struct exchange *exchange)
+{
+    const struct config *config = exchange->site->config;
+    const struct request *request = &exchange->request;
+    if (!config->fastcgi || !request->has_body)
+        return false;
+    return request->content_length < 0 ||
+           (will_mark(exchange) && (uint64_t)request->content_length <= config->body_spool_max);
 }
 
 enum request_body_status
@@ -95,8 +121,7 @@ request_body_find(struct request_body *body, struct exchange *exchange)
 {
     connection_expect_body(exchange->connection);
     enum request_body_status status = find(body, exchange);
-    if (status == REQUEST_BODY_READY && exchange->site->config->fastcgi &&
-        exchange->request.has_body && exchange->request.content_length < 0)
+    if (status == REQUEST_BODY_READY && is_spooled(exchange))
         status = spool_all(body, exchange);
     return status;
 }

@@ -22,9 +22,9 @@ enum request_body_status {
 };
 
 /*
- * Find out whether there is one, and for a FastCGI backend how long it is: that
- * reads exactly CONTENT_LENGTH bytes, so a body of unknown length is read to its
- * end before it is asked. May take as long as the client does.
+ * Find out whether there is one. For a FastCGI backend also how long it is, since
+ * that reads exactly CONTENT_LENGTH bytes; and what is going to mark something is
+ * read to its end first. May take as long as the client does.
  */
 enum request_body_status request_body_find(struct request_body *body, struct exchange *exchange);
 

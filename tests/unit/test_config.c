@@ -738,6 +738,9 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
         {ROUTE("methods = [\"GET\"];\nrefused_location = [\"*/login*\"];"),
          "t.conf:4: refused_location: no method of this route changes anything, so nothing is ever "
          "refused"},
+        {ROUTE("methods = [\"GET\"];\nrefused_public = true;"),
+         "t.conf:4: refused_public: no method of this route changes anything, so nothing is ever "
+         "refused"},
         {ROUTE("async = true;"), "t.conf:3: async: found true, but the route invalidates nothing"},
         {ROUTE("ttl = \"1s\";\nclient_cache = \"never\";"),
          "t.conf:4: client_cache: found \"never\" on a route with a ttl; one of them is not "

@@ -129,6 +129,15 @@ get /xmlrpc.php -H 'Content-Type: text/xml' \
     -d '<methodCall><methodName>system.listMethods</methodName></methodCall>'
 is "XML-RPC: status" "$(status)" 200
 kept
+# Nor does an address that only looks as if, nor a cookie that somebody has made up.
+for target in /wp-admin/install.php /wp-admin/upgrade.php /wp-admin/maint/repair.php \
+    /wp-admin/load-styles.php /wp-admin/load-scripts.php /search/foo/wp-admin/bar \
+    /category/wp-admin/fruit '/wp-json/wp/v2/posts?_method=GET' '/wp-json/wp/v2/posts?_method=OPTIONS' \
+    /wp-json/batch/v1 /search/wp-json/wp/v2/x; do
+    get "$target" -d 'x=1'
+    get "$target" -d 'x=1' -b 'wordpress_logged_in_0123456789abcdef0123456789abcdef=editor%7C9999999999%7Cx%7Cy'
+done
+kept
 
 # A visitor's comment is held. He sees it by his cookie, or by an address of his own; and his page is
 # fetched anew for the others.

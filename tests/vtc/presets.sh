@@ -236,12 +236,21 @@ drops_not() {
 }
 # shellcheck disable=SC2086
 fill $pages
-drops POST '/wp-admin/post.php?status=302&h=Location:/wp-admin/post.php'
-drops POST '/blog/wp-admin/options.php?status=302&h=Location:/wp-admin/options-general.php'
-drops POST '/wp-json/wp/v2/posts/7'
-drops DELETE '/wp-json/wp/v2/posts/7'
-drops POST '/wp-json/batch/v1?status=207'
-drops PUT '/wp-json/wc/v3/products/7'
+drops POST '/wp-admin/post.php?status=302&h=Location:/wp-admin/post.php&h=Cache-Control:no-cache'
+drops POST '/blog/wp-admin/options.php?status=302&h=Location:/wp-admin/options-general.php&h=Cache-Control:no-cache'
+drops POST '/wp-json/wp/v2/posts/7?h=Cache-Control:no-cache'
+drops DELETE '/wp-json/wp/v2/posts/7?h=Cache-Control:no-cache'
+drops POST '/wp-json/batch/v1?status=207&h=Cache-Control:no-cache'
+drops PUT '/wp-json/wc/v3/products/7?h=Cache-Control:no-cache'
+
+# What anybody might be answered is no change, whatever the address looks like.
+drops_not POST /search/foo/wp-admin/bar
+drops_not POST /wp-admin/load-styles.php
+drops_not POST '/wp-json/wp/v2/posts?_method=GET'
+drops_not POST '/wp-json/batch/v1?status=207'
+drops_not POST /search/wp-json/wc/v3/products/7
+drops_not POST '/wp-admin/install.php?h=Cache-Control:no-cache'
+drops_not POST '/wp-admin/upgrade.php?h=Cache-Control:no-cache'
 
 drops_not POST /wp-admin/admin-ajax.php
 drops_not POST '/wp-admin/admin-post.php?status=302&h=Location:/thanks/'
