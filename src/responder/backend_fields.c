@@ -54,6 +54,15 @@ static const struct rule field_rules[] = {
     {"X-Url-Scheme", {KEEP, DROP, KEEP, DROP}},
     {"Front-End-Https", {KEEP, DROP, KEEP, DROP}},
     {"X-Host", {KEEP, DROP, KEEP, DROP}},
+    {"X-Forwarded", {KEEP, DROP, KEEP, DROP}},
+    {"Https", {KEEP, DROP, KEEP, DROP}},
+    {"Client-Ip", {KEEP, DROP, KEEP, DROP}},
+    {"X-Client-Ip", {KEEP, DROP, KEEP, DROP}},
+    {"X-Real-Ip", {KEEP, DROP, KEEP, DROP}},
+    {"True-Client-Ip", {KEEP, DROP, KEEP, DROP}},
+    {"Cf-Connecting-Ip", {KEEP, DROP, KEEP, DROP}},
+    /* What a proxy says of the scheme, from one that is trusted. */
+    {"Cf-Visitor", {KEEP, OURS, KEEP, OURS}},
     {"X-Method-Override", {KEEP, DROP, KEEP, DROP}},
 };
 
@@ -154,6 +163,20 @@ forwarded_for(const struct request *request, struct arena *arena)
                                  (int)request->remote_addr.n, request->remote_addr.p));
 }
 
+/* As a trusted proxy has it: the scheme that it names is in the key, as X-Forwarded-Proto. */
+static bool
+add_visitor(struct fields *out, const struct exchange *exchange)
+{
+    const struct request *request = &exchange->request;
+    struct slice visitor = fields_get(&request->fields, "Cf-Visitor");
+    if (!request->trusted_peer || !visitor.p)
+        return true;
+    return fields_add(out, exchange->arena, slice_of("Cf-Visitor"),
+                      slice_of(slice_equal(request->scheme, slice_of("https"))
+                                   ? "{\"scheme\":\"https\"}"
+                                   : "{\"scheme\":\"http\"}"));
+}
+
 /* What this hop has to say of itself, and of those before it. */
 static bool
 add_forwarded(struct fields *out, const struct exchange *exchange, struct slice host,
@@ -203,6 +226,8 @@ backend_fields(struct fields *out, const struct exchange *exchange)
             return false;
     }
     if (shared && !add_negotiated(out, exchange))
+        return false;
+    if (shared && !add_visitor(out, exchange))
         return false;
     if (shared && exchange->key.cookies.n &&
         !fields_add(out, arena, slice_of("Cookie"), exchange->key.cookies))

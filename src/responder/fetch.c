@@ -286,8 +286,10 @@ ask_backend(struct fetch *fetch)
         return false;
     }
     bool whole = (result.outcome == UPSTREAM_OK && fetch->status) || fetch->satisfied;
-    if (result.failed)
+    if (result.failed && fetch->meaning == MEANS_ANSWER)
         incoming_failed(fetch);
+    else if (result.failed && fetch->meaning != MEANS_FAILURE)
+        fetch->meaning = MEANS_AGAIN; /* what it said of the stored one is not to be relied on */
     /* Of an answer whose head was enough, what became of its body does not matter. */
     if (!whole && fetch->meaning == MEANS_ANSWER) {
         finish_broken(fetch, &result);

@@ -377,11 +377,12 @@ static void
 a_cacheable_miss_takes_no_unkeyed_input_along(void **state)
 {
     (void)state;
-    struct exchange *x = EXAMINED("HTTP_COOKIE=_ga=1; lang=de", "HTTP_X_ORIGINAL_URL=/admin",
-                                  "HTTP_FORWARDED=host=evil", "HTTP_IF_NONE_MATCH=\"x\"",
-                                  "HTTP_X_FORWARDED_FOR=1.1.1.1", "HTTP_X_FORWARDED_HOST=evil",
-                                  "HTTP_X_HTTP_METHOD_OVERRIDE=DELETE", "HTTP_EXPECT=100-continue",
-                                  "HTTP_X_MINE=stays", "HTTP_ACCEPT_ENCODING=gzip;q=0.5, BR, foo");
+    struct exchange *x = EXAMINED(
+        "HTTP_COOKIE=_ga=1; lang=de", "HTTP_X_ORIGINAL_URL=/admin", "HTTP_FORWARDED=host=evil",
+        "HTTP_IF_NONE_MATCH=\"x\"", "HTTP_X_FORWARDED_FOR=1.1.1.1", "HTTP_X_FORWARDED_HOST=evil",
+        "HTTP_X_HTTP_METHOD_OVERRIDE=DELETE", "HTTP_EXPECT=100-continue", "HTTP_X_MINE=stays",
+        "HTTP_X_REAL_IP=1.1.1.1", "HTTP_CF_VISITOR={\"scheme\":\"https\"}", "HTTP_HTTPS=on",
+        "HTTP_ACCEPT_ENCODING=gzip;q=0.5, BR, foo");
     struct fields out = {0};
     assert_true(backend_fields(&out, x));
     assert_slice(fields_get(&out, "Accept-Encoding"), "br, gzip"); /* in one spelling */
@@ -392,8 +393,9 @@ a_cacheable_miss_takes_no_unkeyed_input_along(void **state)
     assert_slice(fields_get(&out, "X-Forwarded-Proto"), "http");
     assert_slice(fields_get(&out, "X-Mine"), "stays");
     assert_slice(fields_get(&out, "Via"), "1.1 larder");
-    static const char *const gone[] = {"X-Original-Url", "Forwarded", "If-None-Match",
-                                       "X-Http-Method-Override", "Expect"};
+    static const char *const gone[] = {
+        "X-Original-Url", "Forwarded", "If-None-Match", "X-Http-Method-Override",
+        "Expect",         "X-Real-Ip", "Cf-Visitor",    "Https"};
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
         assert_null(fields_get(&out, gone[i]).p);
 }
@@ -525,10 +527,12 @@ what_a_trusted_proxy_says_reaches_a_script(void **state)
     config->fastcgi = true;
     struct exchange *x = EXAMINED("REMOTE_ADDR=10.9.9.9", "HTTP_X_FORWARDED_FOR=1.1.1.1",
                                   "HTTP_X_FORWARDED_PROTO=https", "HTTP_X_FORWARDED_HOST=Www.A",
-                                  "HTTP_X_FORWARDED_URI=/evil");
+                                  "HTTP_X_FORWARDED_URI=/evil",
+                                  "HTTP_CF_VISITOR={\"scheme\":\"http\"}");
     ASSERT_PARAMETERS(x, {{"HTTP_X_FORWARDED_FOR", "1.1.1.1"},
                           {"HTTP_X_FORWARDED_PROTO", "https"},
                           {"HTTP_X_FORWARDED_HOST", "www.a"},
+                          {"HTTP_CF_VISITOR", "{\"scheme\":\"https\"}"},
                           {"HTTP_X_FORWARDED_URI", NULL}});
     config->fastcgi = false;
 }
