@@ -95,7 +95,8 @@ upstream_url_parse(const char *text, struct upstream_url *out, struct larder_err
         out->fastcgi = schemes[i].fastcgi;
         out->tls = schemes[i].tls;
         if (schemes[i].unix_socket) {
-            if (text[n] != '/' || !text[n + 1] || !is_printable(text) || strlen(text + n) >= sizeof address->sun_path)
+            if (text[n] != '/' || !text[n + 1] || !is_printable(text) ||
+                strlen(text + n) >= sizeof address->sun_path)
                 return error_set(err, LARDER_INVALID,
                                  "\"%.120s\": not an absolute path of at most %zu bytes", text,
                                  sizeof address->sun_path - 1);
