@@ -336,7 +336,7 @@ answer_management(struct fastcgi_exchange *x, enum record_type type)
 static bool
 take_piece(struct fastcgi_exchange *x, const struct record_piece *piece)
 {
-    if (piece->type == 0 && !piece->first)
+    if (!piece->here)
         return true;
     if (piece->id == 0) {
         if (piece->last)
