@@ -133,9 +133,11 @@ refill(struct flow *flow)
         flow->out = block;
         flow->out_n = x->reply_n;
         x->reply_n = 0;
+        flow->aside = true;
         flow->more = x->body_left > 0;
         return true;
     }
+    flow->aside = false;
     ssize_t n = flow_read_body(flow, block + RECORD_HEADER, CONTENT_MAX, x->body_left);
     if (n < 0)
         return false;
