@@ -284,22 +284,22 @@ take_end(struct fastcgi_exchange *x)
     char words[160];
     x->ended = true;
     log_line(x, true);
+    /* Nobody who has said a word of an answer, an interim one included, has not begun (§5.5). */
+    bool begun = x->flow.stage != FLOW_HEAD || x->flow.head_n > 0 || x->flow.interims > 0;
     switch (end[4]) {
     case RECORD_REQUEST_COMPLETE:
         break;
     case RECORD_OVERLOADED:
     case RECORD_CANT_MPX_CONN:
-        /* Refused before it was begun (§5.5). */
-        if (x->flow.stage == FLOW_HEAD && x->flow.head_n == 0) {
-            result->maybe_received = false;
-            return fail(x, UPSTREAM_OVERLOADED,
-                        end[4] == RECORD_OVERLOADED
-                            ? "the backend is overloaded (FCGI_OVERLOADED)"
-                            : "the backend takes one request at a time (FCGI_CANT_MPX_CONN)");
-        }
-        return fail(x, UPSTREAM_BROKEN, "the backend refused the request while it answered it");
     case RECORD_UNKNOWN_ROLE:
+        if (begun)
+            return fail(x, UPSTREAM_BROKEN, "the backend refused the request while it answered it");
         result->maybe_received = false;
+        if (end[4] == RECORD_OVERLOADED)
+            return fail(x, UPSTREAM_OVERLOADED, "the backend is overloaded (FCGI_OVERLOADED)");
+        if (end[4] == RECORD_CANT_MPX_CONN)
+            return fail(x, UPSTREAM_OVERLOADED,
+                        "the backend takes one request at a time (FCGI_CANT_MPX_CONN)");
         return fail(x, UPSTREAM_BROKEN, "the backend is no responder (FCGI_UNKNOWN_ROLE)");
     default:
         snprintf(words, sizeof words, "the backend ended the request with protocol status %u",
