@@ -212,6 +212,14 @@ backends_reached(struct backends *b, struct backend *backend, bool reached)
                   backend->url.name, (long long)b->fail_timeout_ms);
 }
 
+void
+backends_untried(struct backends *b, struct backend *backend)
+{
+    pthread_mutex_lock(&b->mutex);
+    backend->on_trial = false;
+    pthread_mutex_unlock(&b->mutex);
+}
+
 /* ------------------------------------------------------- idle connections */
 
 static bool

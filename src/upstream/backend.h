@@ -47,6 +47,9 @@ void backends_leave(struct backends *backends, struct backend *backend);
 /* It took a connection, or did not. */
 void backends_reached(struct backends *backends, struct backend *backend, bool reached);
 
+/* It was chosen, and it never came to a connection. */
+void backends_untried(struct backends *backends, struct backend *backend);
+
 /* A kept connection that may be used, or NULL. */
 struct link *backends_take(struct backends *backends, struct backend *backend);
 /* Keep one, or close it. */

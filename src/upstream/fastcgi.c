@@ -39,8 +39,12 @@ _Static_assert(CONTENT_MAX <= RECORD_CONTENT_MAX && CONTENT_MAX % 8 == 0, "one r
 
 /* One line of what a script writes to stderr; what is longer is broken there. */
 #define STDERR_LINE_MAX 1024
-/* What one request may write into our log. */
+/* So much of what stood before the break is looked at again: no word of is_fatal() is longer. */
+#define STDERR_CARRY 15
+/* What one request may write into our log, the request's name in each line included. */
 #define STDERR_LOGGED_MAX ((size_t)16 * 1024)
+/* Of a line in the log: the time, the process, and the words between. */
+#define LOG_AROUND 64
 
 struct fastcgi_exchange {
     struct flow flow;  /* first: a flow is its exchange */
@@ -57,7 +61,8 @@ struct fastcgi_exchange {
     char end[RECORD_END_CONTENT];
     size_t end_n;
 
-    char line[STDERR_LINE_MAX];
+    char line[STDERR_CARRY + STDERR_LINE_MAX]; /* what is carried stands right before the line */
+    size_t carry_n;
     size_t line_n;
     size_t logged;
 
@@ -128,9 +133,11 @@ refill(struct flow *flow)
         flow->out = block;
         flow->out_n = x->reply_n;
         x->reply_n = 0;
+        flow->aside = true;
         flow->more = x->body_left > 0;
         return true;
     }
+    flow->aside = false;
     ssize_t n = flow_read_body(flow, block + RECORD_HEADER, CONTENT_MAX, x->body_left);
     if (n < 0)
         return false;
@@ -173,24 +180,31 @@ is_fatal(struct slice line)
 }
 
 static void
-log_line(struct fastcgi_exchange *x)
+log_line(struct fastcgi_exchange *x, bool whole)
 {
     const struct transport_call *call = x->flow.call;
     const struct upstream_request *request = call->request;
     struct slice host = fields_get(request->fields, "Host");
-    size_t n = x->line_n;
-    x->line_n = 0;
+    char *line = x->line + STDERR_CARRY;
+    size_t n = x->line_n, carry_n = x->carry_n;
+    x->line_n = x->carry_n = 0;
     if (n == 0)
         return;
-    if (is_fatal((struct slice){x->line, n}))
+    if (is_fatal((struct slice){line - carry_n, carry_n + n}))
         call->result->failed = true;
-    if (x->logged >= STDERR_LOGGED_MAX)
-        return;
-    x->logged += n;
-    log_write(LARDER_LOG_WARNING, "backend %s: %.*s %.*s%.*s: stderr: %.*s%s", call->name,
-              (int)request->method.n, request->method.p, (int)host.n, host.p ? host.p : "",
-              (int)(request->target.n < 512 ? request->target.n : 512), request->target.p, (int)n,
-              x->line, x->logged >= STDERR_LOGGED_MAX ? " (and what follows is left out)" : "");
+    if (x->logged < STDERR_LOGGED_MAX) {
+        size_t host_n = host.n < 256 ? host.n : 256;
+        size_t target_n = request->target.n < 512 ? request->target.n : 512;
+        x->logged += strlen(call->name) + request->method.n + host_n + target_n + n + LOG_AROUND;
+        log_write(LARDER_LOG_WARNING, "backend %s: %.*s %.*s%.*s: stderr: %.*s%s", call->name,
+                  (int)request->method.n, request->method.p, (int)host_n, host.p ? host.p : "",
+                  (int)target_n, request->target.p, (int)n, line,
+                  x->logged >= STDERR_LOGGED_MAX ? " (and what follows is left out)" : "");
+    }
+    if (!whole) {
+        x->carry_n = n < STDERR_CARRY ? n : STDERR_CARRY;
+        memcpy(line - x->carry_n, line + n - x->carry_n, x->carry_n);
+    }
 }
 
 static void
@@ -198,12 +212,12 @@ take_stderr(struct fastcgi_exchange *x, struct slice text)
 {
     for (size_t i = 0; i < text.n; i++) {
         if (text.p[i] == '\n') {
-            log_line(x);
+            log_line(x, true);
             continue;
         }
-        if (x->line_n == sizeof x->line)
-            log_line(x);
-        x->line[x->line_n++] = text.p[i];
+        if (x->line_n == STDERR_LINE_MAX)
+            log_line(x, false);
+        x->line[STDERR_CARRY + x->line_n++] = text.p[i];
     }
 }
 
@@ -269,23 +283,23 @@ take_end(struct fastcgi_exchange *x)
                            end[3];
     char words[160];
     x->ended = true;
-    log_line(x);
+    log_line(x, true);
+    /* Nobody who has said a word of an answer, an interim one included, has not begun (§5.5). */
+    bool begun = x->flow.stage != FLOW_HEAD || x->flow.head_n > 0 || x->flow.interims > 0;
     switch (end[4]) {
     case RECORD_REQUEST_COMPLETE:
         break;
     case RECORD_OVERLOADED:
     case RECORD_CANT_MPX_CONN:
-        /* Refused before it was begun (§5.5). */
-        if (x->flow.stage == FLOW_HEAD && x->flow.head_n == 0) {
-            result->maybe_received = false;
-            return fail(x, UPSTREAM_OVERLOADED,
-                        end[4] == RECORD_OVERLOADED
-                            ? "the backend is overloaded (FCGI_OVERLOADED)"
-                            : "the backend takes one request at a time (FCGI_CANT_MPX_CONN)");
-        }
-        return fail(x, UPSTREAM_BROKEN, "the backend refused the request while it answered it");
     case RECORD_UNKNOWN_ROLE:
+        if (begun)
+            return fail(x, UPSTREAM_BROKEN, "the backend refused the request while it answered it");
         result->maybe_received = false;
+        if (end[4] == RECORD_OVERLOADED)
+            return fail(x, UPSTREAM_OVERLOADED, "the backend is overloaded (FCGI_OVERLOADED)");
+        if (end[4] == RECORD_CANT_MPX_CONN)
+            return fail(x, UPSTREAM_OVERLOADED,
+                        "the backend takes one request at a time (FCGI_CANT_MPX_CONN)");
         return fail(x, UPSTREAM_BROKEN, "the backend is no responder (FCGI_UNKNOWN_ROLE)");
     default:
         snprintf(words, sizeof words, "the backend ended the request with protocol status %u",
@@ -336,7 +350,7 @@ answer_management(struct fastcgi_exchange *x, enum record_type type)
 static bool
 take_piece(struct fastcgi_exchange *x, const struct record_piece *piece)
 {
-    if (piece->type == 0 && !piece->first)
+    if (!piece->here)
         return true;
     if (piece->id == 0) {
         if (piece->last)
@@ -393,7 +407,7 @@ ended(struct flow *flow, bool orderly)
     struct fastcgi_exchange *x = (struct fastcgi_exchange *)flow;
     char words[160];
     const char *how = orderly ? "closed the connection" : "reset the connection";
-    log_line(x);
+    log_line(x, true);
     if (flow->stage == FLOW_HEAD)
         snprintf(words, sizeof words, "the backend %s %s", how,
                  flow->received     ? "before its response was whole"
@@ -415,7 +429,7 @@ fastcgi_exchange(const struct transport_call *call)
     const struct upstream_request *request = call->request;
     struct fastcgi_exchange x;
     memset(&x, 0, offsetof(struct fastcgi_exchange, line));
-    x.line_n = x.logged = x.reply_n = 0;
+    x.carry_n = x.line_n = x.logged = x.reply_n = 0;
     x.flow.protocol = &protocol;
     x.flow.call = call;
     x.flow.progress_ms = call->start_ms;

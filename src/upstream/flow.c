@@ -67,7 +67,8 @@ send_some(struct flow *flow)
     }
     flow->out += n;
     flow->out_n -= (size_t)n;
-    flow->progress_ms = clock_now_ms();
+    if (!flow->aside)
+        flow->progress_ms = clock_now_ms();
     flow->sending = flow->out_n > 0 || flow->more;
     return true;
 }
@@ -141,10 +142,17 @@ flow_give_body(struct flow *flow, struct slice body)
 
 /* --------------------------------------------------------------- the loop */
 
+static int64_t
+limit(const struct flow *flow)
+{
+    return flow->stage != FLOW_HEAD ? flow->call->idle_timeout_ms : flow->call->timeout_ms;
+}
+
 static bool
-late(struct flow *flow, int64_t limit_ms)
+late(struct flow *flow)
 {
     char words[120];
+    int64_t limit_ms = limit(flow);
     snprintf(words, sizeof words, "%s within %" PRId64 " ms",
              flow->stage != FLOW_HEAD ? "nothing more of the response"
              : flow->sending          ? "the request was not taken"
@@ -159,14 +167,14 @@ wait_for_backend(struct flow *flow, bool *readable)
 {
     const struct transport_call *call = flow->call;
     const struct upstream_sink *sink = call->sink;
-    int64_t limit_ms = flow->stage != FLOW_HEAD ? call->idle_timeout_ms : call->timeout_ms;
+    int64_t limit_ms = limit(flow);
     int64_t deadline_ms = limit_ms > 0 ? flow->progress_ms + limit_ms : -1;
     /* While its body comes, the client is heard anyway. */
-    bool watches = sink->client && !flow->unwatched && !flow->more;
+    bool watches = sink->client && !flow->unwatched && !(flow->sending && flow->more);
     struct link_events events;
     if (!link_wait(call->link, flow->sending && flow->out_n > 0,
                    watches ? sink->client(sink->arg) : -1, deadline_ms, &events))
-        return late(flow, limit_ms);
+        return late(flow);
     *readable = events.readable;
     if (!events.watched)
         return true;
@@ -193,6 +201,10 @@ read_all(struct flow *flow)
             flow->progress_ms = clock_now_ms();
         if (!flow->protocol->consume(flow, link->in, (size_t)n))
             return false;
+        /* Who never stops talking and never comes to the point would not be waited for. */
+        if (flow->stage == FLOW_HEAD && limit(flow) > 0 &&
+            clock_now_ms() - flow->progress_ms >= limit(flow))
+            return late(flow);
     }
     return true;
 }

@@ -38,6 +38,7 @@ struct flow {
     size_t out_n;
     bool more;    /* refill() has more after that */
     bool sending; /* there is something to send, there or here */
+    bool aside;   /* it is no part of the request, and no progress */
     bool send_broke;
 
     /* in */

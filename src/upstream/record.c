@@ -105,6 +105,7 @@ record_read(struct record_reader *reader, const char *data, size_t n, struct rec
         piece->first = true;
     }
     const unsigned char *h = reader->header;
+    piece->here = true;
     size_t run = reader->content_left < n - at ? reader->content_left : n - at;
     piece->type = (enum record_type)h[1];
     piece->id = (uint16_t)(h[2] << 8 | h[3]);

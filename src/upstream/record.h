@@ -62,6 +62,7 @@ struct record_reader {
 };
 
 struct record_piece {
+    bool here; /* false: header or padding alone, nothing of what follows means anything */
     enum record_type type;
     uint16_t id;
     struct slice content; /* some of it, perhaps empty */
@@ -70,8 +71,8 @@ struct record_piece {
     bool last;            /* it ends here */
 };
 
-/* Take some of data. Returns how many bytes were taken; piece->type 0: there is no content in them
- * yet. -1: not a record of version 1. */
+/* Take some of data. Returns how many bytes were taken, at least one unless n is 0. -1: not a record
+ * of version 1. */
 ssize_t record_read(struct record_reader *reader, const char *data, size_t n,
                     struct record_piece *piece);
 

@@ -106,8 +106,9 @@ upstream_dial_ms(const struct upstream_options *options)
 {
     size_t count = (options->url_count ? options->url_count : 1) + options->backup_count;
     int dials = count < UPSTREAM_DIALS_MAX ? (int)count : UPSTREAM_DIALS_MAX;
-    /* A kept connection that turns out dead, and a queue that stays full. */
-    return (dials + 2) * options->connect_timeout_ms;
+    /* To each a kept connection that turns out dead, a new one, and a refusal; before all that a
+     * queue that stays full. */
+    return (3 * dials + 1) * options->connect_timeout_ms;
 }
 
 /* ------------------------------------------------------------------ fetch */
@@ -170,8 +171,12 @@ dial(struct upstream *u, struct backend *backend, struct transport_call *call)
     if (u->options.timeout_ms > 0 && u->options.timeout_ms < patience_ms)
         patience_ms = u->options.timeout_ms;
     call->link = link_dial(backend->peer, patience_ms, &why);
-    /* That its queue is full does not make it one that cannot be reached. */
-    backends_reached(u->backends, backend, call->link || why.status != LARDER_UNAVAILABLE);
+    /* That its queue is full does not make it one that cannot be reached; that we have no memory
+     * says nothing of it. */
+    if (!call->link && why.status == LARDER_NOMEM)
+        backends_untried(u->backends, backend);
+    else
+        backends_reached(u->backends, backend, call->link || why.status != LARDER_UNAVAILABLE);
     if (!call->link)
         transport_fail(call,
                        why.status == LARDER_NOMEM     ? UPSTREAM_NOMEM
@@ -187,6 +192,7 @@ static bool
 ask(struct upstream *u, struct backend *backend, struct transport_call *call, bool *full)
 {
     struct upstream_result *result = call->result;
+    int64_t at_once_ms = u->options.connect_timeout_ms;
     bool died = false;
     call->name = backend->url.name;
     call->host = backend->url.host;
@@ -195,18 +201,22 @@ ask(struct upstream *u, struct backend *backend, struct transport_call *call, bo
         /* One that the backend had closed shows it at once. What took longer was a request that
          * the backend gave up, and would give up again. */
         died = run(u, backend, call) == TRANSPORT_DEAD &&
-               clock_now_ms() - call->start_ms < u->options.connect_timeout_ms;
+               clock_now_ms() - call->start_ms < at_once_ms;
         if (!died)
-            return result->outcome == UPSTREAM_OVERLOADED;
+            return result->outcome == UPSTREAM_OVERLOADED &&
+                   clock_now_ms() - call->start_ms < at_once_ms;
     }
     memset(result, 0, sizeof *result);
     result->maybe_received = died;
     if (!dial(u, backend, call)) {
-        *full |= result->outcome == UPSTREAM_OVERLOADED;
+        *full = result->outcome == UPSTREAM_OVERLOADED;
         return result->outcome != UPSTREAM_NOMEM;
     }
+    int64_t dialled_ms = clock_now_ms();
     run(u, backend, call);
-    return result->outcome == UPSTREAM_OVERLOADED && !has_body(call->request);
+    /* So is a refusal: several that come late would add up. */
+    return result->outcome == UPSTREAM_OVERLOADED && !has_body(call->request) &&
+           clock_now_ms() - dialled_ms < at_once_ms;
 }
 
 void
@@ -224,22 +234,29 @@ upstream_fetch(struct upstream *u, struct arena *arena, const struct upstream_re
         .result = result,
     };
     int64_t full_until_ms = call.start_ms + u->options.connect_timeout_ms;
+    uint32_t tried = 0;
     memset(result, 0, sizeof *result);
     for (;;) {
-        uint32_t tried = 0;
-        bool another = true, full = false;
+        bool another = true;
+        uint32_t full = 0;
         for (int dials = 0; another && dials < UPSTREAM_DIALS_MAX; dials++) {
+            uint32_t before = tried;
             struct backend *backend = backends_choose(u->backends, &tried);
             if (!backend)
                 break;
-            another = ask(u, backend, &call, &full);
+            bool queue_full = false;
+            another = ask(u, backend, &call, &queue_full);
             backends_leave(u->backends, backend);
             call.start_ms = clock_now_ms();
+            if (queue_full)
+                full |= tried & ~before;
         }
         /* Children that are busy leave a place in the queue as soon as one of them is done. */
         if (!another || !full || call.start_ms >= full_until_ms)
             return;
         poll(NULL, 0, FULL_PAUSE_MS);
         call.start_ms = clock_now_ms();
+        /* Those alone: who has refused it need not do so fifty times a second. */
+        tried &= ~full;
     }
 }

@@ -104,7 +104,7 @@ struct upstream_request {
 
 /* What has happened to a client that is watched. */
 enum upstream_client {
-    UPSTREAM_CLIENT_THERE,   /* nothing: go on watching */
+    UPSTREAM_CLIENT_THERE, /* nothing that is still to be seen at its descriptor: go on watching */
     UPSTREAM_CLIENT_UNCLEAR, /* it said something that is no hang-up: do not watch it any more */
     UPSTREAM_CLIENT_LEFT     /* and nobody else wants the answer: stop */
 };
@@ -112,8 +112,8 @@ enum upstream_client {
 struct upstream_sink {
     void *arg;
     /* The final status line and fields, hop-by-hop fields already gone. What the list points to is in
-     * the arena; the struct itself is gone when upstream_fetch() returns. Content-Length is there if the backend sent it. false:
-     * stop. */
+     * the arena; the struct itself is gone when upstream_fetch() returns. Content-Length is there if
+     * the backend sent it. false: stop. */
     bool (*head)(void *arg, int status, struct fields *fields);
     /* Some of the body. false: stop (the client is gone and nobody else wants it). */
     bool (*body)(void *arg, const char *data, size_t len);
@@ -148,7 +148,7 @@ struct upstream_result {
 
 /*
  * A backend that takes no connection is followed by the next, for any request;
- * so is one that refuses it before it has begun, if there is no body.
+ * so is one that refuses it before it has begun, at once, if there is no body.
  *
  * No request that is not safe (GET, HEAD, OPTIONS, TRACE) is ever sent twice: they go out on a
  * fresh connection. Safe ones without a body are repeated once if a kept connection turned out
