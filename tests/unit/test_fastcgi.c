@@ -949,6 +949,16 @@ a_head_has_bounds(void **state)
     }
 }
 
+static void
+a_script_that_speaks_for_the_server_is_told_so(void **state)
+{
+    (void)state;
+    struct answer a = {0};
+    assert_int_equal(answer_of("HTTP/1.1 200 OK\r\nA: b\r\n\r\nhi", &a), UPSTREAM_BROKEN);
+    assert_non_null(strstr(a.result.error.message, "non-parsed header"));
+    answer_reset(&a);
+}
+
 /* ------------------------------------------------------------------- requests */
 
 /* A length as FastCGI has it; moves *p on. */
@@ -1310,6 +1320,7 @@ play_asking(struct raw_conn *conn)
         abort();
     for (bool first = true; (now = take_record(conn, in, &state)) != GONE && now != BODY_ALL;) {
         if (now == BODY_SOME && first) {
+            nap(100); /* until a record is stuck half sent */
             say(conn, &values);
             first = false;
         }
@@ -2300,6 +2311,7 @@ main(void)
         cmocka_unit_test(each_answer_is_understood_or_refused),
         cmocka_unit_test(where_an_answer_breaks_into_pieces_does_not_matter),
         cmocka_unit_test(a_head_has_bounds),
+        cmocka_unit_test(a_script_that_speaks_for_the_server_is_told_so),
         cmocka_unit_test(parameters_arrive_as_given),
         cmocka_unit_test(a_body_arrives_whole),
         cmocka_unit_test(a_body_that_the_client_breaks_off_is_aborted_and_never_whole),
