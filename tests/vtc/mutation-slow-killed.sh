@@ -3,8 +3,8 @@
 # needs: apache2 mod_proxy_fcgi redis-server redis-cli spawn-fcgi curl python3
 . case
 
-# A mark lives for 2 + 2 * (1 + 3 * 0.3) s.
-site -m apache-proxy-fcgi upstream='timeout = "1s"; connect_timeout = "300ms";' \
+# A mark lives for 2 + 2 * (1 + 4 * 0.2) s.
+site -m apache-proxy-fcgi upstream='timeout = "1s"; connect_timeout = "200ms";' \
     cache='mutation_max = "2s";' routes='{ path = "/**"; ttl = "5m"; tags = ["shop"]; }'
 await is_hit /page
 

@@ -3,7 +3,7 @@
 # needs: lighttpd redis-server redis-cli spawn-fcgi curl
 . case
 
-site upstream='timeout = "1s"; connect_timeout = "300ms";' cache='mutation_max = "4s";' routes='
+site upstream='timeout = "1s"; connect_timeout = "200ms";' cache='mutation_max = "4s";' routes='
     { path = "/**"; ttl = "1m"; tags = ["shop"]; }'
 
 detail() {
