@@ -219,6 +219,14 @@ has_cache(const struct exchange *exchange)
            !method_is_safe(exchange->request.method);
 }
 
+bool
+mutation_marks(const struct exchange *exchange)
+{
+    const struct route *route = exchange->match.route;
+    return has_cache(exchange) &&
+           ((route && (route->tags.count || route->invalidate.count)) || url_is_cached(exchange));
+}
+
 static int64_t
 step_deadline(const struct exchange *exchange)
 {

@@ -32,6 +32,9 @@ enum mutation_start {
     MUTATION_NO_MEMORY
 };
 
+/* Will mutation_begin() mark something? Asks nobody. */
+bool mutation_marks(const struct exchange *exchange);
+
 /* A safe request, or one on a site without a cache, has nothing to begin. */
 enum mutation_start mutation_begin(struct mutation *mutation, struct exchange *exchange);
 

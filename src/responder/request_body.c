@@ -5,15 +5,17 @@
  * FastCGI has no body of unknown length (a script reads CONTENT_LENGTH bytes), and
  * behind mod_fcgid a chunked body comes without one. Such a body is spooled first,
  * the beginning in memory, the rest in an unlinked file, up to a limit; what is
- * longer is refused before the backend hears of it. So is, for a FastCGI backend,
- * a body up to that limit whose request is going to mark something: a script sees
- * no difference, and who sends slowly, or breaks off, marks and drops nothing.
+ * longer is refused before the backend hears of it. Spooled is also, for a FastCGI
+ * backend, a body of known length up to that limit whose request is going to mark
+ * something: a script sees no difference, and who sends slowly, or breaks off,
+ * marks and drops nothing.
  *
  * Called by fetch.c, in a fetcher.
  */
 #include "responder/request_body.h"
 
 #include "http/decide.h"
+#include "responder/mutation.h"
 
 /* The first read of a body that nobody announced. */
 #define EARLY_MAX ((size_t)8192)
@@ -95,16 +97,8 @@ spool_all(struct request_body *body, struct exchange *exchange)
     return status;
 }
 
-/* Will it be marked what this may change? A slow visitor would keep that from being stored for as long
- * as it takes him to send what he has. */
-static bool
-will_mark(const struct exchange *exchange)
-{
-    const struct route *route = exchange->match.route;
-    return !method_is_safe(exchange->request.method) && route &&
-           (route->tags.count || route->invalidate.count || route->resource);
-}
-
+/* Of what will mark something, a slow visitor would keep that from being stored for as long as it takes
+ * him to send what he has. */
 static bool
 is_spooled(const struct exchange *exchange)
 {
@@ -113,7 +107,8 @@ is_spooled(const struct exchange *exchange)
     if (!config->fastcgi || !request->has_body)
         return false;
     return request->content_length < 0 ||
-           (will_mark(exchange) && (uint64_t)request->content_length <= config->body_spool_max);
+           (mutation_marks(exchange) &&
+            (uint64_t)request->content_length <= config->body_spool_max);
 }
 
 enum request_body_status

@@ -15,13 +15,14 @@ front apache-proxy-fcgi-php "$PORT1"
 
 gets /page.php MISS page
 await is_hit "$url/page.php"
-# slow BYTES: so many of the 1,000 that were announced, and then waits for a sign.
+# slow BYTES NAME whole|broken [TARGET]: so many of the 1,000 that were announced, and then waits for a
+# sign.
 slow() {
     python3 -c '
 import os, socket, sys, time
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 n = int(sys.argv[2])
-s.sendall(b"POST /form.php HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n"
+s.sendall(b"POST " + sys.argv[5].encode() + b" HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n"
           b"Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\n")
 s.sendall(b"a=" + b"x" * (n - 2))
 open(sys.argv[3] + ".sent", "w").close()
@@ -30,10 +31,12 @@ while not os.path.exists(sys.argv[3] + ".go"):
 if n < 1000 and sys.argv[4] == "whole":
     s.sendall(b"x" * (1000 - n))
     print(s.makefile("rb").read().decode())
-' "$PORT1" "$1" "$DIR/gates/$2" "$3"
+' "$PORT1" "$1" "$DIR/gates/$2" "$3" "${4:-/form.php}"
 }
+slow 500 own broken /page.php > /dev/null &
 slow 500 cut broken > /dev/null &
 slow 500 whole whole > "$DIR/answer" &
+await test -e "$DIR/gates/own.sent"
 await test -e "$DIR/gates/cut.sent"
 await test -e "$DIR/gates/whole.sent"
 sleep 0.5
@@ -43,12 +46,13 @@ gets '/page.php?other' MISS page
 await is_hit "$url/page.php?other"
 # Broken off: nothing has happened.
 : > "$DIR/gates/cut.go"
-wait %1 || true
+: > "$DIR/gates/own.go"
+wait %1 %2 || true
 sleep 0.3
 gets /page.php HIT page
 # Whole: a change.
 : > "$DIR/gates/whole.go"
-wait %2
+wait %3
 grep -q 'x-cache-invalidate: done' "$DIR/answer" || grep -q 'X-Cache-Invalidate: done' "$DIR/answer" ||
     fail "the form was answered: $(cat "$DIR/answer")"
 gets /page.php MISS page
