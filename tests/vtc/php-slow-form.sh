@@ -6,15 +6,19 @@
 mkdir -p "$DIR/htdocs"
 echo '<?php header("Cache-Control: no-cache"); echo json_encode($_POST);' > "$DIR/htdocs/form.php"
 echo '<?php echo "page";' > "$DIR/htdocs/page.php"
+cp "$DIR/htdocs/page.php" "$DIR/htdocs/own.php"
 fpm start
 redis start
 conf url="$(fpm url)" routes='{ path = "/page.php"; ttl = "1h"; tags = ["all"]; },
+    { path = "/own.php"; ttl = "1h"; },
     { path = "/form.php"; tags = ["all"]; }'
 pool start -n 1
 front apache-proxy-fcgi-php "$PORT1"
 
 gets /page.php MISS page
 await is_hit "$url/page.php"
+gets /own.php MISS page
+await is_hit "$url/own.php"
 # slow BYTES NAME whole|broken [TARGET]: so many of the 1,000 that were announced, and then waits for a
 # sign.
 slow() {
@@ -33,7 +37,7 @@ if n < 1000 and sys.argv[4] == "whole":
     print(s.makefile("rb").read().decode())
 ' "$PORT1" "$1" "$DIR/gates/$2" "$3" "${4:-/form.php}"
 }
-slow 500 own broken /page.php > /dev/null &
+slow 500 own broken /own.php > /dev/null &
 slow 500 cut broken > /dev/null &
 slow 500 whole whole > "$DIR/answer" &
 await test -e "$DIR/gates/own.sent"
@@ -42,6 +46,7 @@ await test -e "$DIR/gates/whole.sent"
 sleep 0.5
 # Under way: neither marked nor dropped, and what is not there yet is stored.
 gets /page.php HIT page
+gets /own.php HIT page
 gets '/page.php?other' MISS page
 await is_hit "$url/page.php?other"
 # Broken off: nothing has happened.
