@@ -26,7 +26,7 @@ slow() {
 import os, socket, sys, time
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 n = int(sys.argv[2])
-s.sendall(b"POST " + sys.argv[5].encode() + b" HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n"
+s.sendall(b"POST " + sys.argv[5].encode() + b" HTTP/1.1\r\nHost: 127.0.0.1:" + sys.argv[1].encode() + b"\r\nContent-Length: 1000\r\n"
           b"Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\n")
 s.sendall(b"a=" + b"x" * (n - 2))
 open(sys.argv[3] + ".sent", "w").close()
