@@ -30,6 +30,7 @@ reason_name(enum reason reason)
         [REASON_STALE] = "stale",
         [REASON_MUST_VALIDATE] = "must-validate",
         [REASON_INVALIDATED] = "invalidated",
+        [REASON_TAGS_CHANGED] = "tags-changed",
         [REASON_OTHER_SERVER] = "redis-restarted",
         [REASON_JOURNAL] = "journal",
         [REASON_HIT_FOR_MISS] = "hit-for-miss",

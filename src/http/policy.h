@@ -37,6 +37,7 @@ enum reason {
     REASON_STALE,         /* its time is over */
     REASON_MUST_VALIDATE, /* no-cache: never used unasked */
     REASON_INVALIDATED,   /* a generation does not match */
+    REASON_TAGS_CHANGED,  /* it was stored when the route, or an older Larder, gave it other tags */
     REASON_OTHER_SERVER,  /* it is from before Redis was restarted, or from another master */
     REASON_JOURNAL,       /* this machine knows of invalidations that Redis has not got yet */
     REASON_HIT_FOR_MISS,  /* what came last must not be stored: no use in waiting for another's */

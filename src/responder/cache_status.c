@@ -38,6 +38,7 @@ cache_status_forward(enum reason reason)
     case REASON_VARY_MISS:
         return "vary-miss";
     case REASON_INVALIDATED:
+    case REASON_TAGS_CHANGED:
     case REASON_OTHER_SERVER:
     case REASON_HIT_FOR_MISS:
         return "miss";

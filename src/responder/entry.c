@@ -136,38 +136,56 @@ take_generation(const char *p, store_generation out)
     return p[STORE_GENERATION_LEN] == '\n';
 }
 
-/* The key's tags in their order, then those that the response brought. */
-static bool
+/* One tag line: the name is what is before the blank. Returns what follows it; NULL: it is none. */
+static const char *
+take_tag(const char *p, const char *end, struct slice *name, store_generation generation)
+{
+    const char *blank = memchr(p, ' ', (size_t)(end - p));
+    *name = (struct slice){p, blank ? (size_t)(blank - p) : 0};
+    if (name->n == 0 || name->n >= STORE_TAG_SIZE || memchr(p, '\0', name->n) ||
+        (size_t)(end - blank) < STORE_GENERATION_LEN + 2 || !take_generation(blank + 1, generation))
+        return NULL;
+    return blank + STORE_GENERATION_LEN + 2;
+}
+
+/*
+ * The key's tags in their order, then those that the response brought. Where the
+ * first are others than the key has now, somebody has changed the route's tags: of
+ * such an entry nobody can say any more whether it was invalidated.
+ */
+static enum entry_decoded
 take_tags(struct entry *entry, const char *p, const char *end, const struct store_tags *tags,
           struct arena *arena)
 {
-    for (size_t i = 0; i < tags->count; i++) {
-        size_t n = strlen(tags->name[i]);
-        if ((size_t)(end - p) < n + STORE_GENERATION_LEN + 2 || memcmp(p, tags->name[i], n) != 0 ||
-            p[n] != ' ' || !take_generation(p + n + 1, entry->generations.value[i]))
-            return false;
-        p += n + STORE_GENERATION_LEN + 2;
+    struct own_tags *own = &entry->own;
+    store_generation generation;
+    struct slice name;
+    bool retagged = false;
+    size_t count = 0;
+    for (; p < end; count++) {
+        p = take_tag(p, end, &name, generation);
+        if (!p)
+            return ENTRY_DAMAGED;
+        if (count < tags->count) {
+            memcpy(entry->generations.value[count], generation, sizeof generation);
+            retagged |= !slice_equal(name, slice_of(tags->name[count]));
+            continue;
+        }
+        if (count == tags->count) {
+            own->name = arena_calloc(arena, STORE_OWN_TAGS_MAX, sizeof *own->name);
+            own->generation = arena_calloc(arena, STORE_OWN_TAGS_MAX, sizeof *own->generation);
+        }
+        if (own->count == STORE_OWN_TAGS_MAX)
+            retagged = true; /* it had more tags of the key's */
+        if (retagged)
+            continue;
+        if (!own->name || !own->generation ||
+            !(own->name[own->count] = arena_strndup(arena, name.p, name.n)))
+            return ENTRY_DAMAGED;
+        memcpy(own->generation[own->count++], generation, sizeof generation);
     }
     entry->generations.count = tags->count;
-    if (p == end)
-        return true;
-    struct own_tags *own = &entry->own;
-    own->name = arena_calloc(arena, STORE_OWN_TAGS_MAX, sizeof *own->name);
-    own->generation = arena_calloc(arena, STORE_OWN_TAGS_MAX, sizeof *own->generation);
-    if (!own->name || !own->generation)
-        return false;
-    while (p < end) {
-        const char *blank = memchr(p, ' ', (size_t)(end - p));
-        size_t n = blank ? (size_t)(blank - p) : 0;
-        if (n == 0 || n >= STORE_TAG_SIZE || memchr(p, '\0', n) ||
-            (size_t)(end - p) < n + STORE_GENERATION_LEN + 2 || own->count == STORE_OWN_TAGS_MAX ||
-            !take_generation(blank + 1, own->generation[own->count]) ||
-            !(own->name[own->count] = arena_strndup(arena, p, n)))
-            return false;
-        own->count++;
-        p += n + STORE_GENERATION_LEN + 2;
-    }
-    return true;
+    return retagged || count < tags->count ? ENTRY_RETAGGED : ENTRY_WHOLE;
 }
 
 static bool
@@ -204,24 +222,24 @@ times_are_sound(const struct stored *stored)
            stored->ttl_ms >= -DECIDE_TTL_MAX_MS && stored->ttl_ms <= DECIDE_TTL_MAX_MS;
 }
 
-bool
+enum entry_decoded
 entry_decode(struct entry *entry, const char *data, size_t len, const struct store_tags *tags,
              struct arena *arena)
 {
     *entry = (struct entry){.total = -1};
     if (len < ENTRY_HEAD_SIZE || memcmp(data, magic, sizeof magic) != 0)
-        return false;
+        return ENTRY_DAMAGED;
     size_t key_len = get_be(data + 8, 4), tags_len = get_be(data + 12, 4);
     size_t fields_len = get_be(data + 16, 4), range_len = get_be(data + 60, 4);
     size_t meta_len = key_len + tags_len + fields_len + range_len, rest = len - ENTRY_HEAD_SIZE;
     if (meta_len > ENTRY_META_MAX || meta_len > rest || get_be(data + 48, 8) != rest - meta_len)
-        return false;
+        return ENTRY_DAMAGED;
     const char *key = data + ENTRY_HEAD_SIZE, *tag_lines = key + key_len;
     const char *field_lines = tag_lines + tags_len, *range = field_lines + fields_len;
     entry->range = (struct slice){range, range_len};
     entry->body = (struct slice){range + range_len, rest - meta_len};
     if (get_be(data + ENTRY_CHECKSUM_AT, 8) != checksum(data, meta_len, entry->body))
-        return false;
+        return ENTRY_DAMAGED;
     entry->material = (struct slice){key, key_len};
     entry->range_first = (int64_t)get_be(data + 64, 8);
     entry->total = (int64_t)get_be(data + 72, 8);
@@ -238,10 +256,11 @@ entry_decode(struct entry *entry, const char *data, size_t len, const struct sto
     };
     entry->identity = get_be(data + 80, 8);
     memcpy(entry->checksum, data + ENTRY_CHECKSUM_AT, sizeof entry->checksum);
-    return entry->stored.status >= 200 && entry->stored.status <= 599 &&
-           times_are_sound(&entry->stored) && part_is_sound(entry) &&
-           take_tags(entry, tag_lines, field_lines, tags, arena) &&
-           take_fields(entry, field_lines, range, arena);
+    if (entry->stored.status < 200 || entry->stored.status > 599 ||
+        !times_are_sound(&entry->stored) || !part_is_sound(entry) ||
+        !take_fields(entry, field_lines, range, arena))
+        return ENTRY_DAMAGED;
+    return take_tags(entry, tag_lines, field_lines, tags, arena);
 }
 
 size_t
@@ -251,15 +270,12 @@ entry_tags(const char *head, size_t len, const char **tags, store_generation *va
     if (len < ENTRY_HEAD_SIZE || memcmp(head, magic, sizeof magic) != 0)
         return 0;
     const char *p = head + ENTRY_HEAD_SIZE + get_be(head + 8, 4), *end = p + get_be(head + 12, 4);
+    struct slice name;
     size_t n = 0;
-    while (n < most && p < end) {
-        const char *blank = memchr(p, ' ', (size_t)(end - p));
-        if (!blank || (size_t)(end - blank) < STORE_GENERATION_LEN + 2 ||
-            !take_generation(blank + 1, values[n]) ||
-            !(tags[n] = arena_strndup(arena, p, (size_t)(blank - p))))
+    for (; n < most && p < end; n++) {
+        p = take_tag(p, end, &name, values[n]);
+        if (!p || !(tags[n] = arena_strndup(arena, name.p, name.n)))
             return 0;
-        p = blank + STORE_GENERATION_LEN + 2;
-        n++;
     }
     return n;
 }

@@ -73,11 +73,16 @@ char *entry_encode(const struct entry *entry, const struct store_tags *tags, siz
 
 /*
  * Decode; what entry points to stays in `data`, the list of fields is in the
- * arena. false: not an entry of ours, damaged, of another version, with other
- * tags, or with fields that must not go out.
+ * arena. tags: those that the key has now.
  */
-bool entry_decode(struct entry *entry, const char *data, size_t len, const struct store_tags *tags,
-                  struct arena *arena);
+enum entry_decoded {
+    ENTRY_DAMAGED,  /* no entry of ours, damaged, of another version, with fields that must not go
+                      out, or no memory */
+    ENTRY_RETAGGED, /* sound, but stored when its key had other tags; its own are not filled in */
+    ENTRY_WHOLE
+};
+enum entry_decoded entry_decode(struct entry *entry, const char *data, size_t len,
+                                const struct store_tags *tags, struct arena *arena);
 
 /* The tags of what entry_encode() made, and their generations: at most `most`; 0: it is none of
  * ours. The names are copied into the arena. */

@@ -32,6 +32,7 @@ explain_reason(enum reason reason)
         [REASON_STALE] = "what is stored is no longer fresh",
         [REASON_MUST_VALIDATE] = "what is stored may never be used without asking (no-cache)",
         [REASON_INVALIDATED] = "what is stored has been invalidated, by a change or a purge",
+        [REASON_TAGS_CHANGED] = "what is stored is from before the tags of its route were changed",
         [REASON_OTHER_SERVER] =
             "what is stored is from another Redis, or from before a restart (redis.after_restart)",
         [REASON_JOURNAL] = "this machine has invalidations in its journal that Redis has not got",

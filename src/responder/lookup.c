@@ -144,10 +144,15 @@ examine(struct exchange *exchange, const struct store_tags *asked, int64_t wall_
 {
     struct entry *entry = &exchange->entry;
     bool ancestor = exchange->site->config->compat_ancestor;
-    bool ok = ancestor ? decode_ancestor(exchange, entry, wall_ms)
-                       : entry_decode(entry, exchange->value.data, exchange->value.len,
-                                      &exchange->key.tags, exchange->arena);
-    if (!ok) {
+    enum entry_decoded decoded = ENTRY_DAMAGED;
+    if (!ancestor)
+        decoded = entry_decode(entry, exchange->value.data, exchange->value.len,
+                               &exchange->key.tags, exchange->arena);
+    else if (decode_ancestor(exchange, entry, wall_ms))
+        decoded = ENTRY_WHOLE;
+    if (decoded == ENTRY_RETAGGED)
+        return REASON_TAGS_CHANGED;
+    if (decoded == ENTRY_DAMAGED) {
         counters_add(COUNTER_corrupt, 1);
         log_write(LARDER_LOG_WARNING, "entry %s is not one of ours or damaged: taken as a miss",
                   exchange->key.name);
@@ -260,7 +265,7 @@ lookup_variant(struct exchange *exchange, struct slice hash, int64_t deadline_ms
     exchange->key.name = arena_printf(arena, "%sresponse:%.*s", own.prefix, (int)hash.n, hash.p);
     bool found = exchange->key.name && get(exchange, &none, deadline_ms) == LARDER_OK &&
                  entry_decode(&exchange->entry, exchange->value.data, exchange->value.len,
-                              &own.tags, arena) &&
+                              &own.tags, arena) == ENTRY_WHOLE &&
                  !(exchange->entry.stored.flags & STORED_HIT_FOR_MISS) &&
                  variant_counts(exchange, deadline_ms);
     exchange->key = own;

@@ -216,17 +216,17 @@ make_and_change(struct slice recipe, struct arena *arena)
         memcpy(data + head_len, in.body.p, in.body.n);
     free(head);
 
-    MUST(entry_decode(&out, data, len, &tags, arena));
+    MUST(entry_decode(&out, data, len, &tags, arena) == ENTRY_WHOLE);
     is_sound(&out, data, len);
     is_the_same(&in, &out);
-    MUST(!entry_decode(&out, data, len - 1, &tags, arena));
+    MUST(entry_decode(&out, data, len - 1, &tags, arena) == ENTRY_DAMAGED);
     MUST(!seal(data, len));
 
     for (size_t i = 0; i < changes; i++, change += 3)
         data[(change[0] * 256U + change[1]) % len] ^= (char)change[2];
-    if (entry_decode(&out, data, len, &tags, arena))
+    if (entry_decode(&out, data, len, &tags, arena) == ENTRY_WHOLE)
         is_sound(&out, data, len);
-    if (seal(data, len) && entry_decode(&out, data, len, &tags, arena))
+    if (seal(data, len) && entry_decode(&out, data, len, &tags, arena) == ENTRY_WHOLE)
         is_sound(&out, data, len);
     free(data);
 }
@@ -241,7 +241,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct entry entry;
     const char *bytes = (const char *)data;
     MUST(arena);
-    if (entry_decode(&entry, bytes, size, &tags, arena))
+    if (entry_decode(&entry, bytes, size, &tags, arena) == ENTRY_WHOLE)
         is_sound(&entry, bytes, size);
     make_and_change((struct slice){bytes, size}, arena);
     arena_free(arena);

@@ -80,7 +80,7 @@ what_goes_in_comes_out(void **state)
     struct entry in, out;
     size_t len;
     char *data = stored(&in, &len);
-    assert_true(entry_decode(&out, data, len, &tags, arena));
+    assert_int_equal(entry_decode(&out, data, len, &tags, arena), ENTRY_WHOLE);
     assert_true(slice_equal(out.material, in.material));
     assert_int_equal(out.stored.status, 200);
     assert_ptr_equal(out.stored.fields, &out.fields);
@@ -114,11 +114,11 @@ one_flipped_bit_anywhere_is_a_miss(void **state)
     char *data = stored(&in, &len);
     for (size_t i = 0; i < len; i++) {
         data[i] = (char)(data[i] ^ 1);
-        if (entry_decode(&out, data, len, &tags, arena))
+        if (entry_decode(&out, data, len, &tags, arena) != ENTRY_DAMAGED)
             fail_msg("byte %zu", i);
         data[i] = (char)(data[i] ^ 1);
     }
-    assert_true(entry_decode(&out, data, len, &tags, arena));
+    assert_int_equal(entry_decode(&out, data, len, &tags, arena), ENTRY_WHOLE);
     free(data);
 }
 
@@ -133,13 +133,13 @@ a_truncated_or_longer_value_is_a_miss(void **state)
         /* In an allocation of exactly that size, so that a sanitizer sees a step too far. */
         char *part = malloc(n ? n : 1);
         memcpy(part, data, n);
-        assert_false(entry_decode(&out, part, n, &tags, arena));
+        assert_int_equal(entry_decode(&out, part, n, &tags, arena), ENTRY_DAMAGED);
         free(part);
     }
     char *longer = malloc(len + 1);
     memcpy(longer, data, len);
     longer[len] = 'x';
-    assert_false(entry_decode(&out, longer, len + 1, &tags, arena));
+    assert_int_equal(entry_decode(&out, longer, len + 1, &tags, arena), ENTRY_DAMAGED);
     free(longer);
     free(data);
 }
@@ -151,7 +151,7 @@ a_generation_that_is_missing_or_other_does_not_match(void **state)
     struct entry in, out;
     size_t len;
     char *data = stored(&in, &len);
-    assert_true(entry_decode(&out, data, len, &tags, arena));
+    assert_int_equal(entry_decode(&out, data, len, &tags, arena), ENTRY_WHOLE);
     int64_t since_ms;
     for (size_t i = 0; i < tags.count; i++) {
         struct store_generations now = in.generations;
@@ -177,7 +177,52 @@ a_generation_that_is_missing_or_other_does_not_match(void **state)
     assert_int_equal(entry_judge(&out, &fewer, own_generation, &since_ms), ENTRY_DEAD);
     struct store_tags other;
     assert_true(store_tags_for(&other, arena, "r", "43", 0x1234));
-    assert_false(entry_decode(&out, data, len, &other, arena));
+    assert_int_equal(entry_decode(&out, data, len, &other, arena), ENTRY_RETAGGED);
+    free(data);
+}
+
+/* Nobody could say of it whether it was invalidated; but it is no damage. */
+static void
+of_other_tags_than_the_key_has_it_says_so(void **state)
+{
+    (void)state;
+    struct entry in, out;
+    struct store_tags now;
+    size_t len;
+    char *data = stored(&in, &len);
+    for (size_t i = 0; i < tags.count; i++) {
+        now = tags;
+        now.name[i] = "url:elsewhere";
+        assert_int_equal(entry_decode(&out, data, len, &now, arena), ENTRY_RETAGGED);
+    }
+    now = tags;
+    now.name[0] = tags.name[1];
+    now.name[1] = tags.name[0];
+    assert_int_equal(entry_decode(&out, data, len, &now, arena), ENTRY_RETAGGED);
+    now = tags;
+    while (now.count < tags.count + 3)
+        now.name[now.count++] = "tag:new";
+    assert_int_equal(entry_decode(&out, data, len, &now, arena), ENTRY_RETAGGED);
+    /* A tag that is no longer asked for with it is looked up as those that it brought. */
+    now = tags;
+    now.count--;
+    assert_int_equal(entry_decode(&out, data, len, &now, arena), ENTRY_WHOLE);
+    assert_int_equal(out.own.count, 3);
+    assert_string_equal(out.own.name[0], tags.name[tags.count - 1]);
+    /* Also where there are then more of them than one response may bring. */
+    const char *names[STORE_OWN_TAGS_MAX];
+    store_generation generations[STORE_OWN_TAGS_MAX];
+    for (size_t i = 0; i < STORE_OWN_TAGS_MAX; i++) {
+        names[i] = "tag:many";
+        memcpy(generations[i], own_generation[0], sizeof generations[i]);
+    }
+    in.own = (struct own_tags){STORE_OWN_TAGS_MAX, names, generations};
+    in.body.n = 0;
+    char *many = entry_encode(&in, &tags, &len);
+    assert_non_null(many);
+    assert_int_equal(entry_decode(&out, many, len, &tags, arena), ENTRY_WHOLE);
+    assert_int_equal(entry_decode(&out, many, len, &now, arena), ENTRY_RETAGGED);
+    free(many);
     free(data);
 }
 
@@ -190,7 +235,7 @@ a_soft_purge_makes_it_stale_since_the_first_of_them(void **state)
     size_t len;
     int64_t since_ms;
     char *data = stored(&in, &len);
-    assert_true(entry_decode(&out, data, len, &tags, arena));
+    assert_int_equal(entry_decode(&out, data, len, &tags, arena), ENTRY_WHOLE);
     struct store_generations now = in.generations;
     memcpy(now.value[1] + STORE_HARD_LEN, "018bcfe56800abcd", 16);
     assert_int_equal(entry_judge(&out, &now, own_generation, &since_ms), ENTRY_SOFT);
@@ -237,7 +282,7 @@ fields_that_split_answers_do_not_come_out_of_the_store(void **state)
     size_t len;
     char *data = entry_encode(&entry, &none, &len);
     assert_non_null(data);
-    assert_false(entry_decode(&out, data, len, &none, arena));
+    assert_int_equal(entry_decode(&out, data, len, &none, arena), ENTRY_DAMAGED);
     free(data);
 }
 
@@ -332,6 +377,7 @@ main(void)
         cmocka_unit_test(one_flipped_bit_anywhere_is_a_miss),
         cmocka_unit_test(a_truncated_or_longer_value_is_a_miss),
         cmocka_unit_test(a_generation_that_is_missing_or_other_does_not_match),
+        cmocka_unit_test(of_other_tags_than_the_key_has_it_says_so),
         cmocka_unit_test(a_soft_purge_makes_it_stale_since_the_first_of_them),
         cmocka_unit_test(without_a_settled_generation_for_each_tag_nothing_is_stored),
         cmocka_unit_test(fields_that_split_answers_do_not_come_out_of_the_store),
