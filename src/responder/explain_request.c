@@ -74,6 +74,8 @@ explain_request(struct exchange *exchange, json_object *question)
     parameter(e, "REQUEST_URI", member(question, "target", ""));
     parameter(e, "REMOTE_ADDR", "127.0.0.1");
     parameter(e, "HTTP_HOST", member(question, "host", "localhost"));
+    /* Whatever is asked is asked as if it had come in the right spelling. */
+    parameter(e, "SERVER_SOFTWARE", "nginx");
     if (strcmp(scheme, "https") == 0)
         parameter(e, "HTTPS", "on");
     else if (strcmp(scheme, "http") != 0)

@@ -7,12 +7,15 @@
  *             (httpoxy), HTTP_CONTENT_LENGTH and HTTP_CONTENT_TYPE are dropped;
  *             CONTENT_LENGTH and CONTENT_TYPE count
  *   lighttpd  REQUEST_URI is raw, SCRIPT_NAME and PATH_INFO are normalised:
- *             REQUEST_URI counts
+ *             REQUEST_URI counts. X-Name, X_Name and X.Name are one parameter,
+ *             which then comes more than once: refused
  *   Apache    REQUEST_URI can be absolute-form: cut to origin-form, its host
  *             counts (RFC 9112 §3.2.2). Authorization comes under three names
  *   mod_fcgid a chunked body comes without CONTENT_LENGTH: length unknown
  *
- * Of parameters that come twice the first counts, as everywhere in FastCGI.
+ * Of parameters that come twice the first counts, as everywhere in FastCGI. Of
+ * fields nginx alone sends a name more than once: they are lines of one list
+ * (RFC 9110 §5.3).
  */
 #include "responder/request.h"
 
@@ -344,22 +347,98 @@ read_body_length(struct request *request, const struct parameters *p, const char
 }
 
 /*
- * Foo_Bar and Foo-Bar are one name in CGI, so behind lighttpd a client's X_User
- * stands beside the X-User that the web server has set, and may come first. Nor
- * may a client take X-User away by calling it a matter of the connection.
+ * Apache and nginx drop a field whose name has anything but letters, digits and
+ * '-'. lighttpd makes a '_' of each such character, so that a client can write a
+ * '-' in 14 other ways. A server that does not say what it is may be lighttpd
+ * with a server.tag of its own.
  */
 static bool
-is_forged(const struct request *request, const struct config *config)
+has_one_spelling(enum mount mount, struct slice name)
 {
-    for (size_t i = 0; i < config->trusted_fields.count; i++) {
-        size_t cursor = 0, times = 0;
-        const char *name = config->trusted_fields.list[i];
-        while (fields_next(&request->fields, name, &cursor))
-            times++;
-        if (times > 1 || fields_list_has(&request->fields, "Connection", slice_of(name)))
-            return true;
+    return mount == MOUNT_NGINX || mount == MOUNT_APACHE_PROXY_FCGI ||
+           mount == MOUNT_APACHE_FCGID || !memchr(name.p, '-', name.n);
+}
+
+/* *why in words of the moment. */
+static const char *
+in_words(const char *text)
+{
+    return text ? text : "out of memory";
+}
+
+static size_t
+times(const struct fields *fields, struct slice name)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < fields->count; i++)
+        if (fields->list[i].name.n == name.n &&
+            strncasecmp(fields->list[i].name.p, name.p, name.n) == 0)
+            n++;
+    return n;
+}
+
+/*
+ * lighttpd and Apache join the lines of a field. What comes twice from lighttpd
+ * has been written in two ways, and which of the two the proxy in front or the
+ * operator meant nobody can tell.
+ */
+static int
+check_repeats(const struct request *request, struct arena *arena, const char **why)
+{
+    if (request->mount == MOUNT_NGINX)
+        return 0;
+    for (size_t i = 0; i < request->fields.count; i++) {
+        struct slice name = request->fields.list[i].name;
+        if (times(&request->fields, name) < 2)
+            continue;
+        *why = in_words(arena_printf(arena,
+                                     "%.*s came twice, once with another character for a '-': "
+                                     "the web server takes them for one field",
+                                     (int)name.n, name.p));
+        return 400;
     }
-    return false;
+    return 0;
+}
+
+/* Nor may a client take a field away by calling it a matter of the connection. */
+static int
+check_not_taken_away(const struct request *request, struct slice name, struct arena *arena,
+                     const char **why)
+{
+    if (!fields_list_has(&request->fields, "Connection", name))
+        return 0;
+    *why = in_words(arena_printf(arena, "Connection lists %.*s, which a proxy has set for us",
+                                 (int)name.n, name.p));
+    return 400;
+}
+
+/* What somebody in front vouches for is as it was sent from there, or the request is refused. */
+static int
+check_vouched_fields(const struct request *request, const struct config *config,
+                     struct arena *arena, const char **why)
+{
+    static const char *const forwarded[] = {"X-Forwarded-For", "X-Forwarded-Proto",
+                                            "X-Forwarded-Host"};
+    int status = 0;
+    for (size_t i = 0; !status && request->trusted_peer && i < 3; i++)
+        status = check_not_taken_away(request, slice_of(forwarded[i]), arena, why);
+    for (size_t i = 0; !status && i < config->trusted_fields.count; i++) {
+        struct slice name = slice_of(config->trusted_fields.list[i]);
+        size_t n = times(&request->fields, name);
+        status = check_not_taken_away(request, name, arena, why);
+        if (!status && n > 1) {
+            *why = "a field that the web server vouches for came twice";
+            status = 400;
+        } else if (!status && n && !has_one_spelling(request->mount, name)) {
+            *why = in_words(arena_printf(
+                arena,
+                "upstream.trusted_fields: %.*s cannot be trusted behind lighttpd, where a client "
+                "may write it with a '_': set and trust a field whose name has no '-' in it",
+                (int)name.n, name.p));
+            status = 500;
+        }
+    }
+    return status;
 }
 
 /* Does a field that the web server sets name somebody? That is a user as REMOTE_USER is one. */
@@ -387,11 +466,9 @@ first_member(struct slice list)
 }
 
 static void
-forwarded(struct request *request, const struct config *config, struct arena *arena)
+forwarded(struct request *request)
 {
     request->scheme = slice_of(request->https ? "https" : "http");
-    char *address = arena_strndup(arena, request->remote_addr.p, request->remote_addr.n);
-    request->trusted_peer = address && config_address_trusted(config, address);
     if (!request->trusted_peer)
         return;
     struct slice proto = first_member(fields_get(&request->fields, "X-Forwarded-Proto"));
@@ -479,17 +556,20 @@ request_parse(struct request *request, char **envp, const struct config *config,
     status = read_body_length(request, &p, why);
     if (status)
         return status;
-    if (is_forged(request, config)) {
-        *why = "a field that the web server vouches for came twice, or is listed in Connection";
-        return 400;
-    }
+    char *address = arena_strndup(arena, request->remote_addr.p, request->remote_addr.n);
+    request->trusted_peer = address && config_address_trusted(config, address);
+    status = check_repeats(request, arena, why);
+    if (!status)
+        status = check_vouched_fields(request, config, arena, why);
+    if (status)
+        return status;
     fields_remove_hop_by_hop(&request->fields);
     if (is_set(p.content_type) &&
         !fields_add(&request->fields, arena, slice_of("Content-Type"), p.content_type)) {
         *why = "CONTENT_TYPE is malformed";
         return 400;
     }
-    forwarded(request, config, arena);
+    forwarded(request);
     return 0;
 }
 

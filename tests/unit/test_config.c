@@ -507,8 +507,8 @@ contradictions_are_refused(void **state)
          "t.conf:3: upstream.trusted_proxies: found \"proxy.example\", expected an IPv4 or IPv6 "
          "address, or a block such as \"10.0.0.0/8\""},
         {"upstream = {\n url = \"http://a\";\n trusted_fields = [\"X_User\"];\n};",
-         "t.conf:3: upstream.trusted_fields: found \"X_User\", expected the name of a field, with "
-         "- and not _"},
+         "t.conf:3: upstream.trusted_fields: found \"X_User\", expected the name of a field, of "
+         "letters, digits and - alone"},
     };
     (void)state;
     REFUSE_ALL(list);

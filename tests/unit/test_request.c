@@ -17,7 +17,7 @@ static char config_file[] = "/tmp/larder-test-XXXXXX";
 
 static const char config_text[] =
     "upstream = { url = \"http://127.0.0.1:1\"; trusted_proxies = [\"10.0.0.0/8\"];\n"
-    "  trusted_fields = [\"X-Vouched\"]; };\n"
+    "  trusted_fields = [\"X-Vouched\", \"Vouched\"]; };\n"
     "routes = (\n"
     "  { path = \"/plain\"; ttl = \"30s\"; resource = \"r\";\n"
     "    cookies = { ignore = [\"_ga*\"]; key = [\"lang\"]; }; },\n"
@@ -239,17 +239,73 @@ no_cookie_hides_behind_a_comma(void **state)
     assert_slice(request_cookie(&r, "session"), "3");
 }
 
+#define NGINX "SERVER_SOFTWARE=nginx/1.22.1"
+#define LIGHTTPD "SERVER_SOFTWARE=lighttpd/1.4.69"
+#define APACHE "SERVER_SOFTWARE=Apache/2.4.62"
+
 static void
 a_vouched_field_is_not_to_be_meddled_with(void **state)
 {
     (void)state;
     struct request r;
-    assert_int_equal(PARSE(&r, "HTTP_X_VOUCHED="), 0);
+    assert_int_equal(PARSE(&r, NGINX, "HTTP_X_VOUCHED="), 0);
     assert_false(r.authenticated);
-    assert_int_equal(PARSE(&r, "HTTP_X_VOUCHED=anna"), 0);
+    assert_int_equal(PARSE(&r, NGINX, "HTTP_X_VOUCHED=anna"), 0);
     assert_true(r.authenticated);
-    assert_int_equal(PARSE(&r, "HTTP_X_VOUCHED=anna", "HTTP_X_VOUCHED=bert"), 400);
-    assert_int_equal(PARSE(&r, "HTTP_X_VOUCHED=anna", "HTTP_CONNECTION=close, x-vouched"), 400);
+    assert_int_equal(PARSE(&r, APACHE, "HTTP_X_VOUCHED=anna"), 0);
+    assert_true(r.authenticated);
+    assert_int_equal(PARSE(&r, NGINX, "HTTP_X_VOUCHED=anna", "HTTP_X_VOUCHED=bert"), 400);
+    assert_int_equal(PARSE(&r, NGINX, "HTTP_X_VOUCHED=anna", "HTTP_CONNECTION=close, x-vouched"),
+                     400);
+}
+
+/* X_Vouched of a client's is the same parameter, and stands alone where the web server sets none. */
+static void
+behind_lighttpd_only_a_name_with_one_spelling_vouches(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, LIGHTTPD, "HTTP_X_VOUCHED=anna"), 500);
+    assert_int_equal(PARSE(&r, "SERVER_SOFTWARE=my own tag", "HTTP_X_VOUCHED=anna"), 500);
+    assert_int_equal(PARSE(&r, "HTTP_X_VOUCHED=anna"), 500);
+    assert_int_equal(PARSE(&r, LIGHTTPD, "HTTP_VOUCHED=anna"), 0);
+    assert_true(r.authenticated);
+    assert_int_equal(PARSE(&r, LIGHTTPD, "HTTP_VOUCHED_=anna"), 0);
+    assert_false(r.authenticated);
+}
+
+static void
+two_spellings_of_a_field_are_refused(void **state)
+{
+    (void)state;
+    struct request r;
+    static const char *const names[] = {
+        "X_FORWARDED_FOR", "X_LARDER_TOKEN", "CACHE_CONTROL", "IF_NONE_MATCH", "VIA", "X_ANYTHING"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *one = arena_printf(arena, "HTTP_%s=1", names[i]);
+        char *two = arena_printf(arena, "HTTP_%s=2", names[i]);
+        assert_int_equal(PARSE(&r, LIGHTTPD, one), 0);
+        assert_int_equal(PARSE(&r, LIGHTTPD, one, two), 400);
+        assert_int_equal(PARSE(&r, APACHE, one, two), 400);
+        assert_int_equal(PARSE(&r, one, two), 400);
+        /* Lines of one field. */
+        assert_int_equal(PARSE(&r, NGINX, one, two), 0);
+    }
+    /* What is dropped anyway is not looked at. */
+    assert_int_equal(PARSE(&r, LIGHTTPD, "HTTP_CONTENT_LENGTH=1", "HTTP_CONTENT_LENGTH=2"), 0);
+}
+
+static void
+what_a_trusted_proxy_sets_is_not_taken_away(void **state)
+{
+    (void)state;
+    struct request r;
+    char *peer = "REMOTE_ADDR=10.1.2.3", *from = "HTTP_X_FORWARDED_FOR=192.0.2.9";
+    assert_int_equal(PARSE(&r, peer, from, "HTTP_CONNECTION=close"), 0);
+    assert_int_equal(PARSE(&r, peer, from, "HTTP_CONNECTION=close, x-forwarded-for"), 400);
+    assert_int_equal(PARSE(&r, peer, from, "HTTP_CONNECTION=X-Forwarded-Host"), 400);
+    assert_int_equal(PARSE(&r, peer, from, "HTTP_CONNECTION=X-Forwarded-Proto"), 400);
+    assert_int_equal(PARSE(&r, from, "HTTP_CONNECTION=X-Forwarded-For"), 0);
 }
 
 /* ------------------------------------------------------------------- keys */
@@ -349,8 +405,8 @@ an_unopened_cookie_passes_and_a_missing_user_is_seen(void **state)
     assert_false(EXAMINED("HTTP_COOKIE=_ga=1; lang=de")->facts.cookie_bypass);
     assert_true(EXAMINED("REQUEST_URI=/claimed")->facts.user_missing);
     assert_false(EXAMINED("REQUEST_URI=/claimed", "HTTP_X_USER=1")->facts.user_missing);
-    assert_true(
-        EXAMINED("REQUEST_URI=/claimed", "HTTP_X_USER=1", "HTTP_X_USER=2")->facts.user_missing);
+    assert_true(EXAMINED(NGINX, "REQUEST_URI=/claimed", "HTTP_X_USER=1", "HTTP_X_USER=2")
+                    ->facts.user_missing);
     assert_true(EXAMINED("REQUEST_URI=/vouched", "HTTP_REMOTE_USER=x")->facts.user_missing);
 }
 
@@ -663,6 +719,9 @@ main(void)
         cmocka_unit_test(only_a_trusted_peer_may_say_who_asked),
         cmocka_unit_test(no_cookie_hides_behind_a_comma),
         cmocka_unit_test(a_vouched_field_is_not_to_be_meddled_with),
+        cmocka_unit_test(behind_lighttpd_only_a_name_with_one_spelling_vouches),
+        cmocka_unit_test(two_spellings_of_a_field_are_refused),
+        cmocka_unit_test(what_a_trusted_proxy_sets_is_not_taken_away),
         cmocka_unit_test(whatever_can_change_the_answer_is_in_the_key),
         cmocka_unit_test(a_claimed_user_has_credentials_in_the_key),
         cmocka_unit_test(users_are_apart_and_escaped),
