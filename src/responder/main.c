@@ -4,7 +4,9 @@
  * The main thread does no request. It waits for signals (signalfd; they are
  * blocked everywhere else) and for questions on the control socket. Whatever is
  * wrong with the configuration is said before anything is started, and ends the
- * process with 1 at once: spawn-fcgi looks for 100 ms only.
+ * process with 1 at once: spawn-fcgi looks for 100 ms only. The reason goes to
+ * stderr, to the log once there is one, and to syslog, because spawn-fcgi gives
+ * /dev/null for stderr and lighttpd may.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +16,14 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -48,6 +53,9 @@
 
 /* File descriptors that are asked for, where the hard limit allows. */
 #define DESCRIPTORS 16384
+
+/* Longest reason of a failed start. */
+#define REASON_MAX 2000
 
 static const char usage[] =
     "Usage: larder-fcgi [-f FILE] [-s ADDRESS] [options]\n"
@@ -82,8 +90,42 @@ struct options {
 
 static struct {
     struct options options;
+    enum log_target log_target; /* stderr until the log is open */
     int64_t started_wall_ms;
 } self;
+
+/* Somebody reads stderr, or the journal has it anyway. */
+static bool
+stderr_is_read(void)
+{
+    struct stat info;
+    char journal[64];
+    const char *stream = getenv("JOURNAL_STREAM"); /* systemd.exec(5): device and inode of it */
+    if (isatty(STDERR_FILENO))
+        return true;
+    if (!stream || fstat(STDERR_FILENO, &info) != 0)
+        return false;
+    snprintf(journal, sizeof journal, "%ju:%ju", (uintmax_t)info.st_dev, (uintmax_t)info.st_ino);
+    return strcmp(stream, journal) == 0;
+}
+
+/* Say why there is no pool wherever the operator may look for it. */
+static void __attribute__((format(printf, 1, 2))) cannot_start(const char *format, ...)
+{
+    char reason[REASON_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    fprintf(stderr, "larder-fcgi: %s\n", reason);
+    if (self.log_target == LOG_TARGET_FILE)
+        log_write(LARDER_LOG_ERROR, "cannot start: %s", reason);
+    if (self.log_target != LOG_TARGET_SYSLOG && stderr_is_read())
+        return;
+    openlog("larder", LOG_PID, LOG_DAEMON);
+    syslog(LOG_ERR, "cannot start: %s", reason);
+    closelog();
+}
 
 /* Returns -1 to go on, else the exit status. */
 static int
@@ -133,13 +175,17 @@ parse_options(struct options *options, int argc, char **argv)
             fputs(usage, stdout);
             return EXIT_SUCCESS;
         default:
+            if (optopt > 0 && optopt < OPTION_MODE)
+                cannot_start("option -%c is unknown, or its argument is missing", optopt);
+            else
+                cannot_start("option %s is unknown, or its argument is missing", argv[optind - 1]);
             fputs("Try 'larder-fcgi --help'.\n", stderr);
             return 2;
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "larder-fcgi: unexpected argument '%s'\nTry 'larder-fcgi --help'.\n",
-                argv[optind]);
+        cannot_start("unexpected argument '%s'", argv[optind]);
+        fputs("Try 'larder-fcgi --help'.\n", stderr);
         return 2;
     }
     if (!options->config_file)
@@ -186,9 +232,12 @@ open_log(const struct config *config, struct larder_error *err)
         [LOG_TO_FILE] = LOG_TARGET_FILE,
         [LOG_TO_STDERR] = LOG_TARGET_STDERR,
     };
-    if (self.options.verbose)
-        return log_open(LOG_TARGET_STDERR, NULL, LARDER_LOG_DEBUG, err);
-    return log_open(targets[config->log_to], config->log_file, config->log_level, err);
+    enum log_target target = self.options.verbose ? LOG_TARGET_STDERR : targets[config->log_to];
+    enum larder_log_level level = self.options.verbose ? LARDER_LOG_DEBUG : config->log_level;
+    enum larder_status status = log_open(target, config->log_file, level, err);
+    if (status == LARDER_OK)
+        self.log_target = target;
+    return status;
 }
 
 /* What only a start can change. */
@@ -421,12 +470,12 @@ serve(struct config *config, int listen_fd)
     /* Its close after garbage would wait up to 2 s for the other side. */
     setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 0);
     if (signal_fd < 0 || FCGX_Init() != 0) {
-        fprintf(stderr, "larder-fcgi: cannot start: %s\n", strerror(errno));
+        cannot_start("no signals, or no FastCGI: %s", strerror(errno));
         config_free(config);
         return result;
     }
     if (site_new(config, &site, &err) != LARDER_OK) {
-        fprintf(stderr, "larder-fcgi: %s\n", err.message);
+        cannot_start("%s: %s", self.options.config_file, err.message);
         config_free(config);
         return result;
     }
@@ -437,13 +486,13 @@ serve(struct config *config, int listen_fd)
     struct control *control = open_runtime(config->runtime_dir);
     fetchers_start(config->max_fetchers, config->fetcher_idle_ms);
     if (!storer_start() || !coalesce_start()) {
-        log_write(LARDER_LOG_ERROR, "cannot start: no threads");
+        cannot_start("no threads: the limit of processes or of memory is too low");
         control_close(control);
         counters_close();
         return result;
     }
     if (!reporter_start()) {
-        log_write(LARDER_LOG_ERROR, "cannot start: no thread for the journal");
+        cannot_start("no thread for the journal: the limit of processes or of memory is too low");
         storer_stop(0);
         control_close(control);
         counters_close();
@@ -458,7 +507,7 @@ serve(struct config *config, int listen_fd)
         result = EXIT_SUCCESS;
     } else {
         /* Workers that did start may have a request in hand already: the same way out. */
-        log_write(LARDER_LOG_ERROR, "cannot start: %s", err.message);
+        cannot_start("%s", err.message);
         drain_ms = 0;
     }
     workers_stop_accepting();
@@ -494,8 +543,11 @@ fill_standard_descriptors(void)
 int
 main(int argc, char **argv)
 {
-    if (!fill_standard_descriptors())
+    if (!fill_standard_descriptors()) {
+        cannot_start("/dev/null cannot be opened: %s", strerror(errno));
         return EXIT_FAILURE;
+    }
+    opterr = 0; /* cannot_start() says it */
     int status = parse_options(&self.options, argc, argv);
     if (status >= 0)
         return status;
@@ -505,8 +557,12 @@ main(int argc, char **argv)
 
     struct larder_error err;
     struct config *config = config_load(self.options.config_file, &err);
-    if (!config) {
+    if (!config && self.options.test) {
         fprintf(stderr, "larder-fcgi: %s\n", err.message);
+        return EXIT_FAILURE;
+    }
+    if (!config) {
+        cannot_start("%s", err.message);
         return EXIT_FAILURE;
     }
     if (self.options.test) {
@@ -526,7 +582,7 @@ main(int argc, char **argv)
     int listen_fd = -1;
     if (listen_open(&self.options.listen, &listen_fd, &err) != LARDER_OK ||
         open_log(config, &err) != LARDER_OK) {
-        fprintf(stderr, "larder-fcgi: %s\n", err.message);
+        cannot_start("%s", err.message);
         listen_close(listen_fd);
         config_free(config);
         return EXIT_FAILURE;
