@@ -206,9 +206,20 @@ static bool
 is_for_everybody(const struct field *f)
 {
     static const char *const names[] = {
-        "Cache-Control", "Set-Cookie",    "Vary",           "Expires",          "Age",
-        "Date",          "Content-Range", "Content-Length", "Content-Encoding", "Content-Type",
-        "Cookie",        "Authorization",
+        "Cache-Control",
+        "Set-Cookie",
+        "Vary",
+        "Expires",
+        "Age",
+        "Date",
+        "Content-Range",
+        "Content-Length",
+        "Content-Encoding",
+        "Content-Type",
+        "Cookie",
+        "Authorization",
+        "CDN-Loop",
+        "Via",
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (slice_equal_nocase(f->name, names[i]))

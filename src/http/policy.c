@@ -7,6 +7,8 @@ reason_name(enum reason reason)
     static const char *const names[REASON_COUNT] = {
         [REASON_NONE] = "none",
         [REASON_DISABLED] = "disabled",
+        [REASON_LOOP] = "loop",
+        [REASON_SAME_STORE] = "same-store",
         [REASON_NO_ROUTE] = "no-route",
         [REASON_ROUTE_NEVER] = "route-never",
         [REASON_ROUTE_NO_TTL] = "route-no-ttl",

@@ -13,6 +13,8 @@ enum reason {
     REASON_NONE, /* it may */
     /* of the request */
     REASON_DISABLED,
+    REASON_LOOP,       /* it has passed this pool before: 508 */
+    REASON_SAME_STORE, /* the Larder in front of this one has the same store */
     REASON_NO_ROUTE,
     REASON_ROUTE_NEVER,
     REASON_ROUTE_NO_TTL,

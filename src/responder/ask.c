@@ -112,6 +112,9 @@ ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind)
         if (!fields_add(&ask->fields, exchange->arena, ask->base.list[i].name,
                         ask->base.list[i].value))
             return false;
+    if (!loop_mark(&ask->fields, client, exchange->site->loop_id, !exchange->site->config->fastcgi,
+                   exchange->arena))
+        return false;
     if (exchange->reason != REASON_NONE || kind == ASK_PLAIN)
         return true;
     if (kind == ASK_FIRST && exchange->use_entry)

@@ -3,8 +3,9 @@
  * for one that speaks FastCGI, by one table.
  *
  * A pass goes through as it came, but for what a proxy must say for itself to an
- * HTTP backend (Via, X-Forwarded-*); to a FastCGI backend we are not there at
- * all, and it sees what it would have seen from the web server. A miss that may
+ * HTTP backend (X-Forwarded-*); to a FastCGI backend we are not there at all, and
+ * it sees what it would have seen from the web server. To both ask.c adds what
+ * makes a loop seen (loop.c). A miss that may
  * be stored is everybody's request, not this visitor's: what could change the
  * answer without being in the key is left out, cookies that the route ignores are
  * not sent, and what is negotiated goes out in the form in which Vary will
@@ -33,6 +34,8 @@ struct rule {
 
 static const struct rule field_rules[] = {
     {"Host", {OURS, OURS, OURS, OURS}},
+    /* Not what Vary selects by: it names machines and pools (loop.c adds it). */
+    {"CDN-Loop", {OURS, OURS, OURS, OURS}},
     {"Cookie", {KEEP, OURS, KEEP, OURS}},
     {"Accept-Encoding", {KEEP, OURS, KEEP, OURS}},
     {"Accept-Language", {KEEP, OURS, KEEP, OURS}},
@@ -198,8 +201,7 @@ add_forwarded(struct fields *out, const struct exchange *exchange, struct slice 
     return peers.p &&
            (peers.n == 0 || fields_add(out, arena, slice_of("X-Forwarded-For"), peers)) &&
            fields_add(out, arena, slice_of("X-Forwarded-Proto"), request->scheme) &&
-           fields_add(out, arena, slice_of("X-Forwarded-Host"), outer.p ? outer : host) &&
-           fields_add(out, arena, slice_of("Via"), slice_of("1.1 larder"));
+           fields_add(out, arena, slice_of("X-Forwarded-Host"), outer.p ? outer : host);
 }
 
 bool

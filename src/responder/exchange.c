@@ -3,8 +3,8 @@
  *
  *   receive ─ parse ─ route ─ examine ─ key ─ lookup ─ decide ─┬─ hit: send
  *              │                                               ├─ stale: send, then refresh
- *              └─ purge: a fetcher (admin.c)                   ├─ somebody fetches it: wait
- *                                                              └─ else: a fetcher (fetch.c)
+ *              ├─ loop: refuse (loop.c)                        ├─ somebody fetches it: wait
+ *              └─ purge: a fetcher (admin.c)                   └─ else: a fetcher (fetch.c)
  *
  * A worker goes through all of this without waiting for anybody but Redis, and
  * for that at most cache.budget. A hit that the socket does not take at once (a
@@ -174,8 +174,9 @@ finish(struct exchange *exchange, bool ended)
 
 /* ------------------------------------------------------------------ errors */
 
-void
-exchange_refuse(struct exchange *exchange, int status, const char *why, const char *invalidation)
+/* Send an error of ours. true: the client has it, with its end. */
+static bool
+send_refusal(struct exchange *exchange, int status, const char *why, const char *invalidation)
 {
     struct arena *arena = exchange->arena;
     char *body = arena_printf(arena, "%d %s\n%s\n", status, reply_reason(status), why);
@@ -199,15 +200,18 @@ exchange_refuse(struct exchange *exchange, int status, const char *why, const ch
         .age_s = -1,
         .content_length = (int64_t)text.n};
     struct slice head = body ? reply_head(&reply, arena) : (struct slice){NULL, 0};
-    if (!head.p) {
-        exchange_let_go(exchange, false);
-        return;
-    }
+    if (!head.p)
+        return false;
     exchange->status = status;
     bool head_only = slice_equal(exchange->request.method, slice_of("HEAD"));
     struct iovec pieces[2] = {{(void *)head.p, head.n}, {(void *)text.p, head_only ? 0 : text.n}};
-    exchange_let_go(exchange, connection_send(exchange->connection, arena, pieces, 2, true, true) ==
-                                  CONNECTION_DONE);
+    return connection_send(exchange->connection, arena, pieces, 2, true, true) == CONNECTION_DONE;
+}
+
+void
+exchange_refuse(struct exchange *exchange, int status, const char *why, const char *invalidation)
+{
+    exchange_let_go(exchange, send_refusal(exchange, status, why, invalidation));
 }
 
 static void
@@ -239,6 +243,32 @@ refuse_later(struct exchange *exchange, int status, const char *why)
     exchange->job.run = refusal_job;
     if (!fetchers_submit(&exchange->job))
         finish(exchange, false);
+}
+
+static void
+let_go_job(struct fetcher_job *job)
+{
+    finish((struct exchange *)job, true);
+}
+
+/*
+ * A request that we have sent ourselves. Answered by the worker: every fetcher may
+ * be waiting for the answer to such a one. What is left of a request body is read
+ * past by a fetcher all the same, when there is one.
+ */
+static void
+refuse_loop(struct exchange *exchange)
+{
+    loop_note(exchange->loop, exchange->site->config, &exchange->request);
+    exchange->reason = REASON_LOOP;
+    bool sent = send_refusal(exchange, 508,
+                             "The request came back to the cache that had sent it: the address of "
+                             "its backend leads back to this web server.",
+                             NULL);
+    bool may_have_body = !exchange->request.body_told && !method_is_safe(exchange->request.method);
+    exchange->job.run = let_go_job;
+    if (!sent || !(exchange->request.has_body || may_have_body) || !fetchers_submit(&exchange->job))
+        finish(exchange, sent);
 }
 
 /* ------------------------------------------------------------ what it means */
@@ -282,6 +312,8 @@ exchange_examine(struct exchange *exchange)
     enum reason reason = decide_request(&exchange->policy, &exchange->facts);
     if (reason != REASON_NONE)
         return reason;
+    if (exchange->loop == LOOP_SAME_STORE)
+        return REASON_SAME_STORE;
     return key_make(&exchange->key, request, &exchange->match, config, exchange->arena);
 }
 
@@ -562,6 +594,11 @@ exchange_serve(struct connection *connection)
         log_write(status >= 500 ? LARDER_LOG_ERROR : LARDER_LOG_INFO, "refused with %d: %s", status,
                   why);
         refuse_later(exchange, status, why);
+        return;
+    }
+    exchange->loop = loop_of(&exchange->request.fields, exchange->site->loop_id);
+    if (exchange->loop == LOOP_OWN || exchange->loop == LOOP_ENDLESS) {
+        refuse_loop(exchange);
         return;
     }
     if (admin_takes(exchange)) {

@@ -34,6 +34,7 @@ struct exchange {
     struct policy policy;
     struct request_facts facts;
     struct cache_key key;
+    enum loop loop;         /* what it says of Larders that it has passed */
     enum reason reason;     /* why the cache stays out of it; REASON_NONE: it does not */
     enum reason missing;    /* why the look-up found no entry */
     enum reason forward;    /* why the backend is asked, where the cache is in it */

@@ -14,6 +14,7 @@
 #include "config/scalar.h"
 #include "responder/exchange.h"
 #include "responder/explain_request.h"
+#include "runtime/counters.h"
 
 #define WAIT_MAX_MS 500
 /* What is shown of one value. */
@@ -324,11 +325,35 @@ tell_decision(struct explanation *e, const struct reuse_decision *decision)
     }
 }
 
+/* Of the whole pool, since its counters began: who asks may ask another process than the one that
+ * has seen it. */
+static void
+tell_loops(struct explanation *e)
+{
+    const struct config *config = e->exchange.site->config;
+    struct counters_total total;
+    if (counters_read(config->runtime_dir, &total, NULL) != LARDER_OK ||
+        total.value[COUNTER_loops] == 0)
+        return;
+    long long loops = (long long)total.value[COUNTER_loops];
+    put(e->answer, "loops", json_object_new_int64(loops));
+    say(e, "Loop:",
+        "%lld requests have come back from the backend and got 508. If there are more of "
+        "them each time, %s leads back to this web server.",
+        loops, loop_setting(config, e->exchange.arena));
+}
+
 static void
 look(struct explanation *e)
 {
     struct exchange *exchange = &e->exchange;
     int64_t budget_ms = exchange->site->config->budget_ms;
+    exchange->loop = loop_of(&exchange->request.fields, exchange->site->loop_id);
+    if (exchange->loop == LOOP_OWN || exchange->loop == LOOP_ENDLESS) {
+        tell_next(e, "BYPASS", REASON_LOOP,
+                  arena_printf(exchange->arena, "%s; it gets 508", explain_reason(REASON_LOOP)));
+        return;
+    }
     exchange->reason = exchange_examine(exchange);
     tell_route(e);
     if (exchange->reason != REASON_NONE) {
@@ -360,6 +385,7 @@ explain(struct site *site, json_object *question, json_object *answer)
         if (!wrong) {
             tell_request(e);
             look(e);
+            tell_loops(e);
             put(answer, "text", e->text);
         } else {
             json_object_put(e->text);

@@ -7,6 +7,9 @@ explain_reason(enum reason reason)
     static const char *const sentences[REASON_COUNT] = {
         [REASON_NONE] = "nothing stands against it",
         [REASON_DISABLED] = "caching is switched off (cache.enabled)",
+        [REASON_LOOP] = "it has passed this pool before, as CDN-Loop or Via says",
+        [REASON_SAME_STORE] =
+            "it comes from a Larder with the same Redis and namespace, which keeps it there",
         [REASON_NO_ROUTE] = "no route in the configuration matches path, method and host",
         [REASON_ROUTE_NEVER] = "a route says client_cache = \"never\" for this path",
         [REASON_ROUTE_NO_TTL] =

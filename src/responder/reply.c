@@ -72,6 +72,7 @@ reply_reason(int status)
         {504, "Gateway Timeout"},
         {505, "HTTP Version Not Supported"},
         {507, "Insufficient Storage"},
+        {508, "Loop Detected"},
         {511, "Network Authentication Required"},
     };
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)

@@ -50,6 +50,7 @@ site_new(struct config *config, struct site **out, struct larder_error *err)
             goto fail;
     }
     site->config = config;
+    loop_id(site->loop_id, config);
     if (site->cache)
         reporter_open(site);
     *out = site;

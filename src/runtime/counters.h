@@ -50,6 +50,7 @@
     X(upstream_broken, "answers that broke off")                           \
     X(client_gone, "clients that left before the end")                     \
     X(bad_requests, "requests refused")                                    \
+    X(loops, "answered 508: they had come back from the backend")          \
     X(bytes_out, "body bytes sent to web servers")
 
 enum counter {

@@ -291,12 +291,12 @@ killed_processes_leave_exact_sums_and_free_slots(void **state)
     }
     assert_true(place->shared->done > ROUNDS);
     assert_int_equal(stat(place->file, &st), 0);
-    assert_int_equal(st.st_size, 4096 + 1024 * 256);
+    assert_int_equal(st.st_size, 4096 + 1024 * 512);
     /* The slots were used again: only the first few ever were. */
     int fd = open(place->file, O_RDONLY | O_CLOEXEC);
-    uint64_t slot[32];
+    uint64_t slot[64];
     for (int i = AT_ONCE + 1; i < 1024; i++) {
-        assert_int_equal(pread(fd, slot, sizeof slot, 4096 + i * 256), sizeof slot);
+        assert_int_equal(pread(fd, slot, sizeof slot, 4096 + i * 512), sizeof slot);
         assert_int_equal(slot[COUNTER_requests], 0);
     }
     close(fd);
@@ -368,7 +368,7 @@ without_a_free_slot_the_shared_one_is_used(void **state)
     assert_int_equal(fcntl(fd, F_OFD_SETLK, &all), 0);
     opens(place);
     counters_add(COUNTER_hits, 9);
-    uint64_t slot[32];
+    uint64_t slot[64];
     assert_int_equal(pread(fd, slot, sizeof slot, 4096), sizeof slot);
     assert_int_equal(slot[COUNTER_hits], 9);
     close(fd);
@@ -428,7 +428,7 @@ an_old_or_cut_file_is_replaced(void **state)
         counters_close();
     }
     /* Too long is no file of ours either. */
-    assert_int_equal(truncate(place->file, 4096 + 1024 * 256 + 1), 0);
+    assert_int_equal(truncate(place->file, 4096 + 1024 * 512 + 1), 0);
     opens(place);
     assert_int_equal(total(place, COUNTER_hits), 0);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "responder/backend_fields.h"
+#include "responder/loop.h"
 #include "responder/request.h"
 
 static struct arena *arena;
@@ -448,7 +449,6 @@ a_cacheable_miss_takes_no_unkeyed_input_along(void **state)
     assert_slice(fields_get(&out, "X-Forwarded-Host"), "example.org");
     assert_slice(fields_get(&out, "X-Forwarded-Proto"), "http");
     assert_slice(fields_get(&out, "X-Mine"), "stays");
-    assert_slice(fields_get(&out, "Via"), "1.1 larder");
     static const char *const gone[] = {
         "X-Original-Url", "Forwarded", "If-None-Match", "X-Http-Method-Override",
         "Expect",         "X-Real-Ip", "Cf-Visitor",    "Https"};
@@ -471,7 +471,92 @@ a_pass_goes_as_it_came(void **state)
     assert_slice(fields_get(&out, "If-None-Match"), "\"x\"");
     assert_slice(fields_get(&out, "Accept-Encoding"), "gzip");
     assert_slice(fields_get(&out, "X-Forwarded-For"), "1.1.1.1, 10.0.0.9");
-    assert_slice(fields_join(&out, arena, "Via"), "1.0 a, 1.1 larder");
+    assert_slice(fields_join(&out, arena, "Via"), "1.0 a");
+    /* What a loop is seen by comes last (ask.c), and is nothing that Vary selects by. */
+    assert_true(loop_mark(&out, &x->request.fields, "larder-0-1", true, arena));
+    assert_slice(fields_join(&out, arena, "Via"), "1.0 a, 1.1 larder-0-1");
+    assert_slice(fields_join(&out, arena, "CDN-Loop"), "larder-0-1");
+}
+
+/* ------------------------------------------------------------------- loops */
+
+static enum loop
+loop_with(char *field, char *other, const char *id)
+{
+    struct request r;
+    assert_int_equal(PARSE(&r, field, other), 0);
+    return loop_of(&r.fields, id);
+}
+
+static void
+a_pool_has_one_name_and_another_pool_another(void **state)
+{
+    (void)state;
+    char id[LOOP_ID_SIZE], again[LOOP_ID_SIZE], other[LOOP_ID_SIZE];
+    struct config copy = *config;
+    loop_id(id, config);
+    loop_id(again, config);
+    assert_string_equal(id, again);
+    assert_int_equal(strlen(id), LOOP_ID_SIZE - 1);
+    /* Another backend on the same store: a Larder in front of this one. */
+    copy.upstream.url = "http://127.0.0.1:2";
+    loop_id(other, &copy);
+    assert_string_not_equal(id, other);
+    assert_string_equal(strrchr(id, '-'), strrchr(other, '-'));
+    copy = *config;
+    copy.file = "/etc/another.conf";
+    loop_id(other, &copy);
+    assert_string_not_equal(id, other);
+    copy = *config;
+    copy.redis.name_space = "another";
+    loop_id(other, &copy);
+    assert_string_not_equal(strrchr(id, '-'), strrchr(other, '-'));
+    copy = *config;
+    copy.redis.port = 1;
+    loop_id(other, &copy);
+    assert_string_not_equal(strrchr(id, '-'), strrchr(other, '-'));
+}
+
+static void
+a_request_that_comes_back_is_known_by_either_field(void **state)
+{
+    (void)state;
+    static const char id[] = "larder-0123456789ab-01234567";
+    static char *const own[] = {
+        "HTTP_CDN_LOOP=larder-0123456789ab-01234567",
+        "HTTP_CDN_LOOP=a.example;x=\"1,2\", LARDER-0123456789AB-01234567 ;y=z",
+        "HTTP_CDN_LOOP=,;,,\"open, larder-0123456789ab-01234567",
+        "HTTP_VIA=1.1 larder-0123456789ab-01234567",
+        "HTTP_VIA=1.0 fred (a, b, 1.1 x, HTTP/1.1\tlarder-0123456789ab-01234567 (y)",
+        "HTTP_CONNECTION=close, Via, CDN-Loop",
+    };
+    static char *const not_own[] = {
+        "HTTP_CDN_LOOP=a.example, larder-0123456789ab-012345678",
+        "HTTP_CDN_LOOP=xlarder-0123456789ab-01234567",
+        "HTTP_CDN_LOOP=",
+        "HTTP_CDN_LOOP=a;b=larder-0123456789ab-01234567",
+        "HTTP_VIA=larder-0123456789ab-01234567 x",
+        "HTTP_VIA=1.1",
+        "HTTP_X_CDN_LOOP=larder-0123456789ab-01234567",
+    };
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        assert_int_equal(loop_with(own[i], i == 5 ? own[0] : "HTTP_X=1", id), LOOP_OWN);
+    for (size_t i = 0; i < sizeof not_own / sizeof *not_own; i++)
+        assert_int_equal(loop_with(not_own[i], "HTTP_X=1", id), LOOP_NONE);
+    /* Behind lighttpd a visitor's own spelling may stand before it. */
+    assert_int_equal(loop_with("HTTP_CDN_LOOP=x", own[0], id), LOOP_OWN);
+    assert_int_equal(loop_with("HTTP_CDN_LOOP=larder-000000000000-01234567", "HTTP_X=1", id),
+                     LOOP_SAME_STORE);
+    assert_int_equal(loop_with("HTTP_VIA=1.1 larder-000000000000-01234567", "HTTP_X=1", id),
+                     LOOP_SAME_STORE);
+    assert_int_equal(loop_with("HTTP_CDN_LOOP=larder-1,larder-2,larder-3,larder-4,larder-5,"
+                               "larder-6,larder-7,other",
+                               "HTTP_X=1", id),
+                     LOOP_NONE);
+    assert_int_equal(loop_with("HTTP_VIA=1.1 larder, 1.1 larder, 1.1 larder, 1.1 larder, "
+                               "1.1 larder, 1.1 larder, 1.1 larder, 1.1 larder",
+                               "HTTP_X=1", id),
+                     LOOP_ENDLESS);
 }
 
 /* -------------------------------------------------------------- parameters */
@@ -729,6 +814,8 @@ main(void)
         cmocka_unit_test(a_cacheable_miss_takes_no_unkeyed_input_along),
         cmocka_unit_test(whole_families_of_fields_stay_behind_but_for_the_user),
         cmocka_unit_test(a_pass_goes_as_it_came),
+        cmocka_unit_test(a_pool_has_one_name_and_another_pool_another),
+        cmocka_unit_test(a_request_that_comes_back_is_known_by_either_field),
         cmocka_unit_test(a_fastcgi_backend_gets_a_pass_as_it_came),
         cmocka_unit_test(a_shared_miss_leaves_out_for_fastcgi_what_it_leaves_out_for_http),
         cmocka_unit_test(what_a_trusted_proxy_says_reaches_a_script),
