@@ -20,8 +20,8 @@ struct site {
     struct larder *cache; /* NULL: switched off */
     struct upstream *upstream;
     char loop_id[LOOP_ID_SIZE]; /* what this pool is called in CDN-Loop and Via */
-    struct journal *journal; /* NULL: the cache is switched off, or there is no state_dir */
-    struct journal *sweeps;  /* likewise; of application values, which lookups do not use */
+    struct journal *journal;    /* NULL: the cache is switched off, or there is no state_dir */
+    struct journal *sweeps;     /* likewise; of application values, which lookups do not use */
 };
 
 /* Make a site of a configuration, which it then owns. Touches no network. */
