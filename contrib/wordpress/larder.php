@@ -13,17 +13,9 @@
  *     define('LARDER_PURGE_TIMEOUT', 5);     seconds; this if not set
  *     define('LARDER_TAG_PREFIX', 'blog-');  where several sites share one namespace of Larder
  *
- * In larder.conf, of a WordPress at the root of its host. The preset drops all pages with every change
- * in wp-admin; with these in place of four of its routes only those go that the plugin names, and pages
- * can be kept for longer (nonces in them are good for 12 hours):
- *
- *     preset = "wordpress";
- *     routes = (
- *         { name = "wordpress-admin-change"; path = "/wp-admin/**"; client_cache = "never"; },
- *         { name = "wordpress-rest-batch"; path = "/wp-json/batch/**"; client_cache = "never"; },
- *         { name = "woocommerce-rest-change"; path = "/wp-json/wc/**"; client_cache = "never"; },
- *         { name = "wordpress-rest-change"; path = "/wp-json/**"; client_cache = "never"; }
- *     );
+ * In larder.conf preset = "wordpress" is all that is needed, and neither has to be there before the
+ * other: what is in the cache when this file comes, goes or is changed is dropped as it has to be.
+ * Routes of your own for pages have tags = ["wordpress"] and default_tag = "wordpress-untagged".
  *
  * The idea: a page is tagged with what it shows (Surrogate-Key, which Larder takes out), and a change
  * purges the tags of what was changed. The change has happened before anybody is told so: all that
@@ -52,8 +44,15 @@
  *     do_action('larder_purge', array('post-7'));      without the prefix; array('site') for all
  *     add_filter('larder_tags', function ($tags) { ... });
  *
- * A purge that fails never keeps anything from being saved. It is logged, shown to whoever manages
- * the site, and made up for by the next one, which purges the whole site.
+ * How that goes together with the preset: a page that this plugin has not tagged has the tag
+ * "wordpress-untagged" from its route, and goes with every purge. The preset drops all pages (its tag
+ * "wordpress") with every change in wp-admin or by the REST interface, unless the answer says that it
+ * is purged already (Larder-Purge: done). The plugin says so where it knows all that such a request
+ * changes: posts, pages, media, comments, terms, users, products. It does not for options, themes,
+ * plugins and their pages, nor when a purge has failed.
+ *
+ * A purge that fails never keeps anything from being saved. It is logged, shown to editors, and tried
+ * again with the next page that is made, a minute later at the earliest, for the whole site.
  */
 
 if (!defined('ABSPATH')) {
@@ -70,9 +69,24 @@ final class Larder_Plugin
     const HELD_MAX = 1048576;
     const TIMEOUT_S = 5.0;
     const ANSWER_MAX = 65536;
-    /* Where it is noted that a purge failed, and how often it is tried again while somebody is there. */
+    /* Where it is noted that a purge failed, and how often it is tried again. */
     const FAILED = 'larder_purge_failed';
     const RETRY_S = 60;
+    /* What the preset's routes give to every page, and to those that have no tags of ours. */
+    const WHOLE = 'wordpress';
+    const UNTAGGED = 'wordpress-untagged';
+    /* Where it is noted how pages are tagged. Under other names than before nothing would be found
+     * that is in the cache already, so all of it goes when this, the prefix or the address changes. */
+    const NAMES = 'larder_tags';
+    const NAMES_VERSION = 1;
+
+    /* What is changed there is changed by WordPress itself, and so we know all of it. */
+    const ADMIN_PAGES = array('post.php', 'post-new.php', 'edit.php', 'edit-comments.php', 'comment.php',
+        'edit-tags.php', 'upload.php', 'async-upload.php', 'media-new.php', 'profile.php',
+        'user-edit.php', 'user-new.php', 'users.php');
+    const REST_CONTROLLERS = array('WP_REST_Posts_Controller', 'WP_REST_Terms_Controller',
+        'WP_REST_Comments_Controller', 'WP_REST_Users_Controller');
+    const REST_ROUTES = '#^/wc/v\d+/products(?:/|$)#';
 
     /* What templates and menus are made of: any page may have it. */
     const FURNITURE = array('wp_template', 'wp_template_part', 'wp_navigation', 'wp_global_styles',
@@ -100,6 +114,10 @@ final class Larder_Plugin
     private static $stale = array();
     /* The tags of the sites that it is of: more than one perhaps in a multisite. */
     private static $sites = array();
+    /* How pages are tagged from now on, if that is to be noted when the purge is done. */
+    private static $names = '';
+    /* A purge of this request has failed. */
+    private static $failed = false;
 
     public static function start(): void
     {
@@ -145,13 +163,15 @@ final class Larder_Plugin
 
         // Whichever comes first of what ends a request: before a redirect, before the answer of the
         // REST interface, before the output that has been collected goes out.
-        add_filter('wp_redirect', array(__CLASS__, 'purge_and'), PHP_INT_MAX);
-        add_filter('rest_pre_echo_response', array(__CLASS__, 'purge_and'), PHP_INT_MAX);
-        add_action('shutdown', array(__CLASS__, 'purge'), 0);
+        add_filter('wp_redirect', array(__CLASS__, 'redirected'), PHP_INT_MAX);
+        add_filter('rest_pre_echo_response', array(__CLASS__, 'answered'), PHP_INT_MAX, 3);
+        add_action('shutdown', array(__CLASS__, 'ended'), 0);
+        add_action('init', array(__CLASS__, 'names'));
 
         add_action('admin_bar_menu', array(__CLASS__, 'admin_bar'), 90);
         add_action('admin_post_larder_empty', array(__CLASS__, 'empty_cache'));
         add_action('admin_init', array(__CLASS__, 'again'));
+        add_action('template_redirect', array(__CLASS__, 'again'), PHP_INT_MIN);
         add_action('admin_notices', array(__CLASS__, 'notices'));
     }
 
@@ -573,10 +593,45 @@ final class Larder_Plugin
 
     // ------------------------------------------------------------------------------------ purging
 
-    public static function purge_and($passed)
+    public static function redirected($location)
     {
+        self::ended();
+        return $location;
+    }
+
+    public static function answered($result, $server, $request)
+    {
+        $handler = $request->get_attributes();
+        $callback = isset($handler['callback']) ? $handler['callback'] : null;
+        $known = preg_match(self::REST_ROUTES, $request->get_route());
+        foreach (self::REST_CONTROLLERS as $controller) {
+            $known = $known || (is_array($callback) && $callback[0] instanceof $controller);
+        }
         self::purge();
-        return $passed;
+        self::say($known);
+        return $result;
+    }
+
+    public static function ended(): void
+    {
+        global $pagenow;
+        self::purge();
+        // A plugin's page may stand below one of WordPress' own.
+        self::say(is_admin() && !isset($_GET['page']) && in_array($pagenow, self::ADMIN_PAGES, true));
+    }
+
+    /* That Larder need not drop anything for this request, if we know all that it has changed and all
+     * of that is purged. */
+    private static function say(bool $known): void
+    {
+        if (headers_sent()) {
+            return;
+        }
+        if (self::$failed || !self::configured() || get_option(self::FAILED)) {
+            header_remove('Larder-Purge');
+        } elseif ($known && !in_array($_SERVER['REQUEST_METHOD'], array('GET', 'HEAD'), true)) {
+            header('Larder-Purge: done');
+        }
     }
 
     /* What has been collected. */
@@ -592,15 +647,35 @@ final class Larder_Plugin
         if (count($tags) > self::PURGE_MAX || array_intersect($sites, $tags) || get_option(self::FAILED)) {
             $tags = $sites;
         }
+        $tags[] = self::$names !== '' ? self::WHOLE : self::UNTAGGED;
         $failure = self::order($tags);
         if ($failure === '') {
+            if (self::$names !== '') {
+                update_option(self::NAMES, self::$names);
+                self::$names = '';
+            }
             if (get_option(self::FAILED)) {
                 delete_option(self::FAILED);
             }
             return;
         }
+        self::$failed = true;
         error_log("larder: $failure; stale pages may be shown until a purge succeeds");
         update_option(self::FAILED, array('time' => time(), 'why' => $failure));
+    }
+
+    /* Is what there may be in the cache tagged as it is today? */
+    public static function names(): void
+    {
+        if (!self::configured() || wp_installing() || self::failed_lately()) {
+            return;
+        }
+        $names = md5(implode(' ', array(self::NAMES_VERSION, self::tag(''), home_url(),
+            LARDER_PURGE_URL)));
+        if (get_option(self::NAMES) !== $names) {
+            self::$names = $names;
+            self::everything();
+        }
     }
 
     private static function configured(): bool
@@ -729,28 +804,36 @@ final class Larder_Plugin
         exit;
     }
 
-    /* What failed, while somebody is there who would see stale pages. */
+    private static function failed_lately(): bool
+    {
+        $failed = get_option(self::FAILED);
+        return $failed && time() - $failed['time'] < self::RETRY_S;
+    }
+
+    /* What has failed. One request at a time, or all of them would wait while Larder does not answer. */
     public static function again(): void
     {
         $failed = get_option(self::FAILED);
-        if ($failed && time() - $failed['time'] >= self::RETRY_S) {
+        if ($failed && self::configured() && !self::failed_lately()) {
+            update_option(self::FAILED, array('time' => time()) + $failed);
             self::everything();
         }
     }
 
     public static function notices(): void
     {
-        if (!current_user_can('manage_options')) {
+        $manager = current_user_can('manage_options');
+        $failed = get_option(self::FAILED);
+        if (!$manager && !current_user_can('edit_posts')) {
             return;
         }
-        $failed = get_option(self::FAILED);
-        if (!self::configured()) {
+        if ($manager && !self::configured()) {
             self::notice('warning', 'Larder is not told of changes: wp-config.php has to define ' .
                 'LARDER_PURGE_URL and LARDER_PURGE_TOKEN.');
         } elseif ($failed) {
-            self::notice('error', 'Larder could not be told of a change, and visitors may see old pages (' .
-                $failed['why'] . '). The next change purges the whole site.');
-        } elseif (isset($_GET['larder']) && $_GET['larder'] === 'emptied') {
+            self::notice('error', 'Larder could not be told of a change, and visitors may see old pages' .
+                ($manager ? " ({$failed['why']})" : '') . '. It is tried again with the next page.');
+        } elseif ($manager && isset($_GET['larder']) && $_GET['larder'] === 'emptied') {
             self::notice('success', 'The cache of this site is empty.');
         }
     }

@@ -60,11 +60,12 @@ struct address_block {
 #define ADMIN_TOKEN_MIN 16
 
 struct route {
-    const char *name;           /* for messages: its path, or `name` */
-    const char *path;           /* pattern; see route.h */
-    struct string_list methods; /* empty: all */
-    struct string_list hosts;   /* globs on the lower-cased host without port; empty: all */
-    const char *resource;       /* NULL: none; a token without ':' and glob characters */
+    const char *name;              /* for messages: its path, or `name` */
+    const char *path;              /* pattern; see route.h */
+    struct string_list methods;    /* empty: all */
+    struct string_list hosts;      /* globs on the lower-cased host without port; empty: all */
+    struct string_list parameters; /* globs on NAME=VALUE of the query; empty: any query */
+    const char *resource;          /* NULL: none; a token without ':' and glob characters */
     /* What the rules of HTTP need: cache, ttl, ttl_override, ttl_by_status, min_ttl, max_ttl,
      * heuristic_min, heuristic_max, negative_max, error_statuses, set_cookie,
      * stale_while_revalidate, stale_if_error, keep, client_control, authorization. The members
@@ -85,6 +86,7 @@ struct route {
     struct string_list refused_location; /* globs on the Location of a 3xx that says no */
     bool refused_public;                 /* so does an answer that anybody might have */
     struct string_list tags;             /* names with {user} and {captures} */
+    const char *default_tag;             /* such a name, for what has no tags of its own; or NULL */
     int64_t client_cache_s;              /* for CLIENT_CACHE_PUBLIC */
     struct route_segment *compiled;
     size_t literal_prefix; /* length of the pattern before its first special character */
@@ -96,6 +98,7 @@ struct route {
     bool client_cache_set; /* "backend" in so many words also ends what a shorter prefix says */
     bool user_trusted;     /* REMOTE_USER, or a field in trusted_fields */
     bool async;            /* invalidate after the answer, the ancestor's way */
+    bool mark;             /* what a mutation may change matches nothing while it is under way */
     bool query_sort;
     bool coalesce;
 };

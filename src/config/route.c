@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "client/store.h"
 #include "config/path.h"
+#include "http/uri.h"
 
 enum segment_kind {
     SEGMENT_END,
@@ -316,7 +317,7 @@ match_row(const struct route_segment *row, struct slice text, struct spans *span
 struct lookup {
     const struct config *config;
     struct slice method;
-    struct slice path;
+    struct slice target;
     char host_bytes[HOST_MAX];
     struct slice host;
 };
@@ -368,6 +369,13 @@ method_matches(const struct route *route, struct slice method)
             return true;
     }
     return false;
+}
+
+static bool
+parameters_match(const struct route *route, struct slice target)
+{
+    const struct string_list *globs = &route->parameters;
+    return globs->count == 0 || uri_query_matches(target, globs->list, globs->count, glob_match);
 }
 
 static bool
@@ -424,7 +432,8 @@ search(const struct lookup *lookup, struct slice path, struct route_match *out)
         bool method = method_matches(route, lookup->method);
         if (!method && !(ranks && route->client_cache == CLIENT_CACHE_NEVER))
             continue;
-        if (!host_matches(route, lookup->host) || !match_row(route->compiled, path, &spans))
+        if (!host_matches(route, lookup->host) || !match_row(route->compiled, path, &spans) ||
+            !parameters_match(route, lookup->target))
             continue;
         if (first && method) {
             out->route = route;
@@ -482,13 +491,15 @@ look_at_other_readings(const struct lookup *lookup, struct arena *arena, struct 
 
 bool
 route_find(const struct config *config, struct arena *arena, struct slice method, struct slice host,
-           struct slice path, struct route_match *out)
+           struct slice target, struct route_match *out)
 {
+    const char *query = target.n ? memchr(target.p, '?', target.n) : NULL;
+    struct slice path = {target.p, query ? (size_t)(query - target.p) : target.n};
     out->route = NULL;
     out->capture_count = 0;
     out->client_cache = NULL;
     out->never = false;
-    struct lookup lookup = {.config = config, .method = method};
+    struct lookup lookup = {.config = config, .method = method, .target = target};
     if (config->routes_have_hosts)
         take_host(&lookup, host);
 
@@ -530,7 +541,8 @@ static bool
 takes_all_below(const struct route *route, struct slice directory)
 {
     const struct route_segment *s = route->compiled;
-    if (route->literal_prefix > directory.n || !may_lie_below(route, directory))
+    if (route->literal_prefix > directory.n || !may_lie_below(route, directory) ||
+        route->parameters.count > 0)
         return false;
     s += s->kind == SEGMENT_LITERAL;
     return s->kind == SEGMENT_DEEP && s[1].kind == SEGMENT_END;

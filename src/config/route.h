@@ -1,5 +1,5 @@
 /*
- * From a request's path, method and host to the policy: the first entry of
+ * From a request's path, method, host and query to the policy: the first entry of
  * `routes` that matches.
  *
  * Patterns: `{name}` is one or more characters without '/', captured, as few as
@@ -36,9 +36,9 @@ struct route_match {
 enum larder_status route_compile(struct route *route, struct arena *arena,
                                  struct larder_error *err);
 
-/* path: raw, without query. host: as received, may have a port. false: no memory. */
+/* target: raw, with its query if it has one. host: as received, may have a port. false: no memory. */
 bool route_find(const struct config *config, struct arena *arena, struct slice method,
-                struct slice host, struct slice path, struct route_match *out);
+                struct slice host, struct slice target, struct route_match *out);
 
 /* Is anything that this route answers ever cached? */
 bool route_caches(const struct route *route);

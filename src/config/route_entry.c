@@ -25,6 +25,7 @@
 /* What a client of Redis lets through (larder.h). */
 #define PATTERN_STARS_MAX 16
 #define HOST_GLOB_MAX 255
+#define PARAMETER_GLOB_MAX 255
 #define CLIENT_CACHE_MAX_S ((int64_t)365 * 86400)
 
 struct entry {
@@ -130,6 +131,30 @@ check_hosts(struct entry *entry)
         hosts->list[i] = normal_host(entry->reader->arena, host);
         if (!hosts->list[i])
             return reader_no_memory(entry->reader);
+    }
+    return LARDER_OK;
+}
+
+static enum larder_status
+check_parameters(struct entry *entry)
+{
+    const struct string_list *globs = &entry->route->parameters;
+    const config_setting_t *list = setting(entry, "parameters");
+    if (list && globs->count == 0)
+        return reader_error(entry->reader, list,
+                            "parameters: found an empty list, expected globs; leave it out for "
+                            "any query");
+    for (size_t i = 0; i < globs->count; i++) {
+        const char *glob = globs->list[i];
+        size_t stars = 0;
+        for (const char *p = glob; *p; p++)
+            stars += *p == '*';
+        if (!*glob || strlen(glob) > PARAMETER_GLOB_MAX || stars > PATTERN_STARS_MAX ||
+            strpbrk(glob, "&#"))
+            return reader_error(entry->reader, config_setting_get_elem(list, (unsigned)i),
+                                "parameters: found \"%.40s\", expected a glob on a parameter, "
+                                "such as \"action=edit*\", of at most %d bytes",
+                                glob, PARAMETER_GLOB_MAX);
     }
     return LARDER_OK;
 }
@@ -381,6 +406,11 @@ check_invalidate(struct entry *entry)
     if (route->async && !list)
         return reader_error(entry->reader, setting(entry, "async"),
                             "async: found true, but the route invalidates nothing");
+    const config_setting_t *mark = setting(entry, "mark");
+    if (mark && !route->mark && !has_unsafe_method(route))
+        return reader_error(entry->reader, mark,
+                            "mark: no method of this route changes anything, so nothing is ever "
+                            "marked");
     enum larder_status status = LARDER_OK;
     for (size_t i = 0; i < route->invalidate.count && status == LARDER_OK; i++)
         status = check_pattern(entry, config_setting_get_elem(list, (unsigned)i),
@@ -390,33 +420,40 @@ check_invalidate(struct entry *entry)
 
 /* A name of which nothing could ever be purged, or never whole, is a mistake. */
 static enum larder_status
+check_tag(struct entry *entry, const config_setting_t *where, const char *option, const char *name)
+{
+    if (!*name || strlen(name) > STORE_TAG_NAME_MAX)
+        return reader_error(entry->reader, where, "%s: found a name of %zu bytes, expected 1 to %d",
+                            option, strlen(name), STORE_TAG_NAME_MAX);
+    for (const char *p = name; *p;) {
+        if (*p == '{') {
+            p = check_placeholder(entry, where, option, p);
+            if (!p)
+                return LARDER_INVALID;
+            continue;
+        }
+        if (*p <= ' ' || *p == ',' || *p == '*' || *p == '"' || (unsigned char)*p >= 0x7f)
+            return reader_error(entry->reader, where,
+                                "%s: found \"%.40s\", expected a name without blanks, "
+                                "commas, quotes and *",
+                                option, name);
+        p++;
+    }
+    return LARDER_OK;
+}
+
+static enum larder_status
 check_tags(struct entry *entry)
 {
     const struct route *route = entry->route;
     const config_setting_t *list = setting(entry, "tags");
-    for (size_t i = 0; i < route->tags.count; i++) {
-        const config_setting_t *where = config_setting_get_elem(list, (unsigned)i);
-        const char *name = route->tags.list[i];
-        if (!*name || strlen(name) > STORE_TAG_NAME_MAX)
-            return reader_error(entry->reader, where,
-                                "tags: found a name of %zu bytes, expected 1 to %d", strlen(name),
-                                STORE_TAG_NAME_MAX);
-        for (const char *p = name; *p;) {
-            if (*p == '{') {
-                p = check_placeholder(entry, where, "tags", p);
-                if (!p)
-                    return LARDER_INVALID;
-                continue;
-            }
-            if (*p <= ' ' || *p == ',' || *p == '*' || *p == '"' || (unsigned char)*p >= 0x7f)
-                return reader_error(entry->reader, where,
-                                    "tags: found \"%.40s\", expected a name without blanks, "
-                                    "commas, quotes and *",
-                                    name);
-            p++;
-        }
-    }
-    return LARDER_OK;
+    enum larder_status status = LARDER_OK;
+    for (size_t i = 0; i < route->tags.count && status == LARDER_OK; i++)
+        status = check_tag(entry, config_setting_get_elem(list, (unsigned)i), "tags",
+                           route->tags.list[i]);
+    if (status == LARDER_OK && route->default_tag)
+        status = check_tag(entry, setting(entry, "default_tag"), "default_tag", route->default_tag);
+    return status;
 }
 
 /* ------------------------------------------------------------- client cache */
@@ -468,7 +505,7 @@ read_client_cache(struct entry *entry)
 static enum larder_status
 check_stored(struct entry *entry)
 {
-    static const char *const names[] = {"directory_tags", "early_refresh"};
+    static const char *const names[] = {"default_tag", "directory_tags", "early_refresh"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const config_setting_t *where = setting(entry, names[i]);
         if (where && !route_caches(entry->route))
@@ -511,6 +548,8 @@ route_entry_read(struct reader *reader, const config_setting_t *group, const str
         status = check_methods(&entry);
     if (status == LARDER_OK)
         status = check_hosts(&entry);
+    if (status == LARDER_OK)
+        status = check_parameters(&entry);
     if (status == LARDER_OK)
         status = read_path(&entry);
     if (status == LARDER_OK)

@@ -55,10 +55,11 @@ compare_with_earlier(const struct route *routes, struct reader *reader,
                                 route->name, line);
         if (strcmp(route->path, earlier->path) == 0 &&
             list_covers(&earlier->methods, &route->methods) &&
-            list_covers(&earlier->hosts, &route->hosts))
+            list_covers(&earlier->hosts, &route->hosts) &&
+            list_covers(&earlier->parameters, &route->parameters))
             return reader_error(reader, entry,
                                 "the route \"%.40s\" is never reached: the one in line %u takes "
-                                "the same path, methods and hosts",
+                                "the same path, methods, hosts and parameters",
                                 route->name, line);
     }
     return LARDER_OK;

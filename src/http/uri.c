@@ -218,6 +218,7 @@ uri_same_origin_target(const struct uri_base *base, struct slice reference, stru
 
 /* A longer name, decoded, matches no glob. */
 #define NAME_MAX_BYTES 256
+#define PARAMETER_MAX_BYTES 1024
 
 struct parameter {
     struct slice text;
@@ -269,15 +270,17 @@ by_name(const void *a, const void *b)
     return (left->place > right->place) - (left->place < right->place);
 }
 
+/* max: of what is decoded; what is longer matches nothing. */
 static bool
-is_matched(uri_glob_match *match, const char *const *globs, size_t count, struct slice name)
+is_matched(uri_glob_match *match, const char *const *globs, size_t count, struct slice text,
+           size_t max)
 {
-    char decoded[NAME_MAX_BYTES];
+    char decoded[PARAMETER_MAX_BYTES];
     size_t n = 0;
-    while (name.n) {
-        if (n == sizeof decoded)
+    while (text.n) {
+        if (n == max)
             return false;
-        decoded[n++] = (char)take_decoded(&name);
+        decoded[n++] = (char)take_decoded(&text);
     }
     for (size_t i = 0; i < count; i++)
         if (match(globs[i], strlen(globs[i]), decoded, n))
@@ -288,10 +291,11 @@ is_matched(uri_glob_match *match, const char *const *globs, size_t count, struct
 static bool
 stays(const struct uri_query_rules *rules, struct slice name)
 {
-    if (rules->ignore_count && is_matched(rules->match, rules->ignore, rules->ignore_count, name))
+    if (rules->ignore_count &&
+        is_matched(rules->match, rules->ignore, rules->ignore_count, name, NAME_MAX_BYTES))
         return false;
     return rules->allow_count == 0 ||
-           is_matched(rules->match, rules->allow, rules->allow_count, name);
+           is_matched(rules->match, rules->allow, rules->allow_count, name, NAME_MAX_BYTES);
 }
 
 /* Cut the first parameter off, which may be empty. */
@@ -311,7 +315,22 @@ uri_query_has(struct slice target, const char *const *globs, size_t count, uri_g
     struct slice query = skip(target, path < target.n ? path + 1 : path);
     while (count && query.n) {
         struct slice name;
-        if (take_parameter(&query, &name).n && is_matched(match, globs, count, name))
+        if (take_parameter(&query, &name).n &&
+            is_matched(match, globs, count, name, NAME_MAX_BYTES))
+            return true;
+    }
+    return false;
+}
+
+bool
+uri_query_matches(struct slice target, const char *const *globs, size_t count,
+                  uri_glob_match *match)
+{
+    size_t path = before(target, '?');
+    struct slice query = skip(target, path < target.n ? path + 1 : path);
+    while (count && query.n) {
+        struct slice name, text = take_parameter(&query, &name);
+        if (text.n && is_matched(match, globs, count, text, PARAMETER_MAX_BYTES))
             return true;
     }
     return false;

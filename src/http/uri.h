@@ -64,6 +64,10 @@ struct slice uri_reduce_query(struct slice target, const struct uri_query_rules 
 bool uri_query_has(struct slice target, const char *const *globs, size_t count,
                    uri_glob_match *match);
 
+/* The same of whole parameters, NAME=VALUE, of at most 1024 bytes when decoded. */
+bool uri_query_matches(struct slice target, const char *const *globs, size_t count,
+                       uri_glob_match *match);
+
 /* Are two parameters the same to whoever decodes them? */
 bool uri_same_parameter(struct slice a, struct slice b);
 

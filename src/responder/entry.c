@@ -284,6 +284,8 @@ entry_tags(const char *head, size_t len, const char **tags, store_generation *va
 static enum entry_state
 compare(const store_generation then, const store_generation now, int64_t *stale_since_ms)
 {
+    if (memcmp(then, ENTRY_NO_GENERATION, STORE_GENERATION_LEN) == 0)
+        return ENTRY_VALID;
     if (!store_generation_settled(now) || memcmp(then, now, STORE_HARD_LEN) != 0)
         return ENTRY_DEAD;
     if (memcmp(then, now, STORE_GENERATION_LEN) == 0)

@@ -21,7 +21,8 @@
  *  92  4  0
  *  96  8  XXH3 of the 96 bytes before, and seeded with that of all that follows
  * 104     key material
- *         tag lines: "<tag> <generation>\n"; those of the key, then those it brought
+ *         tag lines: "<tag> <generation>\n"; those of the key, then those it brought; a tag of
+ *         the key that is none of this response's (the route's default_tag) has zeros
  *         field lines: "<name>: <value>\r\n", in order, with repeats
  *         Range
  *         body
@@ -50,6 +51,9 @@ struct own_tags {
     const char **name;
     store_generation *generation;
 };
+
+/* In the place of a generation: the tag is one of the key's, and none of this response's. */
+#define ENTRY_NO_GENERATION "00000000000000000000000000000000"
 
 struct entry {
     struct slice material;

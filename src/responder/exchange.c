@@ -295,7 +295,7 @@ exchange_examine(struct exchange *exchange)
 {
     const struct config *config = exchange->site->config;
     struct request *request = &exchange->request;
-    if (!route_find(config, exchange->arena, request->method, request->host, request->path,
+    if (!route_find(config, exchange->arena, request->method, request->host, request->target,
                     &exchange->match))
         return REASON_NO_MEMORY;
     exchange->policy = route_policy(exchange->site, &exchange->match);

@@ -269,8 +269,12 @@ static void
 describe(struct entry *entry, const struct kept *kept, const struct exchange *exchange)
 {
     const struct store_decision *decision = &kept->decision;
+    size_t default_tag = exchange->key.default_tag;
     entry->material = exchange->key.material;
     entry->generations = exchange->generations;
+    if (default_tag > 0 && kept->own.count > 0)
+        memcpy(entry->generations.value[default_tag - 1], ENTRY_NO_GENERATION,
+               sizeof(store_generation));
     entry->identity = exchange->identity;
     entry->own = kept->own;
     entry->stored = (struct stored){.status = kept->status,

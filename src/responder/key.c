@@ -293,13 +293,21 @@ add_tags(struct cache_key *key, const struct request *request, struct slice host
     uint64_t url = key_url_hash(request->scheme, host, key->target);
     if (!store_tags_for(&key->tags, arena, route->resource, user, url))
         return REASON_KEY_TOO_LONG;
-    for (size_t i = 0; i < route->tags.count; i++) {
+    for (size_t i = 0; i <= route->tags.count; i++) {
+        bool is_default = i == route->tags.count;
+        const char *written = is_default ? route->default_tag : route->tags.list[i];
         char tag[STORE_TAG_SIZE];
-        struct slice name = route_expand_name(match, arena, route->tags.list[i], key->user);
+        if (!written)
+            continue;
+        struct slice name = route_expand_name(match, arena, written, key->user);
         if (!name.p || !store_named_tag(tag, name))
             return REASON_TAGS;
+        size_t before = key->tags.count;
         if (!store_tags_add(&key->tags, arena, tag))
             return REASON_NO_MEMORY;
+        /* One of `tags` as well: it counts for all. */
+        if (is_default && key->tags.count > before)
+            key->default_tag = key->tags.count;
     }
     return add_directories(key, request, host, route->directory_tags, arena) ? REASON_NONE
                                                                              : REASON_NO_MEMORY;

@@ -24,6 +24,7 @@ struct cache_key {
     const char *prefix; /* what stands before "response:" in the name */
     struct slice user;  /* as the request names it; .n 0: none */
     struct store_tags tags;
+    size_t default_tag; /* which of them is the route's default_tag, counted from 1; 0: none is */
     /* What the key says is what the backend is told on a cacheable miss. */
     struct slice target;         /* the query reduced as the route says */
     struct slice cookies;        /* .n 0: none; of these some may count only for Vary: Cookie */

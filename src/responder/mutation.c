@@ -7,7 +7,8 @@
  * backend works is stored, and whoever reads after the answer gets nothing from
  * before it. Known only by the answer: what Location and Content-Location name,
  * and Cache-Group-Invalidation. These are dropped in one step, before the answer
- * goes out. Last come the application values that the patterns match.
+ * goes out. An application that has purged by itself what it has changed says so in
+ * its answer (Larder-Purge: done), and what the route names stays. Last come the application values that the patterns match.
  *
  * A URL of which nothing is ever cached is not marked: it would cost a round trip
  * more, and keep its neighbours in the table of URL generations from being stored.
@@ -101,7 +102,7 @@ url_is_cached(const struct exchange *exchange)
     struct route_match match;
     const struct request *request = &exchange->request;
     if (!route_find(exchange->site->config, exchange->arena, slice_of("GET"), request->host,
-                    request->path, &match))
+                    request->target, &match))
         return true;
     return match.route && !match.never && route_caches(match.route);
 }
@@ -192,6 +193,13 @@ is_refusal(const struct route *route, int status, const struct fields *response)
     return false;
 }
 
+/* Has the application purged by itself what the request has changed? */
+static bool
+is_purged(const struct fields *response)
+{
+    return response && slice_equal(fields_get(response, "Larder-Purge"), slice_of("done"));
+}
+
 /* What an answer (status 0: there was none) says. */
 static enum outcome
 outcome_of(const struct mutation *mutation, const struct route *route, int status, bool received,
@@ -223,7 +231,7 @@ bool
 mutation_marks(const struct exchange *exchange)
 {
     const struct route *route = exchange->match.route;
-    return has_cache(exchange) &&
+    return has_cache(exchange) && !(route && !route->mark) &&
            ((route && (route->tags.count || route->invalidate.count)) || url_is_cached(exchange));
 }
 
@@ -328,9 +336,12 @@ mutation_begin(struct mutation *mutation, struct exchange *exchange)
     if (route && (!add_patterns(&mutation->known, exchange) ||
                   (!config->compat_ancestor && !add_route_tags(&mutation->known, exchange))))
         return MUTATION_NO_MEMORY;
+    mutation->of_route = mutation->known.tag_count;
     /* The ancestor's entries have no generations. */
     if (config->compat_ancestor || (route && route->async) || !store_token_make(mutation->token))
         return MUTATION_GO;
+    if (route && !route->mark)
+        return MUTATION_GO; /* the tags of the route go in one step with what the answer names */
     if ((mutation->known.tag_count > 0 || url_is_cached(exchange)) &&
         !add_own_url(&mutation->known, exchange))
         return MUTATION_NO_MEMORY;
@@ -418,6 +429,26 @@ settle(struct mutation *mutation, struct exchange *exchange, bool changed)
 }
 
 /*
+ * What the route names is as it was: the application has purged what has changed.
+ * What is left is what HTTP has every cache drop.
+ */
+static void
+leave_to_application(struct mutation *mutation, const struct exchange *exchange)
+{
+    struct purge *known = &mutation->known;
+    struct larder_error err = {0};
+    if (mutation->marked && mutation->of_route > 0 &&
+        store_unmark(exchange->site->cache, known->tags, mutation->of_route, mutation->token, false,
+                     step_deadline(exchange), &err) != LARDER_OK)
+        log_trouble(exchange, "what it has not changed is not stored until the mark ends", &err);
+    known->tags += mutation->of_route;
+    known->tag_count -= mutation->of_route;
+    known->tag_room -= mutation->of_route;
+    known->pattern_count = 0;
+    mutation->of_route = 0;
+}
+
+/*
  * Nobody knows the outcome: the backend has its time from now on. And if Redis has
  * lost the mark meanwhile (evicted it, or was restarted), it is there again.
  */
@@ -486,6 +517,8 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
             settle(mutation, exchange, false);
         return NULL;
     }
+    if (outcome == CHANGED && is_purged(response))
+        leave_to_application(mutation, exchange);
     /* The ancestor's entries are found by the patterns of a route alone. */
     if (exchange->site->config->compat_ancestor && mutation->known.pattern_count == 0)
         return NULL;
@@ -493,6 +526,7 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
     if (outcome == UNKNOWN) {
         /* The mark stays, for as long as the backend may still be at it; and what it may have done
          * already is dropped. */
+        begun = begun || (route && !route->mark && mutation->known.tag_count > 0);
         if (begun)
             hold(mutation, exchange);
         enum purge_outcome dropped = drop(mutation, exchange, NULL);

@@ -16,7 +16,9 @@
 #include "responder/purge.h"
 
 struct mutation {
-    struct purge known; /* what is known to become stale before the backend is asked */
+    struct purge known; /* what is known to become stale before the backend is asked; its tags are
+                           those of the route, then those of the URL */
+    size_t of_route;    /* how many of its tags are the route's */
     bool marked;        /* ... is marked in Redis */
     bool noted;         /* ... is an intent in the journal, */
     bool in_memory;     /* ... or in this process alone */

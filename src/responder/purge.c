@@ -59,10 +59,9 @@ purge_add_url(struct purge *purge, const struct config *config, struct slice sch
     static const struct slice get = {"GET", 3};
     struct route_match match;
     struct slice normal = key_normal_host(host, scheme, arena);
-    const char *query = memchr(target.p, '?', target.n);
-    struct slice path = {target.p, query ? (size_t)(query - target.p) : target.n};
+    bool query = memchr(target.p, '?', target.n) != NULL;
     /* The key of a GET for this target has its query reduced as that route says. */
-    if (!normal.p || !route_find(config, arena, get, normal, path, &match))
+    if (!normal.p || !route_find(config, arena, get, normal, target, &match))
         return false;
     if (!add_reduced(purge, scheme, normal, target, match.route, arena))
         return false;

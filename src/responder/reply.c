@@ -96,7 +96,8 @@ reply_field_is_withheld(struct slice name)
         return slice_equal_nocase(name, "Status") ||
                slice_equal_nocase(name, "Surrogate-Control"); /* it is for us and for nobody else */
     case 'l':
-        return slice_equal_nocase(name, "Larder-Cache-Control");
+        return slice_equal_nocase(name, "Larder-Cache-Control") ||
+               slice_equal_nocase(name, "Larder-Purge");
     case 'x':
         break;
     /* A backend's have been removed, but anybody may have written an entry: a Transfer-Encoding

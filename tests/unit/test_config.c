@@ -741,6 +741,21 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
         {ROUTE("methods = [\"GET\"];\nrefused_public = true;"),
          "t.conf:4: refused_public: no method of this route changes anything, so nothing is ever "
          "refused"},
+        {ROUTE("methods = [\"GET\"];\nmark = false;"),
+         "t.conf:4: mark: no method of this route changes anything, so nothing is ever marked"},
+        {ROUTE("parameters = [];"),
+         "t.conf:3: parameters: found an empty list, expected globs; leave it out for any query"},
+        {ROUTE("parameters = [\"a=b\",\n\"a&b\"];"),
+         "t.conf:4: parameters: found \"a&b\", expected a glob on a parameter, such as "
+         "\"action=edit*\", of at most 255 bytes"},
+        {ROUTE("default_tag = \"a\";"),
+         "t.conf:3: default_tag: the route has neither a ttl nor cache = \"rfc\", so nothing of it "
+         "is ever stored"},
+        {ROUTE("ttl = \"1m\";\ndefault_tag = \"a b\";"),
+         "t.conf:4: default_tag: found \"a b\", expected a name without blanks, commas, quotes and "
+         "*"},
+        {ROUTE("ttl = \"1m\";\ndefault_tag = \"a{name}\";"),
+         "t.conf:4: default_tag: found `{name}`, expected {user} or a {name} of the path"},
         {ROUTE("async = true;"), "t.conf:3: async: found true, but the route invalidates nothing"},
         {ROUTE("ttl = \"1s\";\nclient_cache = \"never\";"),
          "t.conf:4: client_cache: found \"never\" on a route with a ttl; one of them is not "
@@ -758,7 +773,7 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
          "by cookie"},
         {URL "routes = (\n{ path = \"/a\"; },\n{ path = \"/a\"; methods = [\"GET\"]; });",
          "t.conf:4: the route \"/a\" is never reached: the one in line 3 takes the same path, "
-         "methods and hosts"},
+         "methods, hosts and parameters"},
         {URL "routes = (\n{ path = \"/a\"; name = \"x\"; },\n{ path = \"/b\";\n name = \"x\"; });",
          "t.conf:5: name: found \"x\", which is the name of the route in line 3"},
     };
@@ -1573,7 +1588,7 @@ preset_with_a_mistake_is_refused_at_its_own_line(void **state)
         {"routes = ( { path = \"/\"; },\n { path = \"/\"; } );\n",
          "routes = ( { path = \"/\"; } );",
          "home/p.conf:2: the route \"/\" is never reached: the one in line 1 takes the same path, "
-         "methods and hosts"},
+         "methods, hosts and parameters"},
         {"routes = ( { name = \"x\"; path = \"/a\"; },\n { name = \"x\"; path = \"/b\"; } );\n", "",
          "home/p.conf:2: name: found \"x\", which is the name of the route in line 1"},
         {"routes = ( { path = \"/a\"; } );\n", "routes = ( { path = \"/b\"; },\n{ path = 5; } );",

@@ -105,6 +105,28 @@ what_goes_in_comes_out(void **state)
     free(data);
 }
 
+/* What a tag is worth that is none of the response's has no say, whatever becomes of it. */
+static void
+a_tag_that_is_not_its_own_never_counts(void **state)
+{
+    (void)state;
+    struct entry in, out;
+    size_t len;
+    int64_t since_ms;
+    char *data = stored(&in, &len);
+    assert_int_equal(entry_decode(&out, data, len, &tags, arena), ENTRY_WHOLE);
+    free(data);
+    memcpy(out.generations.value[1], ENTRY_NO_GENERATION, sizeof(store_generation));
+    static const char *const worth[] = {"", "M", "ffffffffffffffff0000000000000001"};
+    for (size_t i = 0; i < sizeof worth / sizeof *worth; i++) {
+        struct store_generations now = in.generations;
+        strcpy(now.value[1], worth[i]);
+        assert_int_equal(entry_judge(&out, &now, own_generation, &since_ms), ENTRY_VALID);
+        memcpy(now.value[0], "", 1);
+        assert_int_equal(entry_judge(&out, &now, own_generation, &since_ms), ENTRY_DEAD);
+    }
+}
+
 static void
 one_flipped_bit_anywhere_is_a_miss(void **state)
 {
@@ -374,6 +396,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_goes_in_comes_out),
+        cmocka_unit_test(a_tag_that_is_not_its_own_never_counts),
         cmocka_unit_test(one_flipped_bit_anywhere_is_a_miss),
         cmocka_unit_test(a_truncated_or_longer_value_is_a_miss),
         cmocka_unit_test(a_generation_that_is_missing_or_other_does_not_match),

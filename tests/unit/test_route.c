@@ -445,6 +445,30 @@ hosts_are_globs_without_case_and_port(void **state)
     assert_null(match.route);
 }
 
+/* It is a condition like any other: for which route it is, what browsers are told, what is never kept. */
+static void
+parameters_choose(void **state)
+{
+    const char *globs[] = {"a=*"};
+    struct table *table = *state;
+    struct route *chosen = add(table, "/**");
+    chosen->parameters = (struct string_list){globs, 1};
+    say(table, chosen, CLIENT_CACHE_NEVER);
+    struct route *rest = add(table, "/**");
+    struct route_match match = get(table, "/x?b&a=1");
+    assert_ptr_equal(match.route, chosen);
+    assert_true(match.never);
+    static const char *const others[] = {"/x", "/x?", "/x?b", "/a=1", "/x?b?a=1"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        match = get(table, others[i]);
+        assert_ptr_equal(match.route, rest);
+        assert_false(match.never);
+    }
+    /* In every reading of the path. */
+    assert_true(get(table, "/%78//y?a=").never);
+    assert_false(get(table, "/%78//y?b").never);
+}
+
 static void
 browsers_are_told_by_the_longest_prefix(void **state)
 {
@@ -776,6 +800,7 @@ main(void)
         TEST(first_that_matches_wins),
         TEST(methods_choose_and_head_is_get),
         TEST(hosts_are_globs_without_case_and_port),
+        TEST(parameters_choose),
         TEST(browsers_are_told_by_the_longest_prefix),
         TEST(never_wins_between_equals_in_either_order),
         TEST(never_counts_for_every_method_and_public_for_its_own),

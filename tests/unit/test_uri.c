@@ -576,6 +576,35 @@ query_has_a_parameter_by_its_name_alone(void **state)
 }
 
 static void
+query_has_a_whole_parameter_as_it_is_decoded(void **state)
+{
+    static const char *const globs[] = {"rest?route*=/v2/*", "a=b"};
+    static const char *const with[] = {"/?rest_route=/v2/x",
+                                       "/?x&rest.route=%2Fv2%2F",
+                                       "/?rest+route=/v2/=&y",
+                                       "/?%72est_route[x]=/v2/a?b",
+                                       "/?a=b",
+                                       "/?%61%3Db"};
+    static const char *const without[] = {
+        "/",      "/?",           "/rest_route=/v2/x",    "",
+        "/?a=b=", "/?rest_route", "/?x=rest_route=/v2/x", "/?A=b"};
+    char large[1200] = "/?rest_route=/v2/";
+    (void)state;
+    for (size_t i = 0; i < sizeof with / sizeof *with; i++)
+        if (!uri_query_matches(slice_of(with[i]), globs, 2, glob_match))
+            fail_msg("%s: has none", with[i]);
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++)
+        if (uri_query_matches(slice_of(without[i]), globs, 2, glob_match))
+            fail_msg("%s: has one", without[i]);
+    assert_false(uri_query_matches(slice_of("/?a=b"), NULL, 0, glob_match));
+    size_t n = strlen(large);
+    memset(large + n, 'x', 2 + 1024 - n);
+    assert_true(uri_query_matches(slice_of(large), globs, 2, glob_match));
+    strcat(large, "x");
+    assert_false(uri_query_matches(slice_of(large), globs, 2, glob_match));
+}
+
+static void
 parameters_are_the_same_however_they_are_spelled(void **state)
 {
     (void)state;
@@ -621,6 +650,7 @@ main(void)
         cmocka_unit_test(query_with_too_many_parameters_stays),
         cmocka_unit_test(query_without_memory_is_no_target),
         cmocka_unit_test(query_has_a_parameter_by_its_name_alone),
+        cmocka_unit_test(query_has_a_whole_parameter_as_it_is_decoded),
         cmocka_unit_test(parameters_are_the_same_however_they_are_spelled),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -11,6 +11,17 @@ cat > "$DIR/htdocs/wp-content/mu-plugins/case.php" << 'END'
 <?php
 add_filter('wp_is_comment_flood', '__return_false', 99);
 END
+# A request that takes its time.
+cat > "$DIR/htdocs/wp-content/mu-plugins/hold.php" << END
+<?php
+if (isset(\$_GET['hold'])) {
+    touch('$DIR/gates/held');
+    for (\$n = 0; \$n < 2000 && !file_exists('$DIR/gates/go'); \$n++) {
+        usleep(10000);
+        clearstatcache();
+    }
+}
+END
 fpm start -c 4
 conf preset=wordpress url="$(fpm url)"
 pool start -n 2
@@ -138,6 +149,22 @@ for target in /wp-admin/install.php /wp-admin/upgrade.php /wp-admin/maint/repair
     get "$target" -d 'x=1' -b 'wordpress_logged_in_0123456789abcdef0123456789abcdef=editor%7C9999999999%7Cx%7Cy'
 done
 kept
+
+# Nor does anybody switch it off by sending without end: while it is not known who that is, and what it
+# does, pages are used and stored.
+for target in "/wp-json/wp/v2/posts/$id?hold=1" '/wp-admin/post.php?hold=1' \
+    "/?rest_route=/wp/v2/posts/$id&hold=1"; do
+    rm -f "$DIR/gates/held" "$DIR/gates/go"
+    curl -sS -o /dev/null "$url$target" -d 'title=x' &
+    held=$!
+    await test -e "$DIR/gates/held"
+    kept
+    get "/?s=cool&$held"
+    await is_hit "/?s=cool&$held"
+    touch "$DIR/gates/go"
+    wait "$held"
+    kept
+done
 
 # A visitor's comment is held. He sees it by his cookie, or by an address of his own; and his page is
 # fetched anew for the others.

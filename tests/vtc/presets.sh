@@ -170,6 +170,17 @@ woocommerce-rest-change PUT /wp-json/wc/v3/products/7
 wordpress-rest POST /wp-json/wc/store/v1/cart/add-item
 wordpress-rest POST /wp-json/wc/v3/orders
 wordpress-rest GET /wp-json/wp/v2/posts
+wordpress-plain-rest-unseen POST /?rest_route=/wp/v2/posts/7/autosaves
+wordpress-plain-rest-unseen POST /index.php?_locale=user&rest_route=%2Fwp%2Fv2%2Fpages%2F7%2Fautosaves
+wordpress-plain-rest-unseen POST /?rest_route=/wp/v2/users/me&_locale=user
+wordpress-plain-rest-change POST /?rest_route=/wp/v2/posts/7
+wordpress-plain-rest-change POST /index.php?rest_route=%2Fwp%2Fv2%2Fposts%2F7&_locale=user
+wordpress-plain-rest-change DELETE /?rest.route=/wp/v2/comments/7
+wordpress-plain-rest-change POST /?+rest_route[x]=/wp/v2/posts
+wordpress-plain-rest-change POST /?%72est%20route=/batch/v1
+wordpress-plain-rest-change PUT /?rest_route=/wc/v3/products/7
+wordpress-plain-rest POST /?rest_route=/wc/store/v1/cart/add-item
+wordpress-plain-rest GET /?rest_route=/wp/v2/posts
 wordpress-rest GET /wp-json
 woocommerce-cart GET /cart
 woocommerce-cart-pages GET /cart/
@@ -207,12 +218,12 @@ from BYPASS /wp-content/uploads/a.png -b wordpress_logged_in_0a=1
 
 for page in /wp-admin/ /wp-admin /blog/wp-admin/post.php /wp-login.php /wp-signup.php /wp-cron.php \
     /wp-json/wp/v2/posts /wp-json /xmlrpc.php /cart/ /checkout/ /my-account/ /blog/cart \
-    '/wp-admin/?h=Cache-Control:max-age=300' //wp-admin/ /%77p-admin/; do
+    '/?rest_route=/wp/v2/posts' '/hello/?rest.route=/' '/wp-admin/?h=Cache-Control:max-age=300' //wp-admin/ /%77p-admin/; do
     never route-never "$page"
     is "$page: Cache-Control" "$(field Cache-Control)" 'no-store, no-cache, must-revalidate'
 done
 for query in preview=true preview_id=7 'p=7&preview=true' add-to-cart=7 wc-ajax=get_refreshed_fragments \
-    customize_changeset_uuid=1 rest_route=/wp/v2/posts 'unapproved=7&moderation-hash=a'; do
+    customize_changeset_uuid=1 'unapproved=7&moderation-hash=a'; do
     never query-in-request "/hello/?$query"
 done
 from BYPASS /hello/ -H 'Authorization: Basic YTpi'
@@ -242,12 +253,21 @@ drops POST '/wp-json/wp/v2/posts/7?h=Cache-Control:no-cache'
 drops DELETE '/wp-json/wp/v2/posts/7?h=Cache-Control:no-cache'
 drops POST '/wp-json/batch/v1?status=207&h=Cache-Control:no-cache'
 drops PUT '/wp-json/wc/v3/products/7?h=Cache-Control:no-cache'
+drops POST '/index.php?rest_route=/wp/v2/posts/7&h=Cache-Control:no-cache'
+drops POST '/?rest_route=%2Fwp%2Fv2%2Fposts%2F7&h=Cache-Control:no-cache'
+# Unless WordPress has purged it by itself.
+drops_not POST '/wp-admin/post.php?status=302&h=Location:/wp-admin/post.php&h=Cache-Control:no-cache&h=Larder-Purge:done'
+drops_not POST '/?rest_route=/wp/v2/posts/7&h=Cache-Control:no-cache&h=Larder-Purge:done'
 
 # What anybody might be answered is no change, whatever the address looks like.
 drops_not POST /search/foo/wp-admin/bar
 drops_not POST /wp-admin/load-styles.php
 drops_not POST '/wp-json/wp/v2/posts?_method=GET'
 drops_not POST '/wp-json/batch/v1?status=207'
+drops_not POST '/?rest_route=/wp/v2/posts&_method=GET'
+drops_not POST '/?rest_route=/batch/v1&status=207'
+drops_not POST '/?rest_route=/wp/v2/posts/7&status=401'
+drops_not POST '/?rest_route=/wp/v2/posts/7/autosaves&h=Cache-Control:no-cache'
 drops_not POST /search/wp-json/wc/v3/products/7
 drops_not POST '/wp-admin/install.php?h=Cache-Control:no-cache'
 drops_not POST '/wp-admin/upgrade.php?h=Cache-Control:no-cache'

@@ -200,8 +200,11 @@ is "saved: status" "$(status)" 200
 grep -q 'larder: purge at .*: status 401: ' "$DIR/log/php" || fail "not logged: $(cat "$DIR/log/php")"
 get /wp-admin/ -b "$DIR/admin"
 has 'Larder could not be told of a change'
+has 'status 401'
+# An editor is told so much as means something to him.
 get /wp-admin/ -b "$DIR/editor"
-has_not 'Larder could not be told of a change'
+has 'Larder could not be told of a change'
+has_not 'status 401'
 # Nor does it answer at all: that takes no longer than it may.
 echo "$good" | sed "s|/.larder/purge|/slow.php|; s/TIMEOUT', 3/TIMEOUT', 1/" > "$DIR/wp-config.extra"
 echo '<?php sleep(20);' > "$DIR/htdocs/slow.php"
