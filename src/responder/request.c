@@ -9,8 +9,8 @@
  *   lighttpd  REQUEST_URI is raw, SCRIPT_NAME and PATH_INFO are normalised:
  *             REQUEST_URI counts. X-Name, X_Name and X.Name are one parameter,
  *             which then comes more than once: refused
- *   Apache    REQUEST_URI can be absolute-form: cut to origin-form, its host
- *             counts (RFC 9112 §3.2.2). Authorization comes under three names
+ *   Apache    REQUEST_URI can be absolute-form: cut to origin-form, and refused
+ *             unless Host names the same. Authorization comes under three names
  *   mod_fcgid a chunked body comes without CONTENT_LENGTH: length unknown
  *
  * Of parameters that come twice the first counts, as everywhere in FastCGI. Of
@@ -162,7 +162,8 @@ rebuild_target(const struct parameters *p, struct arena *arena)
     return (struct slice){text, n};
 }
 
-/* "http://host:port/path?q" to "/path?q"; *authority gets the host if there was one. */
+/* "http://host:port/path?q" to "/path?q"; *authority gets the host if there was one. A URL of another
+ * scheme is no target (target_valid). */
 static struct slice
 origin_form(struct slice target, struct slice *authority)
 {
@@ -209,6 +210,37 @@ request_host_valid(struct slice host)
             return false;
     }
     return host.n > 0 && host.n <= 255 + 6;
+}
+
+/* The name alone: without the port, and without the dot of the root. */
+static struct slice
+host_name(struct slice host)
+{
+    bool literal = host.n && host.p[0] == '[';
+    const char *colon = memchr(host.p, ':', literal ? 0 : host.n);
+    const char *bracket = literal ? memchr(host.p, ']', host.n) : NULL;
+    if (colon)
+        host.n = (size_t)(colon - host.p);
+    else if (bracket)
+        host.n = (size_t)(bracket + 1 - host.p);
+    if (host.n > 1 && host.p[host.n - 1] == '.')
+        host.n--;
+    return host;
+}
+
+/*
+ * Does the Host field name the host that a whole URL in the request line names?
+ * A web server that has chosen the site by the request line makes Host the same
+ * (RFC 9112 §3.2.2). Apache leaves Host as it came where the URL's scheme is not
+ * the connection's ("https://..." without TLS), and has chosen by Host then. So
+ * where the two differ nobody can tell whose page the answer would be.
+ */
+static bool
+host_agrees(struct slice authority, struct slice host)
+{
+    authority = host_name(authority);
+    host = host_name(host);
+    return is_set(host) && host.n == authority.n && strncasecmp(host.p, authority.p, host.n) == 0;
 }
 
 static const char too_large[] = "the request fields are too many or too large";
@@ -534,7 +566,11 @@ request_parse(struct request *request, char **envp, const struct config *config,
     request->https = slice_equal_nocase(p.https, "on") || slice_equal(p.https, slice_of("1")) ||
                      slice_equal_nocase(p.request_scheme, "https");
     request->host_field = fields_get(&request->fields, "Host");
-    request->host = authority.p ? authority : request->host_field;
+    if (authority.p && !host_agrees(authority, request->host_field)) {
+        *why = "the request line names another host than the Host field";
+        return 400;
+    }
+    request->host = request->host_field;
     if (!is_set(request->host))
         request->host = server_itself(&p, arena);
     if (!is_set(request->host) || !request_host_valid(request->host)) {

@@ -103,16 +103,37 @@ fields_come_back_from_parameters(void **state)
 }
 
 static void
-absolute_form_is_cut_and_its_host_counts(void **state)
+absolute_form_is_cut(void **state)
 {
     (void)state;
     struct request r;
-    assert_int_equal(PARSE(&r, "REQUEST_URI=http://other.example:8080/a?b"), 0);
+    assert_int_equal(
+        PARSE(&r, "REQUEST_URI=http://other.example:8080/a?b", "HTTP_HOST=other.example:8080"), 0);
     assert_slice(r.target, "/a?b");
     assert_slice(r.path, "/a");
     assert_slice(r.host, "other.example:8080");
-    assert_int_equal(PARSE(&r, "REQUEST_URI=http://other.example"), 0);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=HTTPS://EXAMPLE.org"), 0);
     assert_slice(r.target, "/");
+    assert_int_equal(PARSE(&r, "REQUEST_URI=http://example.org.:80/"), 0);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=http://[::1]:80/", "HTTP_HOST=[::1]"), 0);
+    assert_slice(r.host, "[::1]");
+}
+
+static void
+absolute_form_with_another_host_is_refused(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, "REQUEST_URI=http://other.example/"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=https://other.example:8080/a?b"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=http://example.org/", "HTTP_HOST="), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=http://user@example.org/"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=http:///"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=http://[::1]/", "HTTP_HOST=[::2]"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=http://[::1/", "HTTP_HOST=[::1]"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=http://a/", "HTTP_HOST=a.b"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=ftp://example.org/"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=a:b"), 400);
 }
 
 static void
@@ -795,7 +816,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_come_back_from_parameters),
-        cmocka_unit_test(absolute_form_is_cut_and_its_host_counts),
+        cmocka_unit_test(absolute_form_is_cut),
+        cmocka_unit_test(absolute_form_with_another_host_is_refused),
         cmocka_unit_test(without_request_uri_the_target_is_encoded_again),
         cmocka_unit_test(targets_that_would_split_a_line_are_refused),
         cmocka_unit_test(too_many_fields_are_431),

@@ -12,10 +12,25 @@ for port in "$PORT2" "$PORT3"; do
     url=http://127.0.0.1:$port
     get / --request-target "http://Inner.example:8080/$port?echo=1" -H 'Host: outer.example'
     is "status" "$(status)" 200
-    is "Host" "$(grep -i '^Host:' "$DIR/body" | tr -d '\r' | tr "[:upper:]" "[:lower:]")" 'host: inner.example:8080'
+    # nginx does not tell the port that stands in a request line.
+    case $port in
+    "$PORT3") wanted='host: inner.example' ;;
+    *) wanted='host: inner.example:8080' ;;
+    esac
+    is "Host" "$(grep -i '^Host:' "$DIR/body" | tr -d '\r' | tr "[:upper:]" "[:lower:]")" "$wanted"
     get / --request-target "/$port?echo=1" -H 'Host: outer.example:81'
     is "Host" "$(grep -i '^Host:' "$DIR/body" | tr -d '\r')" 'Host: outer.example:81'
 done
+
+# Apache takes the scheme of another port for no reason to go by the request line: nobody can tell which
+# of the two counts then.
+url=http://127.0.0.1:$PORT2
+for host in 'Host: outer.example' 'Host:'; do
+    get / --request-target 'https://inner.example/x' -0 -H "$host"
+    is "another scheme: status" "$(status)" 400
+done
+get / --request-target 'https://Inner.example/x' -H 'Host: inner.example:81'
+is "another scheme, the same name: status" "$(status)" 200
 
 # lighttpd wants both to be the same.
 url=http://127.0.0.1:$PORT1

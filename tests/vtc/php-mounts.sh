@@ -51,6 +51,14 @@ for mount in lighttpd-php apache-proxy-fcgi-php apache-mod-fcgid-php nginx-php; 
     for address in /post-3/ '/a%2Fb/c%20d?x=%41+1' /nothing.php '/?s=1'; do
         shows "$address" "index GET $address "
     done
+    # What Larder answers itself is no script's.
+    case $mount in
+    nginx-php)
+        get /.larder/purge
+        is "$mount: an address of Larder's" "$(status)" 404
+        ;;
+    *) shows /.larder/purge 'index GET /.larder/purge ' ;;
+    esac
     shows /form/ 'index POST /form/ a=b' -d a=b
     shows /post-3/ 'index DELETE /post-3/ ' -X DELETE
     get '/gone?status=410'
