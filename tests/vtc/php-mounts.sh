@@ -53,11 +53,11 @@ for mount in lighttpd-php apache-proxy-fcgi-php apache-mod-fcgid-php nginx-php; 
     done
     # What Larder answers itself is no script's.
     case $mount in
-    nginx-php)
+    lighttpd-php) shows /.larder/purge 'index GET /.larder/purge ' ;;
+    *)
         get /.larder/purge
         is "$mount: an address of Larder's" "$(status)" 404
         ;;
-    *) shows /.larder/purge 'index GET /.larder/purge ' ;;
     esac
     shows /form/ 'index POST /form/ a=b' -d a=b
     shows /post-3/ 'index DELETE /post-3/ ' -X DELETE
