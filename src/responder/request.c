@@ -423,10 +423,14 @@ check_repeats(const struct request *request, struct arena *arena, const char **w
         struct slice name = request->fields.list[i].name;
         if (times(&request->fields, name) < 2)
             continue;
-        *why = in_words(arena_printf(arena,
-                                     "%.*s came twice, once with another character for a '-': "
-                                     "the web server takes them for one field",
-                                     (int)name.n, name.p));
+        *why = in_words(arena_printf(
+            arena,
+            "%.*s came twice, once with another character for a '-': the web server takes them for "
+            "one field%s",
+            (int)name.n, name.p,
+            request->mount == MOUNT_OTHER
+                ? " (or it is nginx, which repeats fields, and does not send SERVER_SOFTWARE)"
+                : ""));
         return 400;
     }
     return 0;
@@ -464,9 +468,13 @@ check_vouched_fields(const struct request *request, const struct config *config,
         } else if (!status && n && !has_one_spelling(request->mount, name)) {
             *why = in_words(arena_printf(
                 arena,
-                "upstream.trusted_fields: %.*s cannot be trusted behind lighttpd, where a client "
-                "may write it with a '_': set and trust a field whose name has no '-' in it",
-                (int)name.n, name.p));
+                "upstream.trusted_fields: %.*s cannot be trusted behind %s, where a client may "
+                "write "
+                "it with a '_': set and trust a field whose name has no '-' in it",
+                (int)name.n, name.p,
+                request->mount == MOUNT_LIGHTTPD
+                    ? "lighttpd"
+                    : "a web server whose SERVER_SOFTWARE is neither Apache nor nginx"));
             status = 500;
         }
     }

@@ -505,7 +505,7 @@ static enum loop
 loop_with(char *field, char *other, const char *id)
 {
     struct request r;
-    assert_int_equal(PARSE(&r, field, other), 0);
+    assert_int_equal(PARSE(&r, NGINX, field, other), 0);
     return loop_of(&r.fields, id);
 }
 
@@ -564,7 +564,7 @@ a_request_that_comes_back_is_known_by_either_field(void **state)
         assert_int_equal(loop_with(own[i], i == 5 ? own[0] : "HTTP_X=1", id), LOOP_OWN);
     for (size_t i = 0; i < sizeof not_own / sizeof *not_own; i++)
         assert_int_equal(loop_with(not_own[i], "HTTP_X=1", id), LOOP_NONE);
-    /* Behind lighttpd a visitor's own spelling may stand before it. */
+    /* A line of a visitor's may stand before it. */
     assert_int_equal(loop_with("HTTP_CDN_LOOP=x", own[0], id), LOOP_OWN);
     assert_int_equal(loop_with("HTTP_CDN_LOOP=larder-000000000000-01234567", "HTTP_X=1", id),
                      LOOP_SAME_STORE);

@@ -81,3 +81,23 @@ for mount in nginx apache-proxy-fcgi; do
     is "$mount: not vouched for: X-Cache" "$(field X-Cache)" BYPASS
     kill "$(cat "$DIR/run/$mount-$PORT1.pid")"
 done
+await sh -c "! listening $PORT1"
+
+# mod_extforward reads what the proxy says in the one right spelling, and Larder then sees the
+# visitor's address: without trusted_proxies no field of the visitor's counts.
+pool term
+conf admin="token = \"$token\"; rate = 2; allow = [\"192.0.2.0/24\"];"
+pool start -n 1
+cat > "$DIR/front.extra" << END
+server.modules += ( "mod_extforward" )
+extforward.forwarder = ( "127.0.0.1" => "trust" )
+END
+front lighttpd-spawn-fcgi "$PORT1"
+purge -H "$visitor"
+is "mod_extforward: not from there: status" "$(status)" 403
+purge -H 'X_Forwarded_For: 192.0.2.1'
+is "mod_extforward: another spelling: status" "$(status)" 403
+purge -H "$visitor" -H 'Connection: X-Forwarded-For'
+is "mod_extforward: listed in Connection: status" "$(status)" 403
+purge -H 'X-Forwarded-For: 192.0.2.1'
+is "mod_extforward: from there: status" "$(status)" 200
