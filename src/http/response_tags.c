@@ -35,18 +35,98 @@ trim(struct slice text)
     return text;
 }
 
-/* The names between separators; empty ones are none. */
-static void
-split(struct response_tags *out, struct slice text, const char *separators)
+/* How a field that separates its names by one sign is taken where somebody has used the other. */
+struct plain_field {
+    const char *name;
+    const char *separators;
+    const char *mistaken; /* what other fields separate by; "": nothing */
+    bool parts_first;     /* a part between them is more likely to be meant than the whole */
+};
+
+static const struct plain_field plain[] = {
+    /* Fastly: separated by blanks. Lists with commas are written by hand and by frameworks. */
+    {"Surrogate-Key", " \t", ",", true},
+    /* vmod_xkey: blanks and commas. */
+    {"xkey", " \t,", "", true},
+    /* Cloudflare, Akamai, CloudFront: commas, and a tag may have blanks in it. */
+    {"Cache-Tag", ",", " \t", false},
+};
+#define PLAIN_COUNT (sizeof plain / sizeof *plain)
+
+/* The next name in *rest, without the separators around it; .n 0: there is none. */
+static struct slice
+next_name(struct slice *rest, const char *separators)
 {
-    size_t start = 0;
-    for (size_t i = 0; i <= text.n; i++) {
-        if (i < text.n && !(text.p[i] && strchr(separators, text.p[i])))
+    struct slice name = {rest->p, 0};
+    while (rest->n > 0 && rest->p[0] && strchr(separators, rest->p[0])) {
+        rest->p++;
+        rest->n--;
+    }
+    name.p = rest->p;
+    while (name.n < rest->n && !(name.p[name.n] && strchr(separators, name.p[name.n])))
+        name.n++;
+    rest->p += name.n;
+    rest->n -= name.n;
+    return trim(name);
+}
+
+/* Without separators at its ends: "/books," is /books. */
+static struct slice
+strip(struct slice text, const char *separators)
+{
+    while (text.n > 0 && text.p[0] && strchr(separators, text.p[0])) {
+        text.p++;
+        text.n--;
+    }
+    while (text.n > 0 && text.p[text.n - 1] && strchr(separators, text.p[text.n - 1]))
+        text.n--;
+    return text;
+}
+
+static bool
+is_in(struct slice name, const char *separators)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] && strchr(separators, name.p[i]))
+            return true;
+    return false;
+}
+
+/* What only might be meant must not keep a response from being stored. */
+static void
+add_if_room(struct response_tags *out, struct slice name)
+{
+    if (name.n <= RESPONSE_TAG_MAX && out->count < RESPONSE_TAGS_MAX)
+        add(out, name, false);
+}
+
+/*
+ * The names that the field's own separators make, or (`doubtful`) those that are
+ * left when they are read in the other way. A tag too many is a response that is
+ * dropped once too often; one too few is a stale one.
+ */
+static void
+split(struct response_tags *out, const struct plain_field *field, struct slice text, bool doubtful)
+{
+    for (struct slice name; (name = next_name(&text, field->separators)).n > 0 || text.n > 0;) {
+        name = strip(name, field->mistaken);
+        if (name.n == 0)
             continue;
-        struct slice name = trim((struct slice){text.p + start, i - start});
-        if (name.n)
-            add(out, name, false);
-        start = i + 1;
+        bool mixed = is_in(name, field->mistaken);
+        if (!mixed || !field->parts_first) {
+            if (!doubtful)
+                add(out, name, false);
+        } else if (doubtful) {
+            add_if_room(out, name);
+        }
+        if (!mixed || doubtful == field->parts_first)
+            continue;
+        for (struct slice part; (part = next_name(&name, field->mistaken)).n > 0 || name.n > 0;) {
+            if (part.n > 0 && doubtful)
+                add_if_room(out, part);
+            else if (part.n > 0)
+                add(out, part, false);
+        }
     }
 }
 
@@ -96,19 +176,24 @@ add_groups(struct response_tags *out, const struct fields *fields, const char *f
 bool
 response_tags_find(struct response_tags *out, const struct fields *fields, struct arena *arena)
 {
-    static const struct {
-        const char *field;
-        const char *separators;
-    } plain[] = {{"Surrogate-Key", " \t"}, {"xkey", " \t,"}, {"Cache-Tag", ","}};
     out->count = 0;
     out->too_many = false;
-    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+    for (size_t i = 0; i < PLAIN_COUNT; i++) {
         size_t cursor = 0;
         const struct field *f;
-        while ((f = fields_next(fields, plain[i].field, &cursor)))
-            split(out, f->value, plain[i].separators);
+        while ((f = fields_next(fields, plain[i].name, &cursor)))
+            split(out, &plain[i], f->value, false);
     }
-    return add_groups(out, fields, "Cache-Groups", arena);
+    if (!add_groups(out, fields, "Cache-Groups", arena))
+        return false;
+    /* Last, so that they take the room of nothing that was said. */
+    for (size_t i = 0; i < PLAIN_COUNT; i++) {
+        size_t cursor = 0;
+        const struct field *f;
+        while ((f = fields_next(fields, plain[i].name, &cursor)))
+            split(out, &plain[i], f->value, true);
+    }
+    return true;
 }
 
 bool
@@ -123,6 +208,8 @@ response_tags_invalidated(struct response_tags *out, const struct fields *fields
 bool
 response_tags_is_field(struct slice name)
 {
-    return slice_equal_nocase(name, "Surrogate-Key") || slice_equal_nocase(name, "xkey") ||
-           slice_equal_nocase(name, "Cache-Tag");
+    for (size_t i = 0; i < PLAIN_COUNT; i++)
+        if (slice_equal_nocase(name, plain[i].name))
+            return true;
+    return false;
 }

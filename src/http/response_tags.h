@@ -6,7 +6,11 @@
  *   Cache-Groups: "a", "b c"    a list of strings (RFC 9875 §2); groups of its origin
  *   Surrogate-Key: a b c        separated by blanks (Fastly)
  *   xkey: a b, c                separated by blanks or commas (Varnish)
- *   Cache-Tag: a, b c           separated by commas (Cloudflare, Akamai)
+ *   Cache-Tag: a, b c           separated by commas (Cloudflare, Akamai, CloudFront)
+ *
+ * "Surrogate-Key: /books, /books/1" is written too, and means /books and /books/1.
+ * Where a field has the other's separator inside of a name, the name counts and
+ * its parts count: a,b is a, b and a,b. The same on a response and on a PURGE.
  */
 #ifndef HTTP_RESPONSE_TAGS_H
 #define HTTP_RESPONSE_TAGS_H
@@ -15,6 +19,8 @@
 
 /* RFC 9875 §2.1 asks for 32 groups of 32 characters at least. */
 #define RESPONSE_TAGS_MAX 64
+/* No store takes a longer one (STORE_TAG_NAME_MAX). */
+#define RESPONSE_TAG_MAX 128
 
 struct response_tags {
     size_t count;

@@ -16,6 +16,8 @@
 #include "http/response_tags.h"
 #include "responder/mutation.h"
 
+_Static_assert(RESPONSE_TAG_MAX == STORE_TAG_NAME_MAX, "what is no tag is not tried as one");
+
 /* Host as the visitor sees it, in normal form. */
 static struct slice
 visible_host(const struct exchange *exchange)

@@ -54,13 +54,52 @@ static void
 each_field_has_its_separators(void **state)
 {
     (void)state;
-    assert_string_equal(found("Surrogate-Key", "a b,c  d"), "a|b,c|d");
+    assert_string_equal(found("Surrogate-Key", "a b  d"), "a|b|d");
     assert_string_equal(found("surrogate-key", "\ta\t b "), "a|b");
     assert_string_equal(found("xkey", "a b, c,,d"), "a|b|c|d");
-    assert_string_equal(found("Cache-Tag", "a b , c,,"), "a b|c");
+    assert_string_equal(found("Cache-Tag", "a, b , c,,"), "a|b|c");
     assert_string_equal(found("Cache-Tag", ""), "");
     assert_string_equal(found("Cache-Tag", " , ,"), "");
     assert_string_equal(found("X-Other", "a"), "");
+}
+
+static void
+the_other_separator_separates_too(void **state)
+{
+    (void)state;
+    assert_string_equal(found("Surrogate-Key", "/books, /books/1"), "/books|/books/1");
+    assert_string_equal(found("Surrogate-Key", ",/books ,/books/1,,\t, c"), "/books|/books/1|c");
+    assert_string_equal(found("Surrogate-Key", " , ,"), "");
+    /* One that has a comma in it, or two? Both. */
+    assert_string_equal(found("Surrogate-Key", "a,b c"), "a|b|c|a,b");
+    assert_string_equal(found("Cache-Tag", "two words, c"), "two words|c|two|words");
+    assert_string_equal(found("Cache-Tag", "a"), "a");
+}
+
+static void
+what_might_be_meant_costs_nothing_that_is(void **state)
+{
+    (void)state;
+    struct response_tags tags;
+    struct fields fields = {0};
+    char text[64 * 8] = "", whole[RESPONSE_TAG_MAX + 2];
+    for (int i = 0; i < RESPONSE_TAGS_MAX; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%st%d", i % 2 ? "," : " ", i);
+    fields_add(&fields, arena, slice_of("Surrogate-Key"), slice_of(text));
+    assert_true(response_tags_find(&tags, &fields, arena));
+    assert_int_equal(tags.count, RESPONSE_TAGS_MAX);
+    assert_false(tags.too_many);
+    for (size_t i = 0; i < tags.count; i++)
+        assert_null(memchr(tags.list[i].name.p, ',', tags.list[i].name.n));
+    /* Nor does a list that would be too long as one name. */
+    memset(whole, 'a', sizeof whole);
+    whole[RESPONSE_TAG_MAX / 2] = ',';
+    whole[RESPONSE_TAG_MAX + 1] = '\0';
+    fields = (struct fields){0};
+    fields_add(&fields, arena, slice_of("Surrogate-Key"), slice_of(whole));
+    assert_true(response_tags_find(&tags, &fields, arena));
+    assert_int_equal(tags.count, 1);
+    assert_int_equal(tags.list[0].name.n, RESPONSE_TAG_MAX / 2);
 }
 
 static void
@@ -143,6 +182,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_field_has_its_separators),
+        cmocka_unit_test(the_other_separator_separates_too),
+        cmocka_unit_test(what_might_be_meant_costs_nothing_that_is),
         cmocka_unit_test(groups_are_a_list_of_strings_or_nothing),
         cmocka_unit_test(a_group_is_not_a_tag_of_the_same_name),
         cmocka_unit_test(too_many_are_said_to_be_too_many),
