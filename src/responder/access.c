@@ -1,12 +1,12 @@
 /*
  * Who may purge over HTTP.
  *
- * The address comes first: who is not to purge at all should not be able to keep
- * others from it. Then the rate, in which failed attempts count, so that guessing
- * is slow. It is counted for each address: counted for all together, anybody on
- * the net could use up what the operator needs. The token is last, and only its
- * hash is compared, so that neither its length nor its beginning shows in the
- * time that it takes.
+ * The address comes first, then the token, of which only a hash is compared, so
+ * that neither its length nor its beginning shows in the time that it takes. What
+ * has the right token has no limit: others on the same address, who guess or have
+ * an old one, could use it up. Wrong ones are limited for each address, over all
+ * processes of the machine (limits.h); what keeps the token from being guessed is
+ * its length, the limit keeps guessing from being a load.
  *
  * Called by admin.c for each purge. No I/O.
  */
@@ -15,18 +15,8 @@
 #include <arpa/inet.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
-#include <pthread.h>
-#include <xxhash.h>
 
-/* Addresses that share a slot share a rate: a table that cannot be filled up. */
-#define SLOTS 256
-#define MINUTE_US INT64_C(60000000)
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
-static int64_t slots[SLOTS];
-static uint64_t seed; /* nobody outside knows who shares a slot with whom */
-static bool has_seed;
+#include "runtime/limits.h"
 
 /* ------------------------------------------------------------------ address */
 
@@ -61,39 +51,13 @@ access_client(const struct request *request, const struct config *config, struct
 }
 
 /* Of IPv6 whoever has one address has all of its /64. */
-static uint64_t
-address_hash(const char *address)
-{
-    struct in6_addr bytes;
-    if (inet_pton(AF_INET6, address, &bytes) == 1 && !IN6_IS_ADDR_V4MAPPED(&bytes))
-        return XXH3_64bits_withSeed(&bytes, 8, seed);
-    return XXH3_64bits_withSeed(address, strlen(address), seed);
-}
-
-/* --------------------------------------------------------------------- rate */
-
-int64_t
-access_take(int64_t *until_us, int rate, int64_t now_us)
-{
-    /* Each costs the same share of a minute, and no more than a minute is lent in advance. */
-    int64_t share_us = MINUTE_US / rate;
-    int64_t from_us = *until_us > now_us ? *until_us : now_us;
-    int64_t over_us = from_us + share_us - now_us - MINUTE_US;
-    if (over_us > 0)
-        return over_us;
-    *until_us = from_us + share_us;
-    return 0;
-}
-
 static int64_t
 take_for(const char *address, int rate, int64_t now_us)
 {
-    pthread_mutex_lock(&lock);
-    if (!has_seed)
-        has_seed = RAND_bytes((unsigned char *)&seed, sizeof seed) == 1;
-    int64_t wait_us = access_take(&slots[address_hash(address) % SLOTS], rate, now_us);
-    pthread_mutex_unlock(&lock);
-    return wait_us;
+    struct in6_addr bytes;
+    if (inet_pton(AF_INET6, address, &bytes) == 1 && !IN6_IS_ADDR_V4MAPPED(&bytes))
+        return limits_take(&bytes, 8, rate, now_us);
+    return limits_take(address, strlen(address), rate, now_us);
 }
 
 /* -------------------------------------------------------------------- token */
@@ -109,12 +73,10 @@ is_token(struct slice text, const char *token)
 }
 
 bool
-access_has_token(const struct request *request, const char *token)
+access_is_token(struct slice authorization, const char *token)
 {
     static const char scheme[] = "Bearer ";
     const size_t n = sizeof scheme - 1;
-    struct slice authorization = fields_get(&request->fields, "Authorization");
-    struct slice own = fields_get(&request->fields, "X-Larder-Token");
     struct slice bearer = {"", 0};
     if (authorization.n > n && strncasecmp(authorization.p, scheme, n) == 0)
         bearer = (struct slice){authorization.p + n, authorization.n - n};
@@ -122,7 +84,14 @@ access_has_token(const struct request *request, const char *token)
         bearer.p++;
         bearer.n--;
     }
-    bool by_authorization = is_token(bearer, token);
+    return is_token(bearer, token);
+}
+
+bool
+access_has_token(const struct request *request, const char *token)
+{
+    struct slice own = fields_get(&request->fields, "X-Larder-Token");
+    bool by_authorization = access_is_token(fields_get(&request->fields, "Authorization"), token);
     bool by_own_field = is_token(own.p ? own : slice_of(""), token);
     return by_authorization || by_own_field;
 }
@@ -137,10 +106,9 @@ access_check(const struct request *request, const struct config *config, int64_t
     *retry_after_s = 0;
     if (!config_address_may_purge(config, client))
         return ACCESS_ADDRESS;
+    if (access_has_token(request, config->admin_token))
+        return ACCESS_GRANTED;
     int64_t wait_us = config->admin_rate ? take_for(client, config->admin_rate, now_us) : 0;
-    if (wait_us > 0) {
-        *retry_after_s = (wait_us + 999999) / 1000000;
-        return ACCESS_RATE;
-    }
-    return access_has_token(request, config->admin_token) ? ACCESS_GRANTED : ACCESS_TOKEN;
+    *retry_after_s = (wait_us + 999999) / 1000000;
+    return wait_us > 0 ? ACCESS_RATE : ACCESS_TOKEN;
 }

@@ -1,6 +1,6 @@
 /*
- * Who may purge over HTTP: who has the token, comes from an address that may, and
- * does not try too often.
+ * Who may purge over HTTP: what comes from an address that may, with the token.
+ * Wrong tokens are limited.
  */
 #ifndef RESPONDER_ACCESS_H
 #define RESPONDER_ACCESS_H
@@ -15,7 +15,7 @@ enum access {
     ACCESS_GRANTED,
     ACCESS_TOKEN,   /* none, or a wrong one: 401 */
     ACCESS_ADDRESS, /* not from here: 403 */
-    ACCESS_RATE     /* too often: 429 */
+    ACCESS_RATE     /* a wrong one, too often: 429 */
 };
 
 /* Any thread. config->admin_token is set. *retry_after_s, for ACCESS_RATE: in so many seconds. */
@@ -34,10 +34,7 @@ const char *access_client(const struct request *request, const struct config *co
 /* Does the request have the token? Takes as long for a wrong one as for the right one. */
 bool access_has_token(const struct request *request, const char *token);
 
-/*
- * One more of at most `rate` in any minute. *until_us is what is kept about them
- * between calls, 0 at first. 0: taken; else so many microseconds are to be waited.
- */
-int64_t access_take(int64_t *until_us, int rate, int64_t now_us);
+/* The value of Authorization: is it the token? The same of the time. */
+bool access_is_token(struct slice authorization, const char *token);
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/number.h"
 #include "http/negotiate.h"
 #include "http/uri.h"
+#include "responder/access.h"
 #include "responder/key.h"
 
 enum treatment {
@@ -67,6 +68,8 @@ static const struct rule field_rules[] = {
     /* What a proxy says of the scheme, from one that is trusted. */
     {"Cf-Visitor", {KEEP, OURS, KEEP, OURS}},
     {"X-Method-Override", {KEEP, DROP, KEEP, DROP}},
+    /* For us, right or wrong, wherever it was sent to. */
+    {"X-Larder-Token", {DROP, DROP, DROP, DROP}},
 };
 
 /* The same, by how their names begin: new ones appear, and mean another host, path or method. */
@@ -98,6 +101,8 @@ static const struct rule parameter_rules[] = {
     {"HTTP_TRAILER", {[FASTCGI_PASSED] = KEEP, [FASTCGI_SHARED] = DROP}},
     {"HTTP_TRANSFER_ENCODING", {[FASTCGI_PASSED] = OURS, [FASTCGI_SHARED] = DROP}},
     {"HTTP_UPGRADE", {[FASTCGI_PASSED] = KEEP, [FASTCGI_SHARED] = DROP}},
+    /* As Apache names what it had before a rewriting. */
+    {"REDIRECT_HTTP_X_LARDER_TOKEN", {[FASTCGI_PASSED] = DROP, [FASTCGI_SHARED] = DROP}},
 };
 
 #define COUNT_OF(table) (sizeof(table) / sizeof *(table))
@@ -204,6 +209,16 @@ add_forwarded(struct fields *out, const struct exchange *exchange, struct slice 
            fields_add(out, arena, slice_of("X-Forwarded-Host"), outer.p ? outer : host);
 }
 
+/* A backend that logs what it gets is no place for the token. */
+static bool
+holds_token(const struct exchange *exchange, struct slice name, struct slice value)
+{
+    const char *token = exchange->site->config->admin_token;
+    bool is_authorization = slice_equal_nocase(name, "Authorization") ||
+                            slice_equal(name, slice_of("REDIRECT_HTTP_AUTHORIZATION"));
+    return token && is_authorization && access_is_token(value, token);
+}
+
 bool
 backend_fields(struct fields *out, const struct exchange *exchange)
 {
@@ -224,7 +239,7 @@ backend_fields(struct fields *out, const struct exchange *exchange)
     for (size_t i = 0; i < request->fields.count; i++) {
         const struct field *f = &request->fields.list[i];
         if (field_treatment(f->name, exchange, way) == KEEP &&
-            !fields_add(out, arena, f->name, f->value))
+            !holds_token(exchange, f->name, f->value) && !fields_add(out, arena, f->name, f->value))
             return false;
     }
     if (shared && !add_negotiated(out, exchange))
@@ -375,7 +390,7 @@ backend_parameters(struct backend_parameters *out, const struct exchange *exchan
         enum treatment treatment = parameter_treatment(one.name, way);
         if (treatment == OURS)
             one.value = own_value(one.name, one.value, exchange, &failed);
-        if (treatment != DROP && one.value.p)
+        if (treatment != DROP && one.value.p && !holds_token(exchange, one.name, one.value))
             out->list[out->count++] = one;
     }
     for (size_t i = 0; i < fields->count; i++) {

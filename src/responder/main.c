@@ -43,6 +43,7 @@
 #include "responder/worker.h"
 #include "runtime/control.h"
 #include "runtime/counters.h"
+#include "runtime/limits.h"
 
 #ifndef LARDER_SYSCONFDIR
 #define LARDER_SYSCONFDIR "/etc"
@@ -406,7 +407,7 @@ wait_for_stop(int signal_fd, struct control *control)
     }
 }
 
-/* Counters and control are for the operator: without them requests are served all the same. */
+/* Counters, limits and control are for the operator: without them requests are served all the same. */
 static struct control *
 open_runtime(const char *directory)
 {
@@ -414,6 +415,8 @@ open_runtime(const char *directory)
     struct control *control = NULL;
     if (counters_open(directory, &err) != LARDER_OK)
         log_write(LARDER_LOG_WARNING, "counters are this process's own: %s", err.message);
+    if (limits_open(directory, &err) != LARDER_OK)
+        log_write(LARDER_LOG_WARNING, "limits are this process's own: %s", err.message);
     if (control_open(directory, &control, &err) != LARDER_OK)
         log_write(LARDER_LOG_WARNING, "no control socket: %s", err.message);
     return control;
@@ -489,6 +492,7 @@ serve(struct config *config, int listen_fd)
         cannot_start("no threads: the limit of processes or of memory is too low");
         control_close(control);
         counters_close();
+        limits_close();
         return result;
     }
     if (!reporter_start()) {
@@ -496,6 +500,7 @@ serve(struct config *config, int listen_fd)
         storer_stop(0);
         control_close(control);
         counters_close();
+        limits_close();
         return result;
     }
     if (workers_start(listen_fd, config->workers, kept_limit(config->max_kept),
@@ -521,6 +526,7 @@ serve(struct config *config, int listen_fd)
     log_write(LARDER_LOG_INFO, "stopped");
     control_close(control);
     counters_close();
+    limits_close();
     site_install(NULL);
     exchange_cleanup();
     key_cleanup();

@@ -15,10 +15,8 @@
  * owner adds to them. So the sum over all slots is always the sum of what was
  * ever counted, and there is no moment at which a crash could lose or double it.
  *
- * The file appears under its name only when it is complete (made aside, then
- * linked), with all its blocks allocated, since writing to a hole in a full
- * file system would be a SIGBUS. For the same reason a file is mapped only when
- * it is long enough and nobody but us may cut it; readers do not map it at all.
+ * How the file is made, found and replaced is in shared_file.c. Readers do not
+ * map it.
  *
  * Called by the responder's main thread (open, close), by all its threads (add)
  * and by larderctl (read). Never waits for another process longer than a second.
@@ -31,18 +29,14 @@
 #include <fcntl.h>
 #include <stdalign.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "runtime/shared_file.h"
 
-#define FILE_NAME "counters"
+#define NAME "counters"
 #define FILE_MODE 0640
 #define MAGIC "LARDCNT"
 #define VERSION 1
@@ -53,12 +47,6 @@
 #define SLOT_COUNT 1024
 #define FILE_SIZE (HEADER_SIZE + SLOT_COUNT * SLOT_SIZE)
 #define SHARED_SLOT 0
-
-/* How often to start over because others were creating or replacing the file just then. */
-#define OPEN_TRIES 16
-/* How long to wait for another process that is replacing an old file. */
-#define RETIRE_TRIES 1000
-#define RETIRE_PAUSE_NS 1000000
 
 struct header {
     char magic[8];
@@ -137,189 +125,20 @@ layout(void)
                            .names = fingerprint()};
 }
 
+static struct shared_file
+file_of(const struct header *head)
+{
+    return (struct shared_file){.name = NAME,
+                                .head = head,
+                                .head_size = sizeof *head,
+                                .size = FILE_SIZE,
+                                .mode = FILE_MODE};
+}
+
 static off_t
 slot_offset(int slot)
 {
     return HEADER_SIZE + (off_t)slot * SLOT_SIZE;
-}
-
-enum verdict { GOOD, OLD, FOREIGN };
-
-/* Is it a file of ours, and in this layout? Says why not. */
-static enum verdict
-inspect(int fd, const struct stat *st, const char *dir, struct larder_error *err)
-{
-    struct header want = layout(), have;
-    ssize_t n;
-
-    if (!S_ISREG(st->st_mode)) {
-        error_set(err, LARDER_CORRUPT, "counters %s/" FILE_NAME ": no regular file", dir);
-        return FOREIGN;
-    }
-    n = pread(fd, &have, sizeof have, 0);
-    if (n != 0 && (n < (ssize_t)sizeof have.magic ||
-                   memcmp(have.magic, want.magic, sizeof want.magic) != 0)) {
-        error_set(err, LARDER_CORRUPT,
-                  "counters %s/" FILE_NAME ": not a counters file of Larder; remove it", dir);
-        return FOREIGN;
-    }
-    if (n != (ssize_t)sizeof have || memcmp(&have, &want, sizeof want) != 0 ||
-        st->st_size != FILE_SIZE) {
-        error_set(err, LARDER_CORRUPT,
-                  "counters %s/" FILE_NAME ": cut short, or of another version of Larder", dir);
-        return OLD;
-    }
-    return GOOD;
-}
-
-/* Whoever else may write it may cut it short under our mapping. */
-static bool
-is_ours_alone(const struct stat *st, const char *dir, struct larder_error *err)
-{
-    if (st->st_uid != geteuid()) {
-        error_set(err, LARDER_REFUSED, "counters %s/" FILE_NAME ": belongs to user %ld, not to %ld",
-                  dir, (long)st->st_uid, (long)geteuid());
-        return false;
-    }
-    if (st->st_mode & (S_IWGRP | S_IWOTH)) {
-        error_set(err, LARDER_REFUSED, "counters %s/" FILE_NAME ": others may write it (mode %04o)",
-                  dir, (unsigned)st->st_mode & 07777);
-        return false;
-    }
-    return true;
-}
-
-static int
-open_dir(const char *dir, struct larder_error *err)
-{
-    int fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        error_set(err, LARDER_UNAVAILABLE, "counters: %s: %s", dir,
-                  errno == ENOTDIR ? "no directory, or a symbolic link to one" : strerror(errno));
-    return fd;
-}
-
-/* A symbolic link would let somebody choose the file; a FIFO would let him stop us. */
-static int
-open_file(int dir_fd, int mode)
-{
-    return openat(dir_fd, FILE_NAME, mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-}
-
-/* ------------------------------------------------------------------- making and replacing it */
-
-static bool
-fill_file(int fd, const char *dir, struct larder_error *err)
-{
-    struct header header = layout();
-    int failed = posix_fallocate(fd, 0, FILE_SIZE);
-
-    if (!failed && fchmod(fd, FILE_MODE) != 0) /* whatever the umask is */
-        failed = errno;
-    if (!failed && pwrite(fd, &header, sizeof header, 0) != (ssize_t)sizeof header)
-        failed = errno ? errno : EIO;
-    if (failed)
-        error_set(err, LARDER_UNAVAILABLE, "counters %s: write: %s", dir, strerror(failed));
-    return failed == 0;
-}
-
-/* true: there is a file now, ours or that of somebody who was faster. */
-static bool
-create_file(int dir_fd, const char *dir, struct larder_error *err)
-{
-    char name[64];
-    uint64_t random;
-    bool ok = false;
-
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-        random = (uint64_t)getpid();
-    snprintf(name, sizeof name, FILE_NAME ".%016llx", (unsigned long long)random);
-    int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
-    if (fd < 0) {
-        error_set(err, LARDER_UNAVAILABLE, "counters %s: create: %s", dir, strerror(errno));
-        return false;
-    }
-    if (fill_file(fd, dir, err)) {
-        ok = linkat(dir_fd, name, dir_fd, FILE_NAME, 0) == 0 || errno == EEXIST;
-        if (!ok)
-            error_set(err, LARDER_UNAVAILABLE, "counters %s: link: %s", dir, strerror(errno));
-    }
-    unlinkat(dir_fd, name, 0);
-    close(fd);
-    return ok;
-}
-
-/* type F_WRLCK or F_UNLCK. */
-static bool
-lock_bytes(int fd, short type, off_t offset, off_t len)
-{
-    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = offset, .l_len = len};
-    return fcntl(fd, F_OFD_SETLK, &lock) == 0;
-}
-
-/*
- * Remove an old file. Processes that still have it count on in it, unseen. Who
- * holds the lock on its first byte may remove it, after a look whether the name
- * still means it: two who found it old must not remove each other's new one.
- */
-static bool
-retire_file(int dir_fd, int fd, const struct stat *old, const char *dir, struct larder_error *err)
-{
-    struct stat now;
-
-    for (int i = 0; !lock_bytes(fd, F_WRLCK, 0, 1); i++) {
-        if (i == RETIRE_TRIES) {
-            error_set(err, LARDER_TIMEOUT, "counters %s/" FILE_NAME ": old, and locked", dir);
-            return false;
-        }
-        nanosleep(&(struct timespec){0, RETIRE_PAUSE_NS}, NULL);
-    }
-    if (fstatat(dir_fd, FILE_NAME, &now, AT_SYMLINK_NOFOLLOW) != 0 || now.st_ino != old->st_ino ||
-        now.st_dev != old->st_dev)
-        return true;
-    if (unlinkat(dir_fd, FILE_NAME, 0) != 0 && errno != ENOENT) {
-        error_set(err, LARDER_UNAVAILABLE, "counters %s/" FILE_NAME ": old; remove: %s", dir,
-                  strerror(errno));
-        return false;
-    }
-    return true;
-}
-
-/* Descriptor of a good file, made or replaced if need be; -1 with words. */
-static int
-obtain_file(int dir_fd, const char *dir, struct larder_error *err)
-{
-    for (int i = 0; i < OPEN_TRIES; i++) {
-        struct stat st;
-        int fd = open_file(dir_fd, O_RDWR);
-
-        if (fd < 0 && errno == ENOENT) {
-            if (!create_file(dir_fd, dir, err))
-                return -1;
-            continue;
-        }
-        if (fd < 0) {
-            error_set(err, LARDER_UNAVAILABLE, "counters %s/" FILE_NAME ": %s", dir,
-                      errno == ELOOP ? "a symbolic link" : strerror(errno));
-            return -1;
-        }
-        if (fstat(fd, &st) != 0) {
-            error_set(err, LARDER_UNAVAILABLE, "counters %s/" FILE_NAME ": %s", dir,
-                      strerror(errno));
-            close(fd);
-            return -1;
-        }
-        enum verdict verdict = inspect(fd, &st, dir, err);
-        bool ours = verdict != FOREIGN && is_ours_alone(&st, dir, err);
-        if (ours && verdict == GOOD)
-            return fd;
-        bool again = ours && verdict == OLD && retire_file(dir_fd, fd, &st, dir, err);
-        close(fd);
-        if (!again)
-            return -1;
-    }
-    error_set(err, LARDER_UNAVAILABLE, "counters %s/" FILE_NAME ": changes all the time", dir);
-    return -1;
 }
 
 /* ---------------------------------------------------------------------------- the public face */
@@ -329,7 +148,7 @@ static int
 claim_slot(int fd)
 {
     for (int i = SHARED_SLOT + 1; i < SLOT_COUNT; i++)
-        if (lock_bytes(fd, F_WRLCK, slot_offset(i), 1))
+        if (shared_file_lock(fd, F_WRLCK, slot_offset(i), 1))
             return i;
     return SHARED_SLOT;
 }
@@ -349,20 +168,16 @@ enum larder_status
 counters_open(const char *runtime_dir, struct larder_error *err)
 {
     struct larder_error why = {LARDER_OK, ""};
+    const struct header head = layout();
+    const struct shared_file file = file_of(&head);
     count_t *slot = NULL;
-    int fd = -1;
 
     counters_close();
-    int dir_fd = open_dir(runtime_dir, &why);
-    if (dir_fd >= 0) {
-        fd = obtain_file(dir_fd, runtime_dir, &why);
-        close(dir_fd);
-    }
+    int fd = shared_file_open(&file, runtime_dir, &why);
     if (fd >= 0) {
-        why.status = LARDER_OK; /* an old file that was replaced is no failure */
         slot = map_slot(fd, claim_slot(fd));
         if (!slot) {
-            error_set(&why, LARDER_UNAVAILABLE, "counters %s/" FILE_NAME ": mmap: %s", runtime_dir,
+            error_set(&why, LARDER_UNAVAILABLE, NAME " %s/" NAME ": mmap: %s", runtime_dir,
                       strerror(errno));
             close(fd);
         }
@@ -385,7 +200,7 @@ counters_close(void)
     atomic_store_explicit(&current, private_slot, memory_order_release);
     if (claimed_fd < 0)
         return;
-    lock_bytes(claimed_fd, F_UNLCK, 0, 0);
+    shared_file_lock(claimed_fd, F_UNLCK, 0, 0);
     close(claimed_fd);
     claimed_fd = -1;
 }
@@ -405,7 +220,7 @@ sum_slots(int fd, const char *dir, struct counters_total *out, struct larder_err
 
     for (int i = 0; i < SLOT_COUNT; i++) {
         if (pread(fd, slot, sizeof slot, slot_offset(i)) != (ssize_t)sizeof slot)
-            return error_set(err, LARDER_CORRUPT, "counters %s/" FILE_NAME ": cut short", dir);
+            return error_set(err, LARDER_CORRUPT, NAME " %s/" NAME ": cut short", dir);
         for (size_t k = 0; k < COUNTER_COUNT; k++)
             out->value[k] += slot[k];
         out->processes += i != SHARED_SLOT && is_claimed(fd, i);
@@ -417,27 +232,13 @@ enum larder_status
 counters_read(const char *runtime_dir, struct counters_total *out, struct larder_error *err)
 {
     struct larder_error why = {LARDER_OK, ""};
-    enum larder_status status = LARDER_UNAVAILABLE;
-    struct stat st;
-    int fd = -1;
+    const struct header head = layout();
+    const struct shared_file file = file_of(&head);
 
     memset(out, 0, sizeof *out);
-    int dir_fd = open_dir(runtime_dir, &why);
-    if (dir_fd < 0)
-        goto out;
-    fd = open_file(dir_fd, O_RDONLY);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        status = errno == ENOENT ? LARDER_MISS : LARDER_UNAVAILABLE;
-        error_set(&why, status, "counters %s/" FILE_NAME ": %s", runtime_dir,
-                  errno == ELOOP ? "a symbolic link" : strerror(errno));
-        goto out;
-    }
-    status = inspect(fd, &st, runtime_dir, &why) == GOOD ? sum_slots(fd, runtime_dir, out, &why)
-                                                         : LARDER_CORRUPT;
-out:
+    int fd = shared_file_read(&file, runtime_dir, &why);
+    enum larder_status status = fd >= 0 ? sum_slots(fd, runtime_dir, out, &why) : why.status;
     if (fd >= 0)
         close(fd);
-    if (dir_fd >= 0)
-        close(dir_fd);
     return status == LARDER_OK ? LARDER_OK : error_set(err, status, "%s", why.message);
 }
