@@ -122,6 +122,16 @@ void store_url_tag(char tag[STORE_TAG_SIZE], uint64_t url_hash);
  */
 bool store_tag_for_pattern(const char *pattern, char tag[STORE_TAG_SIZE]);
 
+/* The longest pattern of a purge or of a configuration, and how many stars it may have: one is dear,
+ * here and in Redis. */
+#define STORE_PATTERN_MAX 256
+#define STORE_PATTERN_STARS_MAX 16
+
+/* What is wrong with a pattern that somebody wants purged, static; NULL: nothing. */
+const char *store_pattern_wrong(struct slice pattern);
+/* The same of the name of a tag: it is the whole name. */
+const char *store_tag_name_wrong(struct slice name);
+
 /*
  * An identity as it stands in keys and tags: every byte other than
  * A-Za-z0-9._@- as %XX, so that no id can pass for another, for two segments of

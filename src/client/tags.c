@@ -6,7 +6,7 @@
  *
  *     [<resource>:][user:<id>:]response:<64 hex digits>
  *
- * with names of one or more bytes other than ':', so the questions about a glob
+ * with names of one or more letters, digits and . _ - @ %, so the questions about a glob
  * are answered exactly, not by looking at its spelling: walk all keys of a form
  * through the pattern at once, keeping the set of places in the pattern that
  * some key may have reached. "Does it concern only resource r?" is asked as "is
@@ -246,11 +246,15 @@ bytes_one(char c)
     return set;
 }
 
+/* What a resource may be made of in the configuration, and what store_escape_user() leaves. No slash:
+ * a pattern that begins with one is meant for URLs, and would pass for a resource. */
 static struct bytes
 bytes_of_names(void)
 {
-    struct bytes set = {{UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
-    bytes_remove(&set, ':');
+    struct bytes set = {{0}};
+    for (const char *p = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@%"; *p;
+         p++)
+        bytes_add(&set, (unsigned char)*p);
     return set;
 }
 

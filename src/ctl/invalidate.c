@@ -268,18 +268,23 @@ take_names(const struct ctl *ctl, struct names *names)
         names->tags[names->tag_count++] = all;
     for (size_t i = 0; i < ctl->item_count; i++) {
         const char *what = ctl->items[i].what, *text = ctl->items[i].text;
-        if (strcmp(what, "pattern") == 0 && names->pattern_count < PATTERNS_MAX) {
+        bool pattern = strcmp(what, "pattern") == 0;
+        const char *wrong = pattern                    ? store_pattern_wrong(slice_of(text))
+                            : strcmp(what, "tag") == 0 ? store_tag_name_wrong(slice_of(text))
+                                                       : "it is for the pool";
+        if (!wrong && pattern && names->pattern_count == PATTERNS_MAX)
+            wrong = "more than 256 patterns";
+        if (wrong) {
+            complain("purge: --%s \"%.40s\": %s", what, text, wrong);
+            return CTL_USAGE;
+        }
+        if (pattern) {
             names->patterns[names->pattern_count++] = text;
-        } else if (strcmp(what, "tag") == 0 && store_named_tag(tag, slice_of(text))) {
+        } else if (store_named_tag(tag, slice_of(text))) {
             char *copy = strdup(tag);
             if (!copy)
                 return CTL_FAILED;
             names->tags[names->tag_count++] = copy;
-        } else {
-            complain("purge: --%s %.40s: %s", what, text,
-                     strcmp(what, "pattern") == 0 ? "more than 256 patterns"
-                                                  : "empty, or too long for a tag");
-            return CTL_USAGE;
         }
     }
     return CTL_OK;

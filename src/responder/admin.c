@@ -1,6 +1,7 @@
 /*
  * Purging by an operator or an application.
  *
+ *   dialect.c         is it another cache that they talk to?
  *   access.c          may they?
  *   order.c           what do they want?
  *   order_resolve.c   which tags and patterns is that?
@@ -11,27 +12,35 @@
  * acknowledged when it is done, as a mutation is: whoever asks after the answer
  * gets nothing from before it.
  *
+ * What could be meant for Larder is answered here, whether it is understood or
+ * not: a backend that gets a PURGE says 200 to it as often as not, and gets the
+ * token too.
+ *
  * On a fetcher. What is not to be answered with 200 has not purged anything,
- * except where it says that it may have (503).
+ * except where it says so (503, and a URL that looks like a pattern).
  */
 #include "responder/admin.h"
 
-#include <pthread.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "config/path.h"
 #include "responder/access.h"
+#include "responder/dialect.h"
 #include "responder/order.h"
 #include "responder/reply.h"
 #include "runtime/counters.h"
+#include "runtime/limits.h"
 
 /* Room for a body, at first. */
 #define READ_PIECE ((size_t)16 * 1024)
-/* Refused attempts in the log: one in so long, and how many there were. */
+/* Refused attempts in the log of the pool: one in so long, and how many there were. */
 #define REFUSED_EVERY_MS 1000
+#define OFF_EVERY_MS 60000
 /* Going over a million keys takes Redis about a second. What takes longer than this goes on in the
  * background. */
 #define SWEEP_MS INT64_C(30000)
@@ -47,32 +56,34 @@ struct work {
 
 /* ------------------------------------------------------------------- the log */
 
-static pthread_mutex_t refused_lock = PTHREAD_MUTEX_INITIALIZER; /* guards both */
-static int64_t refused_quiet_until_ms;
-static int refused_unsaid;
-
-/* Anybody on the net can be refused as often as he likes. */
+/* Anybody on the net can be refused at any rate. */
 static void
 log_refused(const char *origin, int status, const char *why)
 {
-    int64_t now_ms = clock_now_ms();
-    int unsaid = 0;
+    uint64_t unsaid;
     counters_add(COUNTER_purges_refused, 1);
-    pthread_mutex_lock(&refused_lock);
-    bool quiet = now_ms < refused_quiet_until_ms;
-    if (quiet) {
-        refused_unsaid++;
-    } else {
-        unsaid = refused_unsaid;
-        refused_unsaid = 0;
-        refused_quiet_until_ms = now_ms + REFUSED_EVERY_MS;
-    }
-    pthread_mutex_unlock(&refused_lock);
-    if (quiet)
+    if (!limits_say(LIMITS_REFUSED, REFUSED_EVERY_MS, clock_now_ms(), &unsaid))
         return;
     if (unsaid > 0)
-        log_write(LARDER_LOG_WARNING, "%d more purges were refused in the meantime", unsaid);
+        log_write(LARDER_LOG_WARNING, "%" PRIu64 " more purges were refused in the meantime",
+                  unsaid);
     log_write(LARDER_LOG_WARNING, "purge from %s refused with %d: %s", origin, status, why);
+}
+
+/* An application that purges what it has deleted sends thousands, and does not look at the answers. */
+static void
+log_off(const char *origin, const struct request *request, int status)
+{
+    char shown[ORDER_SHOWN_SIZE];
+    uint64_t unsaid;
+    counters_add(COUNTER_purges_refused, 1);
+    if (!limits_say(LIMITS_OFF, OFF_EVERY_MS, clock_now_ms(), &unsaid))
+        return;
+    log_write(LARDER_LOG_WARNING,
+              "%.*s %s from %s refused with %d (%" PRIu64 " before it): purging is off; set "
+              "token or token_file of admin in larder.conf, and send it as X-Larder-Token",
+              (int)request->method.n, request->method.p, order_shown(shown, request->target),
+              origin, status, unsaid);
 }
 
 /* "2 urls (/a ...), everything". */
@@ -156,6 +167,17 @@ work_begin(struct work *work, struct site *site, const char *origin)
     return work->arena != NULL;
 }
 
+/* Patterns only, which no response's key can match. */
+static bool
+is_for_values_alone(const struct purge *purge)
+{
+    char tag[STORE_TAG_SIZE];
+    for (size_t i = 0; i < purge->pattern_count; i++)
+        if (store_tag_for_pattern(purge->patterns[i], tag))
+            return false;
+    return purge->pattern_count > 0 && purge->tag_count == 0;
+}
+
 /* Carry out the order. Fills the answer and returns the status; *said: for X-Cache-Invalidate. */
 static int
 work_do(struct work *work, json_object *answer, const char **said)
@@ -191,6 +213,10 @@ work_do(struct work *work, json_object *answer, const char **said)
 
     *said = purge_outcome_name(outcome);
     put(answer, "ok", json_object_new_boolean(ok));
+    if (outcome == PURGE_DONE && deleted == 0 && is_for_values_alone(&purge))
+        put(answer, "note",
+            json_object_new_string("no key matches: the patterns are none of responses, and of "
+                                   "application values there is none"));
     if (outcome != PURGE_DONE)
         put(answer, ok ? "note" : "error", json_object_new_string(err.message));
     say_purged(order, answer);
@@ -205,19 +231,93 @@ work_do(struct work *work, json_object *answer, const char **said)
 
 /* ---------------------------------------------------------------------- HTTP */
 
+/* What a request wants of Larder itself. */
+enum asked {
+    ASKED_NOTHING, /* it is the backend's */
+    ASKED_PURGE,   /* by the method */
+    ASKED_POSTED,  /* at admin.path */
+    ASKED_NEAR,    /* at a path that some server takes for admin.path, or below /.larder/ */
+    ASKED_FOREIGN, /* by the method of another cache */
+    ASKED_OFF      /* a purge, and there is no token in the configuration */
+};
+
+/* Nothing below it is passed on, whatever is configured: who sends it means Larder, and may send
+ * the token along. */
+#define OWN_DIRECTORY "/.larder"
+
+/* How often a path may be encoded over again. */
+#define LOOSEN_TIMES 4
+
 static bool
-is_purge(const struct request *request)
+begins_nocase(struct slice text, const char *with)
 {
-    return slice_equal(request->method, slice_of("PURGE"));
+    size_t n = strlen(with);
+    return text.n >= n && strncasecmp(text.p, with, n) == 0;
+}
+
+static struct slice
+without_slash(struct slice path)
+{
+    while (path.n > 1 && path.p[path.n - 1] == '/')
+        path.n--;
+    return path;
+}
+
+/* As the most lenient server reads it. .p NULL: no memory. */
+static struct slice
+loosened(struct slice path, struct arena *arena)
+{
+    bool same = false;
+    for (int i = 0; i < LOOSEN_TIMES && !same; i++) {
+        struct slice looser;
+        if (!path_loosen(arena, path, &looser))
+            return (struct slice){NULL, 0};
+        same = slice_equal(path, looser);
+        path = looser;
+    }
+    return path;
+}
+
+/* Is it admin.path in another spelling, or below our own directory? */
+static bool
+is_near(struct slice path, const struct config *config, struct arena *arena)
+{
+    struct slice own = slice_of(config->admin_path);
+    if (path_look(path) != 0) {
+        path = loosened(path, arena);
+        own = loosened(own, arena);
+        /* Without memory for it nothing is passed on that may hold the token. */
+        if (!path.p || !own.p)
+            return true;
+    }
+    path = without_slash(path);
+    own = without_slash(own);
+    return (path.n == own.n && strncasecmp(path.p, own.p, path.n) == 0) ||
+           (begins_nocase(path, OWN_DIRECTORY) &&
+            (path.n == strlen(OWN_DIRECTORY) || path.p[strlen(OWN_DIRECTORY)] == '/'));
+}
+
+static enum asked
+what_is_asked(const struct exchange *exchange)
+{
+    const struct config *config = exchange->site->config;
+    const struct request *request = &exchange->request;
+    bool purge = slice_equal(request->method, slice_of("PURGE"));
+    bool posted = slice_equal(request->path, slice_of(config->admin_path));
+    bool near = !posted && is_near(request->path, config, exchange->arena);
+    if (!config->admin_token)
+        return purge || posted || near ? ASKED_OFF : ASKED_NOTHING;
+    return near                         ? ASKED_NEAR
+           : purge                      ? ASKED_PURGE
+           : posted                     ? ASKED_POSTED
+           : dialect_is_method(request) ? ASKED_FOREIGN
+                                        : ASKED_NOTHING;
 }
 
 bool
 admin_takes(const struct exchange *exchange)
 {
-    const struct config *config = exchange->site->config;
-    const struct request *request = &exchange->request;
-    return config->admin_token &&
-           (is_purge(request) || slice_equal(request->path, slice_of(config->admin_path)));
+    return what_is_asked(exchange) != ASKED_NOTHING;
 }
 
 /* `curl -d` calls everything a form. */
@@ -336,18 +436,61 @@ send_answer(struct exchange *exchange, int status, struct fields *fields, json_o
                                   CONNECTION_DONE);
 }
 
-/* 0: he may. Else the status, the answer, and what belongs to it. */
+static void
+allow(struct exchange *exchange, struct fields *fields, const char *methods)
+{
+    fields_add(fields, exchange->arena, slice_of("Allow"), slice_of(methods));
+}
+
+/* 0: it is one of ours, in a form that can be read. Else the status, the answer, and what belongs
+ * to it. These need no token: they purge nothing, and say what the manual says. */
 static int
-check(struct exchange *exchange, struct work *work, struct fields *fields, json_object *answer)
+check_form(struct exchange *exchange, enum asked asked, struct work *work, struct fields *fields,
+           json_object *answer)
+{
+    const struct request *request = &exchange->request;
+    const struct config *config = exchange->site->config;
+    struct larder_error err = {0};
+    switch (asked) {
+    case ASKED_OFF: {
+        bool purge = slice_equal(request->method, slice_of("PURGE"));
+        int status = purge ? 405 : 404;
+        log_off(work->origin, request, status);
+        if (purge)
+            allow(exchange, fields, "GET, HEAD");
+        return say_error(answer, status,
+                         "purging is off: set token or token_file of admin in larder.conf, and "
+                         "reload the pool");
+    }
+    case ASKED_NEAR:
+        error_set(&err, LARDER_INVALID, "expected the path %s as it is written here",
+                  config->admin_path);
+        return refuse(work, answer, 404, err.message);
+    case ASKED_FOREIGN:
+        allow(exchange, fields, "GET, HEAD, PURGE");
+        dialect_refuse_method(request, config->admin_path, &err);
+        return refuse(work, answer, 405, err.message);
+    case ASKED_POSTED:
+        if (slice_equal(request->method, slice_of("POST")) ||
+            slice_equal(request->method, slice_of("DELETE")))
+            return 0;
+        allow(exchange, fields, "POST, DELETE, PURGE");
+        return say_error(answer, 405, "expected POST or DELETE");
+    case ASKED_PURGE:
+    case ASKED_NOTHING:
+        break;
+    }
+    return 0;
+}
+
+/* 0: the sender may. Else as check_form(). */
+static int
+check_access(struct exchange *exchange, struct work *work, struct fields *fields,
+             json_object *answer)
 {
     const struct request *request = &exchange->request;
     struct arena *arena = exchange->arena;
     int64_t retry_after_s;
-    if (!is_purge(request) && !slice_equal(request->method, slice_of("POST")) &&
-        !slice_equal(request->method, slice_of("DELETE"))) {
-        fields_add(fields, arena, slice_of("Allow"), slice_of("POST, DELETE, PURGE"));
-        return say_error(answer, 405, "expected POST or DELETE");
-    }
     switch (access_check(request, exchange->site->config, clock_now_us(), &retry_after_s, arena)) {
     case ACCESS_TOKEN:
         fields_add(fields, arena, slice_of("WWW-Authenticate"), slice_of("Bearer"));
@@ -358,11 +501,51 @@ check(struct exchange *exchange, struct work *work, struct fields *fields, json_
     case ACCESS_RATE:
         fields_add(fields, arena, slice_of("Retry-After"),
                    slice_of(arena_printf(arena, "%lld", (long long)retry_after_s)));
-        return refuse(work, answer, 429, "too many purges from this address");
+        return refuse(work, answer, 429, "too many wrong tokens from this address");
     case ACCESS_GRANTED:
         break;
     }
     return 0;
+}
+
+/* A PURGE says all in its target and its fields. 0: it is read; else the status. */
+static int
+read_purge(struct exchange *exchange, struct work *work, struct larder_error *err)
+{
+    const struct request *request = &exchange->request;
+    const char *path = exchange->site->config->admin_path;
+    bool at_own_path = slice_equal(request->path, slice_of(path));
+    if (request->has_body || (at_own_path && request->target.n > request->path.n)) {
+        error_set(err, LARDER_INVALID,
+                  "found a PURGE with a %s, expected POST %.80s for what is not a URL of its own",
+                  request->has_body ? "body" : "query", path);
+        return 400;
+    }
+    enum larder_status status =
+        order_read_request(&work->order, request->target, &request->fields, work->arena, err);
+    if (status == LARDER_OK && at_own_path && work->order.list[ORDER_URLS].count > 0)
+        status = error_set(err, LARDER_INVALID,
+                           "found a PURGE of %.80s itself, expected one of a page, or POST", path);
+    return status_of(status);
+}
+
+/*
+ * A PURGE of /blog/.* is meant for more than it names, in another cache. But it
+ * may be the URL of a page too, as /wiki/Sagittarius_A*: the page is dropped, and
+ * the answer is no success.
+ */
+static int
+warn_of_pattern(struct work *work, const struct request *request, json_object *answer, int status)
+{
+    struct larder_error err = {0};
+    const char *sign = dialect_pattern_sign(request->target);
+    if (status != 200 || work->order.list[ORDER_URLS].count == 0 || !sign)
+        return status;
+    error_set(&err, LARDER_INVALID,
+              "found %s in the URL: only the URL itself was purged, expected POST {\"prefixes\": "
+              "[\"/blog/\"]} to %.80s, or the sign as %%XX where it is part of the URL",
+              sign, work->site->config->admin_path);
+    return refuse(work, answer, 400, err.message);
 }
 
 void
@@ -384,12 +567,16 @@ admin_serve(struct exchange *exchange)
         exchange_done(exchange);
         return;
     }
-    int status = check(exchange, &work, &fields, answer);
+    enum asked asked = what_is_asked(exchange);
+    int status = check_form(exchange, asked, &work, &fields, answer);
+    if (status == 0)
+        status = check_access(exchange, &work, &fields, answer);
     if (status == 0) {
-        status = is_purge(request)
-                     ? status_of(order_read_request(&work.order, request->target, &request->fields,
-                                                    work.arena, &err))
-                     : read_posted(exchange, &work, &err);
+        status = status_of(dialect_check_fields(request, asked == ASKED_POSTED,
+                                                exchange->site->config->admin_path, &err));
+        if (status == 0)
+            status = asked == ASKED_PURGE ? read_purge(exchange, &work, &err)
+                                          : read_posted(exchange, &work, &err);
         if (status)
             refuse(&work, answer, status, err.message);
     }
@@ -397,6 +584,8 @@ admin_serve(struct exchange *exchange)
         work.own = (struct order_site){
             request->scheme, request->forwarded_host.p ? request->forwarded_host : request->host};
         status = work_do(&work, answer, &said);
+        if (asked == ASKED_PURGE)
+            status = warn_of_pattern(&work, request, answer, status);
     }
     send_answer(exchange, status, &fields, answer, said);
     json_object_put(answer);

@@ -9,8 +9,10 @@
  *   {"ok":false,"error":"urls[3]: found ..."}
  *
  * "outcome" is purge_outcome_name(); with patterns there is "deleted", the number
- * of keys. All of it is off until the configuration has a token: then a PURGE is a
- * request like any other.
+ * of keys. All of it is off until the configuration has a token; until then it is
+ * refused with 405. Nothing of it reaches the backend, nor does what is near it:
+ * admin.path in other spellings, what is below /.larder/, and while there is a
+ * token the methods by which other caches purge (dialect.h).
  */
 #ifndef RESPONDER_ADMIN_H
 #define RESPONDER_ADMIN_H

@@ -19,12 +19,13 @@
 #include "client/store.h"
 #include "config/path.h"
 #include "http/response_tags.h"
+#include "responder/dialect.h"
 #include "responder/request.h"
 
 #define JSON_DEPTH_MAX 16
 #define ROOM_FIRST 8
-/* A pattern is dear, here and in Redis; the same as in the configuration. */
-#define STARS_MAX 16
+/* More members than an order has names for are not needed: each comes once. */
+#define MEMBERS_MAX 32
 
 static const struct {
     const char *one;
@@ -125,6 +126,21 @@ wrong_with_url(struct slice url)
     return NULL;
 }
 
+/* Other caches take globs and regular expressions for URLs. */
+static const char *
+wrong_with_exact_url(struct slice url, struct arena *arena)
+{
+    const char *wrong = wrong_with_url(url);
+    const char *sign = wrong ? NULL : dialect_pattern_sign(order_split(url).target);
+    if (!sign)
+        return wrong;
+    wrong = arena_printf(arena,
+                         "found %s: no patterns of URLs, expected prefixes such as /blog/, or the "
+                         "sign as %%XX where it is part of the URL",
+                         sign);
+    return wrong ? wrong : "no memory";
+}
+
 static const char *
 wrong_with_prefix(struct slice prefix, struct arena *arena)
 {
@@ -134,6 +150,9 @@ wrong_with_prefix(struct slice prefix, struct arena *arena)
         return wrong;
     if (path.p[0] != '/' || memchr(path.p, '?', path.n))
         return "expected a directory, without a query";
+    if (dialect_pattern_sign(path))
+        return "expected a directory, without * or other signs of patterns: all that is below it "
+               "is meant in any case";
     if (path.p[path.n - 1] != '/')
         return "expected a directory, which ends with /";
     if (!path_normalise(arena, path, &normal))
@@ -141,27 +160,6 @@ wrong_with_prefix(struct slice prefix, struct arena *arena)
     if (!slice_equal(path, normal))
         return "expected a path in normal form: without . and .. segments, and %XX only where it "
                "has to be, in capitals";
-    return NULL;
-}
-
-static const char *
-wrong_with_pattern(struct slice pattern)
-{
-    size_t stars = 0;
-    bool class = false;
-    for (size_t i = 0; i < pattern.n; i++) {
-        char c = pattern.p[i];
-        if (c == '\\' && ++i == pattern.n)
-            return "expected something behind the backslash";
-        if (c == '\\')
-            continue;
-        stars += c == '*';
-        class = class ? c != ']' : c == '[';
-    }
-    if (class)
-        return "expected ] behind the [";
-    if (stars > STARS_MAX || pattern.n > ROUTE_INVALIDATE_MAX)
-        return "expected a Redis glob of at most 256 bytes and 16 stars";
     return NULL;
 }
 
@@ -175,17 +173,18 @@ wrong_with(enum order_kind kind, struct slice item, struct arena *arena)
         return "it is empty";
     switch (kind) {
     case ORDER_URLS:
-        return wrong_with_url(item);
+        return wrong_with_exact_url(item, arena);
     case ORDER_PREFIXES:
         return wrong_with_prefix(item, arena);
     case ORDER_PATTERNS:
-        return wrong_with_pattern(item);
+        return store_pattern_wrong(item);
     case ORDER_TAGS:
     case ORDER_GROUPS:
+        return store_tag_name_wrong(item);
     case ORDER_KINDS:
         break;
     }
-    return item.n > STORE_TAG_NAME_MAX ? "no tag is so long" : NULL;
+    return NULL;
 }
 
 /* It is copied. */
@@ -337,6 +336,74 @@ order_read_object(struct order *order, json_object *object, struct arena *arena,
     return LARDER_OK;
 }
 
+/* The string that begins at text[*at], as it is written; *at is past it then. .p NULL: it has no end. */
+static struct slice
+written_string(struct slice text, size_t *at)
+{
+    size_t start = ++*at;
+    while (*at < text.n && text.p[*at] != '"')
+        *at += text.p[*at] == '\\' ? 2 : 1;
+    if (*at >= text.n)
+        return (struct slice){NULL, 0};
+    return (struct slice){text.p + start, (*at)++ - start};
+}
+
+/* Whichever of two members of one name is meant, the other is not. */
+static enum larder_status
+add_member_name(struct slice *names_seen, size_t *count, struct slice name,
+                struct larder_error *err)
+{
+    char buf[ORDER_SHOWN_SIZE];
+    /* A name that is written in another way would be compared in vain. */
+    if (memchr(name.p, '\\', name.n))
+        return unknown(name, err);
+    for (size_t i = 0; i < *count; i++)
+        if (slice_equal(names_seen[i], name))
+            return error_set(err, LARDER_INVALID,
+                             "found \"%s\" twice, expected each member once, with a list of all "
+                             "that is meant",
+                             order_shown(buf, name));
+    if (*count == MEMBERS_MAX)
+        return unknown(name, err);
+    names_seen[(*count)++] = name;
+    return LARDER_OK;
+}
+
+/*
+ * Of members with one name json-c keeps the last and says nothing. So the names
+ * are read once more as they are written, from text that is known to be valid.
+ */
+static enum larder_status
+check_member_names(struct slice text, struct larder_error *err)
+{
+    struct slice seen[MEMBERS_MAX];
+    size_t count = 0, depth = 0, at = 0;
+    bool is_name = true;
+    while (at < text.n) {
+        char c = text.p[at];
+        if (c == '"') {
+            struct slice string = written_string(text, &at);
+            enum larder_status status = string.p && depth == 1 && is_name
+                                            ? add_member_name(seen, &count, string, err)
+                                            : LARDER_OK;
+            if (!string.p || status != LARDER_OK)
+                return status;
+            continue;
+        }
+        /* json-c, strict or not, takes names in single quotes. */
+        if (c == '\'')
+            return error_set(err, LARDER_INVALID,
+                             "no JSON: found a single quote at byte %zu, expected double quotes",
+                             at + 1);
+        depth += c == '{' || c == '[';
+        depth -= c == '}' || c == ']';
+        if (depth == 1 && (c == ':' || c == ','))
+            is_name = c == ',';
+        at++;
+    }
+    return LARDER_OK;
+}
+
 enum larder_status
 order_read_json(struct order *order, struct slice text, struct arena *arena,
                 struct larder_error *err)
@@ -362,7 +429,7 @@ order_read_json(struct order *order, struct slice text, struct arena *arena,
                   end + 1);
     else if (!json_object_is_type(object, json_type_object))
         error_set(err, status, "found JSON without an object, expected {\"urls\": [\"/page\"]}");
-    else
+    else if ((status = check_member_names(text, err)) == LARDER_OK)
         status = order_read_object(order, object, arena, err);
     json_object_put(object);
     json_tokener_free(tokener);
@@ -399,19 +466,25 @@ read_switch(bool *out, const char *name, struct slice value, struct larder_error
 }
 
 static enum larder_status
-read_parameter(struct order *order, struct slice name, struct slice value, struct arena *arena,
-               struct larder_error *err)
+read_parameter(struct order *order, struct slice name, struct slice value, unsigned *seen,
+               struct arena *arena, struct larder_error *err)
 {
+    static const char *const single[] = {"all", "soft", "origin"};
     enum order_kind kind = kind_of(name);
     const struct place place = {kind == ORDER_KINDS ? "" : names[kind].one, -1};
     if (kind != ORDER_KINDS)
         return add(order, kind, &place, value, arena, err);
-    if (slice_equal(name, slice_of("all")))
-        return read_switch(&order->all, "all", value, err);
-    if (slice_equal(name, slice_of("soft")))
-        return read_switch(&order->soft, "soft", value, err);
-    if (slice_equal(name, slice_of("origin")))
-        return take_origin(order, value, arena, err);
+    for (unsigned i = 0; i < sizeof single / sizeof *single; i++) {
+        if (!slice_equal(name, slice_of(single[i])))
+            continue;
+        if (*seen & 1u << i)
+            return error_set(err, LARDER_INVALID, "found \"%s\" twice, expected it once",
+                             single[i]);
+        *seen |= 1u << i;
+        return i == 0   ? read_switch(&order->all, "all", value, err)
+               : i == 1 ? read_switch(&order->soft, "soft", value, err)
+                        : take_origin(order, value, arena, err);
+    }
     return unknown(name, err);
 }
 
@@ -420,6 +493,7 @@ order_read_query(struct order *order, struct slice query, struct arena *arena,
                  struct larder_error *err)
 {
     enum larder_status status = LARDER_OK;
+    unsigned seen = 0;
     while (query.n && status == LARDER_OK) {
         const char *end = memchr(query.p, '&', query.n);
         struct slice pair = {query.p, end ? (size_t)(end - query.p) : query.n};
@@ -434,7 +508,7 @@ order_read_query(struct order *order, struct slice query, struct arena *arena,
             value = (struct slice){equals + 1, pair.n - name.n - 1};
         name = decode(name, arena);
         value = decode(value, arena);
-        status = name.p && value.p ? read_parameter(order, name, value, arena, err)
+        status = name.p && value.p ? read_parameter(order, name, value, &seen, arena, err)
                                    : no_memory(err);
     }
     return status;
@@ -442,19 +516,37 @@ order_read_query(struct order *order, struct slice query, struct arena *arena,
 
 /* ------------------------------------------------------------------- PURGE */
 
+/* By the fields that say so; two that do not agree are none. */
+static enum larder_status
+read_soft(struct order *order, const struct fields *fields, struct larder_error *err)
+{
+    static const char *const names_of_soft[] = {"X-Larder-Soft", "Soft-Purge"};
+    bool found = false;
+    for (size_t i = 0; i < sizeof names_of_soft / sizeof *names_of_soft; i++) {
+        const struct field *f;
+        size_t cursor = 0;
+        while ((f = fields_next(fields, names_of_soft[i], &cursor))) {
+            bool before = order->soft;
+            enum larder_status status = read_switch(&order->soft, names_of_soft[i], f->value, err);
+            if (status != LARDER_OK)
+                return status;
+            if (found && before != order->soft)
+                return error_set(err, LARDER_INVALID,
+                                 "found %s saying something else than a field before it",
+                                 names_of_soft[i]);
+            found = true;
+        }
+    }
+    return LARDER_OK;
+}
+
 enum larder_status
 order_read_request(struct order *order, struct slice target, const struct fields *fields,
                    struct arena *arena, struct larder_error *err)
 {
-    static const char *const soft[] = {"X-Larder-Soft", "Soft-Purge"};
     struct fields own = {0};
     struct response_tags tags;
-    enum larder_status status = LARDER_OK;
-    for (size_t i = 0; i < sizeof soft / sizeof *soft && status == LARDER_OK; i++) {
-        struct slice value = fields_get(fields, soft[i]);
-        if (value.p)
-            status = read_switch(&order->soft, soft[i], value, err);
-    }
+    enum larder_status status = read_soft(order, fields, err);
     if (status != LARDER_OK)
         return status;
     for (size_t i = 0; i < fields->count; i++)

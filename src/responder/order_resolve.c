@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "client/store.h"
 #include "config/route.h"
+#include "responder/dialect.h"
 #include "responder/key.h"
 #include "responder/order.h"
 
@@ -63,9 +64,15 @@ add_url(const struct resolving *r, struct slice scheme, struct slice host, struc
     /* https://shop.example?b is sent as /?b. */
     if (target.p[0] != '/')
         target = slice_of(arena_printf(r->arena, "/%.*s", (int)target.n, target.p));
-    return target.p && purge_add_url(r->purge, r->config, scheme, host, target, r->arena)
-               ? LARDER_OK
-               : no_memory(r);
+    if (!target.p || !purge_add_url(r->purge, r->config, scheme, host, target, r->arena))
+        return no_memory(r);
+    /* /a%2A is how one writes that /a* is no pattern; it may be the URL's own spelling as well. */
+    bool failed = false;
+    struct slice literal = dialect_literal(target, r->arena, &failed);
+    if (failed ||
+        (literal.p && !purge_add_url(r->purge, r->config, scheme, host, literal, r->arena)))
+        return no_memory(r);
+    return LARDER_OK;
 }
 
 static enum larder_status

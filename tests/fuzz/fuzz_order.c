@@ -5,7 +5,8 @@
  *
  * Must hold besides not crashing: who is refused is told why, in printable
  * ASCII; an order has no more items than one may have, none of them empty, with
- * control characters or too long; what is accepted can be resolved, or is refused
+ * control characters or too long; no member or switch was said twice, and no URL,
+ * directory or tag is a pattern; what is accepted can be resolved, or is refused
  * with words, to at least one tag or pattern; and a query made of the items of an
  * order is the same order.
  */
@@ -13,6 +14,7 @@
 
 #include "fuzz.h"
 
+#include "responder/dialect.h"
 #include "responder/order.h"
 
 #define SIZE_LIMIT ((size_t)64 * 1024)
@@ -37,7 +39,7 @@ words_are_printable(const struct larder_error *err)
 }
 
 static void
-order_is_sound(const struct order *order)
+order_is_sound(const struct order *order, bool is_request)
 {
     size_t count = 0;
     for (int kind = 0; kind < ORDER_KINDS; kind++)
@@ -46,6 +48,9 @@ order_is_sound(const struct order *order)
             MUST(item.n > 0);
             for (size_t k = 0; k < item.n; k++)
                 MUST((unsigned char)item.p[k] >= 0x20);
+            MUST((kind != ORDER_URLS && kind != ORDER_PREFIXES) || is_request ||
+                 !dialect_pattern_sign(order_split(item).target));
+            MUST(kind != ORDER_TAGS || item.p[item.n - 1] != '*');
             MUST((kind != ORDER_TAGS && kind != ORDER_GROUPS) || item.n <= STORE_TAG_NAME_MAX);
         }
     MUST(count == order->count && count <= ORDER_ITEMS_MAX);
@@ -111,6 +116,31 @@ resolves(const struct order *order, const struct order_site *site, struct arena 
         MUST(purge.tags[i][0] && strlen(purge.tags[i]) < STORE_TAG_SIZE);
 }
 
+/* A field that is not understood is refused with words, and a URL is spelled out once. */
+static void
+dialect_has_words(const struct fields *fields)
+{
+    struct request request = {.method = slice_of("PURGE"),
+                              .target = slice_of("/page"),
+                              .host = slice_of("shop.example"),
+                              .fields = *fields};
+    for (int posted = 0; posted < 2; posted++) {
+        struct larder_error err = {0};
+        if (dialect_check_fields(&request, posted, "/.larder/purge", &err) != LARDER_OK)
+            words_are_printable(&err);
+    }
+}
+
+static void
+targets_are_spelled_once(struct slice target, struct arena *arena)
+{
+    bool failed = false;
+    struct slice literal = dialect_literal(target, arena, &failed);
+    MUST(!failed && literal.n <= target.n);
+    MUST(!literal.p || literal.n < target.n);
+    dialect_pattern_sign(target);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -126,17 +156,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(arena);
     enum larder_status status;
     bool is_request = text.p[0] != '{' && text.p[0] != '?';
+    targets_are_spelled_once(text, arena);
     if (text.p[0] == '{') {
         status = order_read_json(&order, text, arena, &err);
     } else if (text.p[0] == '?') {
         status = order_read_query(&order, (struct slice){text.p + 1, text.n - 1}, arena, &err);
     } else {
         struct fields fields = take_fields(&text, arena);
+        dialect_has_words(&fields);
         status = order_read_request(&order, slice_of("/page"), &fields, arena, &err);
         MUST(status != LARDER_OK || order.count > 0);
     }
     if (status == LARDER_OK) {
-        order_is_sound(&order);
+        order_is_sound(&order, is_request);
         if (!is_request)
             query_says_the_same(&order, arena);
         resolves(&order, &somewhere, arena);

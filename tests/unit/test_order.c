@@ -174,6 +174,34 @@ what_is_wrong_is_named(void **state)
          "prefix: found \"http://h?a/\": expected a directory, without a query"},
         {"{\"pattern\": \"a\\\\\"}",
          "pattern: found \"a\\\": expected something behind the backslash"},
+        /* json-c keeps the last of two. */
+        {"{\"urls\": [\"/a\"], \"soft\": true, \"urls\": [\"/b\"]}",
+         "found \"urls\" twice, expected each member once, with a list of all that is meant"},
+        {"{\"all\": true, \"a\\u006cl\": false}",
+         "found \"a\\u006cl\", expected urls, prefixes, tags, groups, origin, patterns, all or "
+         "soft"},
+        {"{\"all\\u0000x\": true}",
+         "found \"all\\u0000x\", expected urls, prefixes, tags, groups, origin, patterns, all or "
+         "soft"},
+        /* What other caches take for patterns. */
+        {"{\"urls\": [\"/x/*\"]}",
+         "urls[0]: found \"/x/*\": found a * for a whole name: no patterns of URLs, expected "
+         "prefixes such as /blog/, or the sign as %XX where it is part of the URL"},
+        {"{\"url\": \"https://h/a*\"}",
+         "url: found \"https://h/a*\": found a * at its end: no patterns of URLs, expected "
+         "prefixes such as /blog/, or the sign as %XX where it is part of the URL"},
+        {"{\"prefix\": \"/a/*/\"}",
+         "prefix: found \"/a/*/\": expected a directory, without * or other signs of patterns: all "
+         "that is below it is meant in any case"},
+        {"{\"tag\": \"a*\"}",
+         "tag: found \"a*\": no patterns of tags, expected the whole name of each, or all"},
+        {"{\"pattern\": \"/x/*\"}",
+         "pattern: found \"/x/*\": a pattern is for keys, and no response's key has a URL in it: "
+         "expected urls, prefixes or tags (keys of your own: larderctl purge-pattern)"},
+        {"{\"pattern\": \"https://h/*\"}",
+         "pattern: found \"https://h/*\": a pattern is for keys, and no response's key has a URL "
+         "in "
+         "it: expected urls, prefixes or tags (keys of your own: larderctl purge-pattern)"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuse_json(slice_of(bad[i].text), bad[i].words);
@@ -184,6 +212,9 @@ what_is_wrong_is_named(void **state)
     refuse_query("all=yes", "all: found \"yes\", expected 1, true, 0 or false");
     refuse_query("url=/a+b", "url: found \"/a b\": expected a URL as it is sent, with what is no "
                              "letter, digit or sign of ASCII written as %XX");
+    refuse_query("url=/a&soft=1&soft=0", "found \"soft\" twice, expected it once");
+    refuse_query("group=a&origin=http://a&origin=http://b",
+                 "found \"origin\" twice, expected it once");
     refuse_query("tag=%00", "tag: found \"?\": found a control character");
 }
 
@@ -191,8 +222,11 @@ static void
 json_that_is_none_is_refused_at_its_byte(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"{\"all\": true,}", "{\"all\": true} x",
-                                      "{\"tag\": \"\xff\"}", "nonsense"};
+    static const char *const bad[] = {
+        "{\"all\": true,}", "{\"all\": true} x", "{\"tag\": \"\xff\"}", "nonsense",
+        /* Those of which json-c takes some, strict or not. */
+        "{'all': true}", "{\"url\": '/a'}", "{\"all\": true} // all", "/**/{\"all\": true}",
+        "{\"all\": True}", "{all: true}", "{'urls': [], \"all\": true}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct order order = {0};
         struct larder_error err = {0};
@@ -260,10 +294,12 @@ a_purge_is_of_its_target_or_of_the_tags_it_names(void **state)
     ITEMS(&order, ORDER_TAGS, "x", "y");
     assert_int_equal(order.list[ORDER_URLS].count, 0);
     order = request("/a", "Cache-Tag", "two words, x");
-    ITEMS(&order, ORDER_TAGS, "two words", "x");
+    ITEMS(&order, ORDER_TAGS, "two words", "x", "two", "words");
     order = request("/a", "XKEY", "x,y z");
     ITEMS(&order, ORDER_TAGS, "x", "y", "z");
-    /* Of an answer they are for every cache; in a request they are nobody's. */
+    order = request("/a", "Surrogate-Key", "/books, /books/1");
+    ITEMS(&order, ORDER_TAGS, "/books", "/books/1");
+    /* Fields that are not read are dialect.c's. */
     order = request("/a", "Cache-Groups", "\"x\"");
     ITEMS(&order, ORDER_URLS, "/a");
     order = request("/a", "Surrogate-Key", " ");
@@ -330,6 +366,10 @@ urls_get_the_tag_that_a_key_has(void **state)
     assert_true(has_url(&purge, "http", "h", "/?b"));
     purge = resolve(json("{\"url\": \"http://h/query?b=1&utm_x=2&a=3\"}"), &nowhere);
     assert_true(has_url(&purge, "http", "h", "/query?a=3&b=1"));
+    /* Written so that it is no pattern, it is the URL with the sign as well. */
+    purge = resolve(json("{\"url\": \"http://h/a%2A\"}"), &nowhere);
+    assert_true(has_url(&purge, "http", "h", "/a%2A"));
+    assert_true(has_url(&purge, "http", "h", "/a*"));
     /* By whatever way the purge has come in. */
     purge = resolve(json("{\"url\": \"/a\"}"), &shop);
     assert_int_equal(purge.tag_count, 2);

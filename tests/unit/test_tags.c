@@ -242,6 +242,11 @@ a_pattern_gets_the_narrowest_tag_that_is_safe(void **state)
         {"user::response:*", NULL},
         {"a:b:c:d:e:*", NULL},
         {"*:*:*:*:*:*", NULL},
+        /* Meant for URLs: no name in a key has such bytes. */
+        {"/blog/*", NULL},
+        {"*/blog/*", NULL},
+        {"https://shop.example/*", NULL},
+        {"^session*", NULL},
         {"", NULL},
     };
 
