@@ -213,6 +213,7 @@ static void
 name_endpoint(struct endpoint *endpoint, const struct larder_options *options)
 {
     endpoint->options = options;
+    atomic_init(&endpoint->until_ms, INT64_MAX);
     if (options->unix_path)
         snprintf(endpoint->where, sizeof endpoint->where, "redis %s", options->unix_path);
     else if (strchr(options->host, ':'))
@@ -304,6 +305,12 @@ larder_close(struct larder *cache)
     breaker_destroy(&cache->breaker);
     identity_destroy(&cache->identity);
     release(cache);
+}
+
+void
+store_hurry(struct larder *cache, int64_t until_ms)
+{
+    atomic_store(&cache->endpoint.until_ms, until_ms);
 }
 
 bool

@@ -24,6 +24,8 @@
 #include "base/error.h"
 #include "client/identity.h"
 
+/* How often who waits for an answer looks whether it must hurry (store_hurry()). */
+#define HURRY_LOOK_MS 100
 #define READ_SIZE ((size_t)16 * 1024)
 #define SEND_PIECES 64
 /* All of one reply; more than a thousand values of ordinary size or one of the longest. */
@@ -59,15 +61,24 @@ conn_error(const struct conn *conn, enum larder_status status, struct larder_err
 
 /* ------------------------------------------------------------------- waiting */
 
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static enum larder_status
 wait_for(const struct conn *conn, short events, int64_t deadline_ms, struct larder_error *err)
 {
     for (;;) {
         struct pollfd fds[2] = {{.fd = conn->fd, .events = events},
                                 {.fd = conn->cancel_fd, .events = POLLIN}};
-        int64_t left = deadline_ms - clock_now_ms();
-        int n = poll(fds, conn->cancel_fd < 0 ? 1 : 2,
-                     left <= 0 ? 0 : (int)(left > 3600000 ? 3600000 : left));
+        /* In slices, so that an order to hurry is seen. */
+        int64_t slice_ms = conn->cancel_fd < 0 ? HURRY_LOOK_MS : 3600000;
+        int64_t until_ms = sooner(
+            deadline_ms, atomic_load_explicit(&conn->endpoint->until_ms, memory_order_relaxed));
+        int64_t left = until_ms - clock_now_ms();
+        int n = poll(fds, conn->cancel_fd < 0 ? 1 : 2, left <= 0 ? 0 : (int)sooner(left, slice_ms));
         if (n < 0 && errno != EINTR)
             return conn_error(conn, LARDER_UNAVAILABLE, err, "poll: %s", strerrordesc_np(errno));
         if (n > 0 && fds[1].revents != 0)
@@ -78,12 +89,6 @@ wait_for(const struct conn *conn, short events, int64_t deadline_ms, struct lard
             return conn_error(conn, LARDER_TIMEOUT, err,
                               events == POLLIN ? "no answer in time" : "not sent in time");
     }
-}
-
-static int64_t
-sooner(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 int64_t

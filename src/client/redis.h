@@ -9,6 +9,7 @@
 #ifndef CLIENT_REDIS_H
 #define CLIENT_REDIS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,11 +22,12 @@
 
 struct identity;
 
-/* Where connections lead to; shared by all of a client, never changes. */
+/* Where connections lead to; shared by all of a client, never changes but for until_ms. */
 struct endpoint {
     const struct larder_options *options;
     struct resolver *resolver;
     struct identity *identity; /* of the server that was met there last */
+    atomic_llong until_ms;     /* nothing is waited for beyond it; see store_hurry() */
     char where[160];           /* "redis 10.0.0.5:6379", for messages */
 };
 

@@ -62,6 +62,10 @@
 #define STORE_GENERATION_TTL_S ((int64_t)60 * 86400)
 #define STORE_GENERATION_NEW_S ((int64_t)3600)
 
+/* For the end of a process: no call waits for an answer beyond this time, those under way included.
+ * Calls that begin later fail unless the answer is there at once. */
+void store_hurry(struct larder *cache, int64_t until_ms);
+
 /* NUL-terminated, settled; "" where there is none (missing, or refused by a full Redis); "M" where
  * it is marked. */
 typedef char store_generation[STORE_GENERATION_LEN + 1];
@@ -245,12 +249,13 @@ enum larder_status store_purge_tags(struct larder *cache, const char *const *tag
  * Invalidate by patterns: first purge (hard) the tags that cover them (now
  * every stored response concerned, and every fill in flight, is dead), then one
  * SCAN over the namespace that unlinks what matches any of them. *deleted (may
- * be NULL) counts keys. LARDER_TIMEOUT with *invalidated true: responses are
- * dead, application values may be left.
+ * be NULL) counts keys. progress (NULL: none) is called once a batch, and may end
+ * the walk by false. LARDER_TIMEOUT with *invalidated true: responses are dead,
+ * application values may be left.
  */
 enum larder_status store_invalidate(struct larder *cache, const char *const *patterns, size_t n,
-                                    int64_t deadline_ms, int64_t *deleted, bool *invalidated,
-                                    struct larder_error *err);
+                                    int64_t deadline_ms, larder_progress_fn progress, void *arg,
+                                    int64_t *deleted, bool *invalidated, struct larder_error *err);
 
 /*
  * The second part of that alone, for what did not come to its end: responses are

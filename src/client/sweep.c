@@ -446,9 +446,14 @@ sweep_patterns(struct walk *walk, const struct patterns *patterns, bool *invalid
 
 enum larder_status
 store_invalidate(struct larder *cache, const char *const *patterns, size_t n, int64_t deadline_ms,
-                 int64_t *deleted, bool *invalidated, struct larder_error *err)
+                 larder_progress_fn progress, void *arg, int64_t *deleted, bool *invalidated,
+                 struct larder_error *err)
 {
-    struct walk walk = {.cache = cache, .remove = true, .deadline_ms = deadline_ms};
+    struct walk walk = {.cache = cache,
+                        .remove = true,
+                        .progress = progress,
+                        .progress_arg = arg,
+                        .deadline_ms = deadline_ms};
     struct patterns all = {patterns, n};
 
     *invalidated = false;
@@ -460,7 +465,10 @@ store_invalidate(struct larder *cache, const char *const *patterns, size_t n, in
         *invalidated = true;
         return LARDER_OK;
     }
-    return finish(&walk, sweep_patterns(&walk, &all, invalidated, err), deleted);
+    enum larder_status status = sweep_patterns(&walk, &all, invalidated, err);
+    if (status == LARDER_OK && walk.stopped)
+        status = error_set(err, LARDER_TIMEOUT, "%s: the sweep was stopped", cache->endpoint.where);
+    return finish(&walk, status, deleted);
 }
 
 enum larder_status

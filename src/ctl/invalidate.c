@@ -349,8 +349,8 @@ purge_in_redis(struct purging *p)
     p->begun = status == LARDER_OK && names.tag_count > 0;
     if (status == LARDER_OK && names.pattern_count > 0) {
         deadline_ms = clock_now_ms() + (ctl->timeout_ms ? ctl->timeout_ms : SWEEP_MS);
-        status = store_invalidate(cache, names.patterns, names.pattern_count, deadline_ms,
-                                  &p->deleted, &invalidated, &err);
+        status = store_invalidate(cache, names.patterns, names.pattern_count, deadline_ms, NULL,
+                                  NULL, &p->deleted, &invalidated, &err);
         p->has_deleted = true;
     }
     if (status != LARDER_OK) {

@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "responder/drain.h"
 #include "responder/fetch.h"
 #include "responder/lease.h"
 #include "responder/streamer.h"
@@ -533,7 +534,7 @@ coalesce_drain(int64_t deadline_ms)
      * must not begin anything. */
     log_write(LARDER_LOG_WARNING,
               "drain_timeout is over: breaking off %zu answers that are waited for", parked + read);
-    atomic_store(&server_giving_up, true);
+    drain_give_up();
 }
 
 void

@@ -18,6 +18,7 @@
 #include <fastcgi.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/sockios.h>
@@ -41,7 +42,63 @@
 /* How long a web server may take to read what was sent before an answer breaks off, and then to
  * begin its own. */
 #define BREAK_OFF_MS 2000
+/* ... and when the process has no time any more. */
+#define BREAK_OFF_LAST_MS 200
 #define BREAK_OFF_PAUSE_MS 50
+/* How often a thread that waits for a slow reader looks whether the process gives up. */
+#define GIVING_UP_LOOK_MS 200
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards `open` and the links */
+static struct connection *open_first;
+
+static bool
+is_giving_up(void)
+{
+    return atomic_load_explicit(&server_giving_up, memory_order_relaxed);
+}
+
+/* libfcgi takes it for the end of the connection, in a read under way as well. */
+static void
+end_reading(struct connection *connection)
+{
+    if (connection->fd >= 0)
+        shutdown(connection->fd, SHUT_RD);
+}
+
+static void
+link_open(struct connection *connection)
+{
+    pthread_mutex_lock(&lock);
+    connection->next = open_first;
+    if (open_first)
+        open_first->prev = connection;
+    open_first = connection;
+    pthread_mutex_unlock(&lock);
+    if (atomic_load(&server_giving_up))
+        end_reading(connection);
+}
+
+static void
+unlink_open(struct connection *connection)
+{
+    pthread_mutex_lock(&lock);
+    if (connection->prev)
+        connection->prev->next = connection->next;
+    else
+        open_first = connection->next;
+    if (connection->next)
+        connection->next->prev = connection->prev;
+    pthread_mutex_unlock(&lock);
+}
+
+void
+connections_give_up(void)
+{
+    pthread_mutex_lock(&lock);
+    for (struct connection *connection = open_first; connection; connection = connection->next)
+        end_reading(connection);
+    pthread_mutex_unlock(&lock);
+}
 
 /* Bounds every read that libfcgi does. */
 static void
@@ -63,6 +120,7 @@ connection_new(int fd, int64_t client_timeout_ms)
     connection->fd = fd;
     connection->fcgi.ipcFd = fd;
     connection->client_timeout_ms = client_timeout_ms;
+    link_open(connection);
     set_patience(connection, client_timeout_ms < PARAMETERS_MS ? client_timeout_ms : PARAMETERS_MS);
     return connection;
 }
@@ -72,6 +130,7 @@ connection_free(struct connection *connection)
 {
     if (!connection)
         return;
+    unlink_open(connection);
     /* 0: not its close, which waits for the other side. */
     FCGX_Free(&connection->fcgi, 0);
     if (connection->fd >= 0)
@@ -200,10 +259,13 @@ wait_writable(struct connection *connection)
 {
     struct pollfd poll_fd = {connection->fd, POLLOUT, 0};
     int64_t deadline = clock_now_ms() + connection->client_timeout_ms;
-    while (!atomic_load_explicit(&server_giving_up, memory_order_relaxed)) {
+    while (!is_giving_up()) {
         int64_t left = deadline - clock_now_ms();
         /* In slices, so that the order to give up is seen. */
-        int n = poll(&poll_fd, 1, left > 1000 ? 1000 : left > 0 ? (int)left : 0);
+        int n = poll(&poll_fd, 1,
+                     left > GIVING_UP_LOOK_MS ? GIVING_UP_LOOK_MS
+                     : left > 0               ? (int)left
+                                              : 0);
         if (n > 0)
             return true;
         if (n < 0 ? errno != EINTR : left <= 0)
@@ -401,7 +463,7 @@ void
 connection_break_off(struct connection *connection, bool may_wait)
 {
     static const unsigned char no_record[8];
-    int64_t deadline = clock_now_ms() + BREAK_OFF_MS;
+    int64_t deadline = clock_now_ms() + (is_giving_up() ? BREAK_OFF_LAST_MS : BREAK_OFF_MS);
     int unread = 0;
     if (connection->broken)
         return;

@@ -28,6 +28,7 @@ struct connection {
     bool patient;    /* connection_expect_body() was called */
     bool broken;     /* nothing can be written any more */
     int64_t client_timeout_ms;
+    struct connection *prev, *next;           /* among all that are open */
     struct connection *kept_prev, *kept_next; /* worker.c: waiting for its next request */
     uint64_t stdin_read;                      /* bytes of the request body so far */
 
@@ -47,6 +48,10 @@ struct connection {
  * descriptor is closed). */
 struct connection *connection_new(int fd, int64_t client_timeout_ms);
 void connection_free(struct connection *connection);
+
+/* The process ends: nothing more is read from any connection than what is there. What is to be
+ * written still can be. Call with server_giving_up set. */
+void connections_give_up(void);
 
 /* Read a request's parameters: connection->fcgi.envp. false: end, garbage, timeout, or a role that
  * is not ours (then answered); the connection is to be freed. */

@@ -175,7 +175,7 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
     const char *why = "The backend's answer could not be understood.";
     switch (result->outcome) {
     case UPSTREAM_CLIENT_GONE:
-        /* Or we gave up at the end of drain_timeout, and the client is still there. */
+        /* Or we gave up at the end of drain_timeout, in the midst of an answer. */
         if (!exchange->background)
             counters_add(COUNTER_client_gone, 1);
         if (fetch->head_sent && !fetch->ended && !exchange->background)
@@ -195,6 +195,10 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
         counters_add(COUNTER_upstream_timeout, 1);
         status = 504;
         why = "The backend did not answer in time.";
+        break;
+    case UPSTREAM_GIVEN_UP:
+        status = result->maybe_received ? 504 : 503;
+        why = "The cache is being stopped, and could not wait for the backend any longer.";
         break;
     case UPSTREAM_NOMEM:
         status = 500;

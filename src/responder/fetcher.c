@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "responder/server.h"
+#include "responder/drain.h"
 
 /* libcurl and OpenSSL are content with less; this leaves room for the TLS handshake. */
 #define STACK_SIZE ((size_t)512 * 1024)
@@ -158,7 +158,7 @@ fetchers_stop(int64_t deadline_ms)
         timed_out = pthread_cond_timedwait(&gone, &lock, &until);
     if (threads > 0) {
         log_write(LARDER_LOG_WARNING, "drain_timeout is over: breaking off %d answers", threads);
-        atomic_store(&server_giving_up, true);
+        drain_give_up();
     }
     while (threads > 0)
         pthread_cond_wait(&gone, &lock);

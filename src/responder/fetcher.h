@@ -24,9 +24,7 @@ bool fetchers_submit(struct fetcher_job *job);
 
 /*
  * Wait until all jobs are done, then end the threads. Nobody submits any more.
- * At the deadline (monotonic, ms) server_giving_up is set: answers under way are
- * broken off at their next piece, and what the backend's timeouts bound is
- * waited for.
+ * At the deadline (monotonic, ms) what is under way is broken off (drain.h).
  */
 void fetchers_stop(int64_t deadline_ms);
 

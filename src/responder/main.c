@@ -31,6 +31,7 @@
 #include "config/config.h"
 #include "responder/admin.h"
 #include "responder/coalesce.h"
+#include "responder/drain.h"
 #include "responder/exchange.h"
 #include "responder/explain.h"
 #include "responder/fetcher.h"
@@ -515,14 +516,17 @@ serve(struct config *config, int listen_fd)
         cannot_start("%s", err.message);
         drain_ms = 0;
     }
-    workers_stop_accepting();
     int64_t deadline_ms = clock_now_ms() + drain_ms;
+    if (!drain_start(deadline_ms))
+        log_write(LARDER_LOG_WARNING, "no thread that ends what lasts longer than drain_timeout");
+    workers_stop_accepting();
     workers_stop(deadline_ms);
     coalesce_drain(deadline_ms);
     fetchers_stop(deadline_ms);
-    storer_stop(LAST_STORES_MS);
-    coalesce_stop(LAST_STORES_MS);
+    storer_stop(drain_bounded(LAST_STORES_MS));
+    coalesce_stop(drain_bounded(LAST_STORES_MS));
     reporter_stop();
+    drain_stop();
     log_write(LARDER_LOG_INFO, "stopped");
     control_close(control);
     counters_close();

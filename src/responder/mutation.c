@@ -22,6 +22,7 @@
 #include "http/cache_control.h"
 #include "http/response_tags.h"
 #include "http/uri.h"
+#include "responder/drain.h"
 #include "responder/key.h"
 #include "responder/post.h"
 #include "responder/storer.h"
@@ -238,7 +239,7 @@ mutation_marks(const struct exchange *exchange)
 static int64_t
 step_deadline(const struct exchange *exchange)
 {
-    return clock_now_ms() + exchange->site->config->invalidate_timeout_ms;
+    return clock_now_ms() + drain_bounded(exchange->site->config->invalidate_timeout_ms);
 }
 
 static void

@@ -74,6 +74,16 @@ purge_add_url(struct purge *purge, const struct config *config, struct slice sch
     return true;
 }
 
+/* What is left goes on from the journal. */
+static bool
+goes_on(void *unused, int64_t scanned, int64_t matched)
+{
+    (void)unused;
+    (void)scanned;
+    (void)matched;
+    return !atomic_load_explicit(&server_giving_up, memory_order_relaxed);
+}
+
 enum purge_outcome
 purge_run(struct site *site, const struct purge *purge, int64_t deadline_ms, int64_t *deleted,
           struct larder_error *err)
@@ -87,7 +97,7 @@ purge_run(struct site *site, const struct purge *purge, int64_t deadline_ms, int
                                      deadline_ms, err) == LARDER_OK;
     if (purge->pattern_count > 0)
         patterns_done = store_invalidate(site->cache, purge->patterns, purge->pattern_count,
-                                         deadline_ms, deleted, &invalidated,
+                                         deadline_ms, goes_on, NULL, deleted, &invalidated,
                                          tags_done ? err : &own) == LARDER_OK;
     if (tags_done && patterns_done)
         return PURGE_DONE;

@@ -28,6 +28,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "client/store.h"
+#include "responder/drain.h"
 #include "responder/purge.h"
 #include "runtime/journal.h"
 
@@ -275,7 +276,8 @@ tell(void *arg, enum journal_kind kind, const char *const *names, size_t n,
     int64_t now_ms = clock_now_ms();
     if (kind == JOURNAL_SWEEP)
         return store_sweep(site->cache, names, n, now_ms + SWEEP_MS, goes_on, NULL, err);
-    return store_purge_tags(site->cache, names, n, kind == JOURNAL_SOFT, now_ms + TELL_MS, err);
+    return store_purge_tags(site->cache, names, n, kind == JOURNAL_SOFT,
+                            now_ms + drain_bounded(TELL_MS), err);
 }
 
 static void

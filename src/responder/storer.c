@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "client/store.h"
+#include "responder/drain.h"
 #include "responder/entry.h"
 #include "responder/marker.h"
 #include "runtime/counters.h"
@@ -182,7 +183,7 @@ run_purge(const struct job *job)
 {
     struct larder_error err = {0};
     int64_t deleted = 0;
-    int64_t deadline_ms = clock_now_ms() + job->site->config->invalidate_timeout_ms;
+    int64_t deadline_ms = clock_now_ms() + drain_bounded(job->site->config->invalidate_timeout_ms);
     enum purge_outcome outcome = purge_run(job->site, &job->purge, deadline_ms, &deleted, &err);
     counters_add(COUNTER_invalidated_keys, deleted > 0 ? (uint64_t)deleted : 0);
     if (outcome == PURGE_DONE || outcome == PURGE_QUEUED)
@@ -196,7 +197,7 @@ run_purge(const struct job *job)
 static void
 run(struct job *job)
 {
-    int64_t deadline_ms = clock_now_ms() + STORE_TIMEOUT_MS;
+    int64_t deadline_ms = clock_now_ms() + drain_bounded(STORE_TIMEOUT_MS);
     switch (job->kind) {
     case JOB_PUT:
         run_put(job, deadline_ms);

@@ -158,7 +158,7 @@ accept_loop(void *arg)
         accept_one(self);
     /* Connections that are already in the queue were promised an answer. If another process is
      * faster the next accept() blocks and the kick ends it. */
-    for (int i = 0; i < LAST_ACCEPTS && is_waiting(); i++) {
+    for (int i = 0; i < LAST_ACCEPTS && !atomic_load(&server_giving_up) && is_waiting(); i++) {
         let_kicks(SIG_UNBLOCK);
         accept_one(self);
     }

@@ -175,6 +175,8 @@ wait_for_backend(struct flow *flow, bool *readable)
     if (!link_wait(call->link, flow->sending && flow->out_n > 0,
                    watches ? sink->client(sink->arg) : -1, deadline_ms, &events))
         return late(flow);
+    if (events.stopped)
+        return flow_fail(flow, UPSTREAM_GIVEN_UP, UPSTREAM_GIVEN_UP_WORDS);
     *readable = events.readable;
     if (!events.watched)
         return true;

@@ -29,8 +29,10 @@
 #include <openssl/x509.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -48,13 +50,31 @@ struct link_peer {
     pthread_mutex_t share_mutex;
 };
 
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode curl_ready;
+static int stop_fd = -1; /* watched in every wait; readable from link_stop_all() on */
+static atomic_bool stopped;
 
 static void
-init_curl(void)
+init(void)
 {
     curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+void
+link_stop_all(void)
+{
+    atomic_store(&stopped, true);
+    /* Without a descriptor they end by their timeouts. */
+    if (stop_fd >= 0)
+        (void)eventfd_write(stop_fd, 1);
+}
+
+bool
+link_is_stopped(void)
+{
+    return atomic_load_explicit(&stopped, memory_order_relaxed);
 }
 
 /* ------------------------------------------------------------------- peer */
@@ -101,7 +121,7 @@ struct link_peer *
 link_peer_new(const char *url, const char *unix_path, bool tls_verify, const char *tls_ca_file,
               struct larder_error *err)
 {
-    pthread_once(&curl_once, init_curl);
+    pthread_once(&once, init);
     if (curl_ready != CURLE_OK) {
         error_set(err, LARDER_NOMEM, "libcurl: %s", curl_easy_strerror(curl_ready));
         return NULL;
@@ -175,6 +195,18 @@ prepare_tls(CURL *easy, void *ssl_ctx, void *arg)
     return CURLE_OK;
 }
 
+/* libcurl asks at least once a second while it dials. */
+static int
+goes_on(void *arg, curl_off_t down, curl_off_t downloaded, curl_off_t up, curl_off_t uploaded)
+{
+    (void)arg;
+    (void)down;
+    (void)downloaded;
+    (void)up;
+    (void)uploaded;
+    return link_is_stopped();
+}
+
 /* The first option that libcurl refuses decides: a build that lacks one must not run without it. */
 #define SET(option, value)                                     \
     do {                                                       \
@@ -192,6 +224,12 @@ set_options(struct link *link, int64_t timeout_ms, char *words)
     SET(CURLOPT_URL, peer->url);
     SET(CURLOPT_CONNECT_ONLY, 1L);
     SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_NOPROGRESS, 0L);
+    SET(CURLOPT_XFERINFOFUNCTION, goes_on);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* A name that is not resolved in time is not waited for. */
+    SET(CURLOPT_QUICK_EXIT, 1L);
+#endif
     SET(CURLOPT_SHARE, peer->share);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* what TLS offers in ALPN */
@@ -336,7 +374,9 @@ bool
 link_wait(struct link *link, bool writable, int watched, int64_t deadline_ms,
           struct link_events *events)
 {
-    struct pollfd p[2] = {{.fd = link->fd, .events = (short)(POLLIN | (writable ? POLLOUT : 0))},
+    /* A negative descriptor is passed over. */
+    struct pollfd p[3] = {{.fd = link->fd, .events = (short)(POLLIN | (writable ? POLLOUT : 0))},
+                          {.fd = stop_fd, .events = POLLIN},
                           {.fd = watched, .events = POLLIN | POLLRDHUP}};
     for (;;) {
         int wait_ms = -1;
@@ -344,11 +384,12 @@ link_wait(struct link *link, bool writable, int watched, int64_t deadline_ms,
             int64_t left = deadline_ms - clock_now_ms();
             wait_ms = left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
         }
-        int n = poll(p, watched >= 0 ? 2 : 1, wait_ms);
+        int n = poll(p, watched >= 0 ? 3 : 2, wait_ms);
         if (n > 0) {
             /* An error or hang-up shows its cause to the next read. */
             events->readable = (p[0].revents & ~POLLOUT) != 0;
-            events->watched = watched >= 0 && p[1].revents != 0;
+            events->stopped = p[1].revents != 0;
+            events->watched = watched >= 0 && p[2].revents != 0;
             return true;
         }
         if (n == 0 && clock_now_ms() >= deadline_ms)

@@ -55,9 +55,15 @@ ssize_t link_send(struct link *link, const char *data, size_t n);
 ssize_t link_recv(struct link *link, char *buf, size_t room);
 
 struct link_events {
+    bool stopped;  /* link_stop_all() was called */
     bool readable; /* link_recv is worth trying */
     bool watched;  /* there is something to read at the other descriptor, or it hung up */
 };
+
+/* Every wait, on every connection, ends at once from here on, and nobody is dialled any more: the
+ * process ends. Any thread. */
+void link_stop_all(void);
+bool link_is_stopped(void);
 
 /* Wait until link_recv (or, with `writable`, link_send) is worth trying, or something happens at
  * `watched` (-1: none); deadline_ms < 0: for ever. false: the deadline passed. */

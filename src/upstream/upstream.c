@@ -89,6 +89,12 @@ upstream_name(const struct upstream *u)
     return u->name;
 }
 
+void
+upstream_give_up(void)
+{
+    link_stop_all();
+}
+
 bool
 upstream_is_fastcgi(const struct upstream *u)
 {
@@ -123,6 +129,7 @@ transport_fail(const struct transport_call *call, enum upstream_outcome outcome,
         [UPSTREAM_BROKEN] = LARDER_PROTOCOL,
         [UPSTREAM_CLIENT_GONE] = LARDER_UNKNOWN,
         [UPSTREAM_OVERLOADED] = LARDER_UNAVAILABLE,
+        [UPSTREAM_GIVEN_UP] = LARDER_UNAVAILABLE,
         [UPSTREAM_NOMEM] = LARDER_NOMEM,
     };
     struct slice method = call->request->method;
@@ -171,6 +178,10 @@ dial(struct upstream *u, struct backend *backend, struct transport_call *call)
     if (u->options.timeout_ms > 0 && u->options.timeout_ms < patience_ms)
         patience_ms = u->options.timeout_ms;
     call->link = link_dial(backend->peer, patience_ms, &why);
+    if (!call->link && link_is_stopped()) {
+        backends_untried(u->backends, backend);
+        return transport_fail(call, UPSTREAM_GIVEN_UP, UPSTREAM_GIVEN_UP_WORDS);
+    }
     /* That its queue is full does not make it one that cannot be reached; that we have no memory
      * says nothing of it. */
     if (!call->link && why.status == LARDER_NOMEM)
@@ -196,6 +207,11 @@ ask(struct upstream *u, struct backend *backend, struct transport_call *call, bo
     bool died = false;
     call->name = backend->url.name;
     call->host = backend->url.host;
+    if (link_is_stopped()) {
+        backends_untried(u->backends, backend);
+        memset(result, 0, sizeof *result);
+        return transport_fail(call, UPSTREAM_GIVEN_UP, UPSTREAM_GIVEN_UP_WORDS);
+    }
     if (may_repeat(call->request) && (call->link = backends_take(u->backends, backend))) {
         backends_reached(u->backends, backend, true);
         /* One that the backend had closed shows it at once. What took longer was a request that
@@ -210,7 +226,7 @@ ask(struct upstream *u, struct backend *backend, struct transport_call *call, bo
     result->maybe_received = died;
     if (!dial(u, backend, call)) {
         *full = result->outcome == UPSTREAM_OVERLOADED;
-        return result->outcome != UPSTREAM_NOMEM;
+        return result->outcome != UPSTREAM_NOMEM && result->outcome != UPSTREAM_GIVEN_UP;
     }
     int64_t dialled_ms = clock_now_ms();
     run(u, backend, call);

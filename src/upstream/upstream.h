@@ -134,8 +134,12 @@ enum upstream_outcome {
     UPSTREAM_CLIENT_GONE, /* the request body or the sink said stop, or the client left */
     UPSTREAM_OVERLOADED,  /* refused before it was begun: FCGI_OVERLOADED, FCGI_CANT_MPX_CONN, or
                              the queue of a socket is full -> 503 */
+    UPSTREAM_GIVEN_UP,    /* upstream_give_up() was called while it was under way, or before -> 504;
+                            503 if nothing was delivered */
     UPSTREAM_NOMEM
 };
+
+#define UPSTREAM_GIVEN_UP_WORDS "not waited for any longer, because this process stops"
 
 struct upstream_result {
     enum upstream_outcome outcome;
@@ -145,6 +149,10 @@ struct upstream_result {
     int64_t body_bytes;
     struct larder_error error; /* what was tried, where, why it failed */
 };
+
+/* Whatever is under way ends at once, with UPSTREAM_GIVEN_UP, and nothing begins any more: for the
+ * end of a process. Of all upstreams; any thread. */
+void upstream_give_up(void);
 
 /*
  * A backend that takes no connection is followed by the next, for any request;

@@ -151,7 +151,7 @@ a_full_redis_gives_no_generation_and_no_error(void **state)
     assert_string_equal(now.value[1], "");
     assert_status(store_put(cache, "k", &iov, 1, 1000, NULL, soon(), &err), LARDER_REFUSED);
     assert_non_null(strstr(err.message, "SET: OOM "));
-    assert_ok(store_invalidate(cache, &pattern, 1, soon(), NULL, &invalidated, NULL));
+    assert_ok(store_invalidate(cache, &pattern, 1, soon(), NULL, NULL, NULL, &invalidated, NULL));
     assert_true(invalidated);
     redis_says("CONFIG SET maxmemory 0", "+OK");
     larder_close(cache);

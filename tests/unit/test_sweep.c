@@ -365,7 +365,7 @@ every_sweep_kills_the_generations_that_cover_it(void **state)
     assert_ok(larder_delete_user(cache, "43", NULL, NULL, NULL));
     assert_ok(larder_delete_pattern(cache, "nothing", NULL, NULL, NULL));
     changed(cache, "session", "42", &now, "=====");
-    assert_ok(store_invalidate(cache, patterns, 3, deadline, NULL, &invalidated, NULL));
+    assert_ok(store_invalidate(cache, patterns, 3, deadline, NULL, NULL, NULL, &invalidated, NULL));
     assert_true(invalidated);
     changed(cache, "session", "42", &now, "==!==");
 
@@ -391,8 +391,8 @@ one_walk_serves_several_patterns(void **state)
     put(cache, "quota:user:44");
     put(cache, "x:list");
     redis_fixture_command(&redis, "INFO commandstats", before, sizeof before);
-    assert_ok(
-        store_invalidate(cache, patterns, 3, clock_now_ms() + 5000, &deleted, &invalidated, NULL));
+    assert_ok(store_invalidate(cache, patterns, 3, clock_now_ms() + 5000, NULL, NULL, &deleted,
+                               &invalidated, NULL));
     assert_true(invalidated);
     assert_int_equal(deleted, 802);
     assert_true(is_there(cache, "quota:user:44"));
@@ -413,9 +413,9 @@ an_invalidation_out_of_time_says_what_is_done(void **state)
     bool invalidated = true;
 
     (void)state;
-    assert_status(
-        store_invalidate(cache, &pattern, 1, clock_now_ms() - 1, NULL, &invalidated, NULL),
-        LARDER_TIMEOUT);
+    assert_status(store_invalidate(cache, &pattern, 1, clock_now_ms() - 1, NULL, NULL, NULL,
+                                   &invalidated, NULL),
+                  LARDER_TIMEOUT);
     assert_false(invalidated);
     larder_close(cache);
 }
