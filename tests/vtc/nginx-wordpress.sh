@@ -1,0 +1,69 @@
+# WordPress' rewriting and denials behind nginx. (wordpress-nginx.sh has a real one.)
+# needs: nginx spawn-fcgi redis-server redis-cli curl php-fpm
+. case
+
+# Each says who it is; nothing that was uploaded may.
+write() {
+    mkdir -p "$(dirname "$DIR/htdocs/$1")"
+    cat > "$DIR/htdocs/$1" << 'END'
+<?php
+echo basename(__DIR__), '/', basename(__FILE__), ' ', $_SERVER['SCRIPT_NAME'], ' ', $_SERVER['REQUEST_URI'];
+END
+}
+for script in index wp-login wp-config wp-admin/index wp-admin/admin wp-content/plugins/a/index; do
+    write "$script.php"
+done
+for upload in index.php 2026/11/x.php sites/2/x.php X.PHP x.phtml x.phar x.php5 x.php.jpg d/index.php; do
+    write "wp-content/uploads/$upload"
+done
+write wp-content/blogs.dir/2/files/x.php
+for file in .git/config .htaccess .git/x.php wp-config.php.bak wp-login.php~; do
+    write "$file"
+done
+echo picture > "$DIR/htdocs/wp-content/uploads/2026/11/x.png"
+: > "$DIR/htdocs/wp-content/uploads/x.jpg"
+
+redis start
+fpm start
+conf url="$(fpm url)" admin='token = "0123456789abcdef";' routes='{ path = "/**"; }'
+pool start -n 2
+front nginx-php "$PORT1"
+
+# answers STATUS TARGET [BODY]
+answers() {
+    get "$2" --path-as-is
+    is "$2: status" "$(status)" "$1"
+    grep -q '<?php' "$DIR/body" && fail "$2: the source was sent"
+    [ $# -eq 2 ] || is "$2: body" "$(cat "$DIR/body")" "$3"
+}
+for target in / /index.php /2026/11/a-post/ /feed/ '/?p=1' /wp-json/wp/v2/posts /category/a.b/ \
+    /nothing.php /nothing.php/x /index.php/2026/post /.well-known/caldav '/a%2Fb/c%20d?x=%41+1'; do
+    answers 200 "$target" "htdocs/index.php /index.php $target"
+done
+answers 200 '/wp-login.php?action=x' 'htdocs/wp-login.php /wp-login.php /wp-login.php?action=x'
+answers 200 /wp-admin/ 'wp-admin/index.php /wp-admin/index.php /wp-admin/'
+answers 301 /wp-admin
+answers 200 /wp-content/plugins/a/ 'a/index.php /wp-content/plugins/a/index.php /wp-content/plugins/a/'
+answers 200 /wp-content/uploads/2026/11/x.png picture
+for refused in wp-config.php wp-config.php/x wp-config.php.bak wp-config.php~ wp-login.php~ .git/config \
+    .htaccess .git/x.php; do
+    answers 403 "/$refused"
+done
+# Nothing that was uploaded is run: not by its name, with a path behind it, in another case, or as the
+# index of its directory.
+for upload in index.php 2026/11/x.php 2026/11/x.php/a.png sites/2/x.php X.PHP x.phtml x.phar x.php5 \
+    x.php.jpg d/index.php x.jpg/y.php x.jpg/.php; do
+    answers 403 "/wp-content/uploads/$upload"
+    answers 403 "//wp-content/./uploads/$upload"
+    answers 403 "/wp%2Dcontent/upload%73/$upload"
+    answers 403 "/x/../wp-content/uploads/$upload"
+done
+answers 403 /wp-content/blogs.dir/2/files/x.php
+for directory in '' d/; do
+    answers 403 "/wp-content/uploads/$directory"
+done
+# The address of purges is nobody's file, and no page of WordPress'.
+get /.larder/purge -d '{"tags":["x"]}'
+is "purge: status" "$(status)" 401
+get /.larder/purge -d '{"tags":["x"]}' -H 'X-Larder-Token: 0123456789abcdef'
+is "purge: status" "$(status)" 200
