@@ -69,6 +69,7 @@ reply_of(const struct fetch *fetch)
         .client_cache = exchange->match.client_cache,
         .per_user = exchange->policy.per_user,
         .error_page = exchange->request.error_page,
+        .under_way = true,
         .via = true,
     };
 }

@@ -206,16 +206,39 @@ is_replaced(const struct reply *reply, struct slice name, bool with_cache_contro
     }
 }
 
+static bool
+is_event_stream(struct slice type)
+{
+    static const char name[] = "text/event-stream";
+    size_t n = sizeof name - 1;
+    return type.p && starts_nocase(type, name, n) &&
+           (type.n == n || strchr("; \t", type.p[n]) != NULL);
+}
+
+/*
+ * nginx collects an answer before it sends it on, unless X-Accel-Buffering is
+ * "no". A backend's is withheld like all X-Accel fields; that a script wants its
+ * answer to be sent as it comes is said in our own words, of the answer that the
+ * script is giving and of none that is stored.
+ */
+static bool
+is_sent_as_it_comes(const struct reply *reply)
+{
+    return reply->under_way && reply->mount == MOUNT_NGINX &&
+           (slice_equal_nocase(fields_get(reply->fields, "X-Accel-Buffering"), "no") ||
+            is_event_stream(fields_get(reply->fields, "Content-Type")));
+}
+
 struct slice
 reply_head(const struct reply *reply, struct arena *arena)
 {
     const struct fields *fields = reply->fields;
     struct slice cache_control = client_cache_control(reply, arena);
     struct writer w = {.n = 0};
-    /* Room: each field has four bytes of its own; ours have 600 together. */
+    /* Room: each field has four bytes of its own; ours have 640 together. */
     w.p = arena_alloc(arena, fields->bytes + 4 * fields->count + cache_control.n +
                                  reply->cache_status.n + reply->content_range.n +
-                                 reply->content_type.n + 600);
+                                 reply->content_type.n + 640);
     if (!w.p || !cache_control.p)
         return (struct slice){NULL, 0};
 
@@ -247,6 +270,8 @@ reply_head(const struct reply *reply, struct arena *arena)
         put_number(&w, "Content-Length: ", (uint64_t)reply->content_length);
         put(&w, "\r\n", 2);
     }
+    if (is_sent_as_it_comes(reply))
+        put(&w, "X-Accel-Buffering: no\r\n", 23);
     if (reply->stale)
         put(&w, STALE_WARNING, sizeof STALE_WARNING - 1);
     if (reply->via)

@@ -24,6 +24,7 @@ struct reply {
     struct slice content_range;
     struct slice content_type;
     bool error_page;   /* it is shown for an error of the web server's, whose status stays */
+    bool under_way;    /* it comes from the backend while it is sent */
     bool not_modified; /* a 304 made of it: no fields about content that is not sent */
 };
 

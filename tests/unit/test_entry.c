@@ -354,6 +354,37 @@ no_field_with_power_over_the_web_server_goes_out(void **state)
     }
 }
 
+static bool
+is_streamed(const char *name, const char *value, enum mount mount, bool under_way)
+{
+    struct fields fields = {0};
+    add(&fields, name, value);
+    struct reply reply = {.status = 200,
+                          .fields = &fields,
+                          .mount = mount,
+                          .x_cache = "MISS",
+                          .age_s = -1,
+                          .content_length = -1,
+                          .under_way = under_way};
+    return says(reply_head(&reply, arena), "X-Accel-Buffering: no\r\n");
+}
+
+static void
+nginx_is_told_to_send_on_what_a_script_wants_sent_on(void **state)
+{
+    (void)state;
+    assert_true(is_streamed("X-Accel-Buffering", "no", MOUNT_NGINX, true));
+    assert_true(is_streamed("x-accel-buffering", "No", MOUNT_NGINX, true));
+    assert_true(is_streamed("Content-Type", "text/event-stream", MOUNT_NGINX, true));
+    assert_true(is_streamed("Content-Type", "Text/Event-Stream;charset=utf-8", MOUNT_NGINX, true));
+    assert_false(is_streamed("Content-Type", "text/event-streams", MOUNT_NGINX, true));
+    assert_false(is_streamed("Content-Type", "text/html", MOUNT_NGINX, true));
+    assert_false(is_streamed("X-Accel-Buffering", "yes", MOUNT_NGINX, true));
+    assert_false(is_streamed("X-Accel-Buffering", "no", MOUNT_NGINX, false));
+    assert_false(is_streamed("X-Accel-Buffering", "no", MOUNT_LIGHTTPD, true));
+    assert_false(is_streamed("Content-Type", "text/event-stream", MOUNT_APACHE_PROXY_FCGI, true));
+}
+
 static void
 ours_replaces_theirs(void **state)
 {
@@ -405,6 +436,7 @@ main(void)
         cmocka_unit_test(without_a_settled_generation_for_each_tag_nothing_is_stored),
         cmocka_unit_test(fields_that_split_answers_do_not_come_out_of_the_store),
         cmocka_unit_test(no_field_with_power_over_the_web_server_goes_out),
+        cmocka_unit_test(nginx_is_told_to_send_on_what_a_script_wants_sent_on),
         cmocka_unit_test(ours_replaces_theirs),
         cmocka_unit_test(the_browser_is_told_what_the_route_says),
     };
