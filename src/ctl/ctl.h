@@ -170,7 +170,7 @@ int finish_output(int code);
 
 /* Standard input to its end, at most LARDER_VALUE_MAX; free() it. NULL: it has been said why. */
 char *input_read(size_t *len);
-/* One JSON value and nothing behind it but blanks; *value is NULL for null. CTL_USAGE: said. */
+/* One JSON value and nothing behind it but blanks; *value is NULL for null. CTL_FAILED: said. */
 int input_parse(const char *text, size_t len, json_object **value);
 
 /* values.c */

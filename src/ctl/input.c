@@ -176,7 +176,7 @@ input_parse(const char *text, size_t len, json_object **value)
     if (len > INT32_MAX - 1) { /* json-c counts in int */
         complain("value: too long");
         json_tokener_free(tokener);
-        return CTL_USAGE;
+        return CTL_FAILED;
     }
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     *value = json_tokener_parse_ex(tokener, text, (int)len);
@@ -207,5 +207,5 @@ input_parse(const char *text, size_t len, json_object **value)
     }
     json_object_put(*value);
     *value = NULL;
-    return CTL_USAGE;
+    return CTL_FAILED;
 }

@@ -235,7 +235,7 @@ done
 for bad in hello '{"a":}' '{"a":1' '[1,2' '1 2' '{} x' "{'a':1}" '' '"open' 'nul' 'NaN' '[Infinity]' \
     '1.' '[-]' '01' '[1,]' '[1e+]' '/**/1' '99999999999999999999' '{"n":-9223372036854775809}' \
     "$(printf '"a\nb"')" "$(printf '"\377"')"; do
-    expect 2 set bad "$bad"
+    expect 4 set bad "$bad"
     err_has 'not JSON'
 done
 redis_is 0 exists larder:bad
@@ -775,8 +775,8 @@ done
 expect 3 --timeout 2s get k
 err_has "redis $dir/redis"
 [ ! -e ran ] || failed "lock: the command ran without Redis"
-# Wrong usage is found before anything is connected to.
-expect 2 set k 'not json'
+# What is wrong here is found before anything is connected to.
+expect 4 set k 'not json'
 expect 2 flush
 
 echo "$checks checks, $failures failed"
