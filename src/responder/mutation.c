@@ -228,12 +228,20 @@ has_cache(const struct exchange *exchange)
            !method_is_safe(exchange->request.method);
 }
 
+/* Where an invalidation that Redis does not take must not happen, each is begun with a mark: the answer
+ * to any mutation may name what is cached, and its own URL goes by another method's route. */
+static bool
+marks_url(const struct exchange *exchange)
+{
+    return exchange->site->config->refuse_unreachable || url_is_cached(exchange);
+}
+
 bool
 mutation_marks(const struct exchange *exchange)
 {
     const struct route *route = exchange->match.route;
     return has_cache(exchange) && !(route && !route->mark) &&
-           ((route && (route->tags.count || route->invalidate.count)) || url_is_cached(exchange));
+           ((route && (route->tags.count || route->invalidate.count)) || marks_url(exchange));
 }
 
 static int64_t
@@ -269,6 +277,8 @@ tell_outcome(const struct exchange *exchange, enum purge_outcome outcome,
     }
 }
 
+static const char refused[] = "refused, because Redis cannot be told of it (cache.on_unreachable)";
+
 /* Redis does not know of it: the journal does, until the outcome is known. */
 static enum mutation_start
 note(struct mutation *mutation, const struct exchange *exchange, const struct larder_error *why,
@@ -276,7 +286,7 @@ note(struct mutation *mutation, const struct exchange *exchange, const struct la
 {
     const struct config *config = exchange->site->config;
     if (unreachable && config->refuse_unreachable) {
-        log_trouble(exchange, "refused, Redis is out of reach", why);
+        log_trouble(exchange, refused, why);
         return MUTATION_REFUSED;
     }
     mutation->noted = true;
@@ -325,6 +335,24 @@ mark(struct mutation *mutation, const struct exchange *exchange, struct larder_e
                       step_deadline(exchange), err);
 }
 
+/* What is not marked beforehand is dropped all the same: Redis must be there for it, if it may not be
+ * told by the journal. */
+static enum mutation_start
+begin_unmarked(const struct exchange *exchange)
+{
+    static const char *const any[] = {"all"};
+    const struct config *config = exchange->site->config;
+    store_generation now[1];
+    struct larder_error err = {0};
+    uint64_t identity;
+    if (!config->refuse_unreachable ||
+        store_current(exchange->site->cache, any, 1, step_deadline(exchange), now, &identity,
+                      &err) == LARDER_OK)
+        return MUTATION_GO;
+    log_trouble(exchange, refused, &err);
+    return MUTATION_REFUSED;
+}
+
 enum mutation_start
 mutation_begin(struct mutation *mutation, struct exchange *exchange)
 {
@@ -338,12 +366,13 @@ mutation_begin(struct mutation *mutation, struct exchange *exchange)
                   (!config->compat_ancestor && !add_route_tags(&mutation->known, exchange))))
         return MUTATION_NO_MEMORY;
     mutation->of_route = mutation->known.tag_count;
-    /* The ancestor's entries have no generations. */
-    if (config->compat_ancestor || (route && route->async) || !store_token_make(mutation->token))
+    /* The ancestor's entries have no generations. With mark = false the tags of the route go in one
+     * step with what the answer names. */
+    if (config->compat_ancestor || (route && (route->async || !route->mark)))
+        return begin_unmarked(exchange);
+    if (!store_token_make(mutation->token))
         return MUTATION_GO;
-    if (route && !route->mark)
-        return MUTATION_GO; /* the tags of the route go in one step with what the answer names */
-    if ((mutation->known.tag_count > 0 || url_is_cached(exchange)) &&
+    if ((mutation->known.tag_count > 0 || marks_url(exchange)) &&
         !add_own_url(&mutation->known, exchange))
         return MUTATION_NO_MEMORY;
     if (mutation->known.tag_count == 0)
