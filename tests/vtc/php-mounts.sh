@@ -52,13 +52,8 @@ for mount in lighttpd-php apache-proxy-fcgi-php apache-mod-fcgid-php nginx-php; 
         shows "$address" "index GET $address "
     done
     # What Larder answers itself is no script's.
-    case $mount in
-    lighttpd-php) shows /.larder/purge 'index GET /.larder/purge ' ;;
-    *)
-        get /.larder/purge
-        is "$mount: an address of Larder's" "$(status)" 404
-        ;;
-    esac
+    get /.larder/purge
+    is "$mount: an address of Larder's" "$(status)" 404
     shows /form/ 'index POST /form/ a=b' -d a=b
     shows /post-3/ 'index DELETE /post-3/ ' -X DELETE
     get '/gone?status=410'
