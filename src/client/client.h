@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "client/breaker.h"
 #include "client/identity.h"
@@ -20,6 +21,7 @@ struct larder {
     struct larder_options options; /* strings are our own */
     char *prefix;                  /* the namespace and a colon, or "" */
     size_t prefix_len;
+    int64_t new_life_ms; /* of a generation under which nothing has been stored yet */
     struct endpoint endpoint;
     struct identity identity;
     struct pool pool;

@@ -2,7 +2,8 @@
  * Generations: what a stored response's tags are worth now.
  *
  * A fill reads them before it asks the backend, and creates those that are
- * missing, for a short life; whoever stores something under them prolongs it. Two
+ * missing, for as long as a fetch may take; whoever stores something under them
+ * prolongs that. Two
  * commands a tag, none of which writes where the generation is there, as nearly
  * always. (SET NX GET would be one command less, from Redis 7 on.) How they
  * change is in change.c.
@@ -19,7 +20,7 @@
 #include "client/token.h"
 
 /* What the life of a generation is compared with is a little more than that of the entry. */
-#define SLACK_MS 60000
+#define SLACK_MS INT64_C(60000)
 /* All tags of one entry. */
 #define KEEP_MAX ((size_t)(STORE_TAGS_MAX + STORE_OWN_TAGS_MAX))
 /* The time in a soft part, before its random digits. */
@@ -27,7 +28,7 @@
 
 /* Not PEXPIRE alone: a mark that came meanwhile has a life of its own. */
 static const char life_script[] = "if redis.call('GET', KEYS[1]) == ARGV[1] then\n"
-                                  "    redis.call('EXPIRE', KEYS[1], ARGV[2])\n"
+                                  "    redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
                                   "end\n"
                                   "return 0\n";
 
@@ -65,9 +66,9 @@ generation_read(store_generation out, const char *value, size_t len)
 }
 
 void
-generation_life(char life[GENERATION_LIFE_SIZE])
+generation_life(const struct larder *cache, char life[GENERATION_LIFE_SIZE])
 {
-    snprintf(life, GENERATION_LIFE_SIZE, "%lld", (long long)STORE_GENERATION_TTL_S * 1000);
+    snprintf(life, GENERATION_LIFE_SIZE, "%lld", (long long)cache->new_life_ms);
 }
 
 enum larder_status
@@ -82,8 +83,8 @@ generations_ask(const struct larder *cache, struct wire *wire, const char *const
         wire_text(wire, "SET");
         generations_key(cache, wire, tags[i]);
         wire_arg(wire, fresh, STORE_GENERATION_LEN);
-        wire_text(wire, "EX");
-        wire_number(wire, STORE_GENERATION_NEW_S);
+        wire_text(wire, "PX");
+        wire_number(wire, cache->new_life_ms);
         wire_text(wire, "NX");
         wire_begin(wire, 2);
         wire_text(wire, "GET");
@@ -122,9 +123,16 @@ generations_tend(struct larder *cache, const char *const *tags, size_t n,
 
 /* ------------------------------------------------------------------------ how long */
 
+void
+store_new_generations_live(struct larder *cache, int64_t life_ms)
+{
+    const int64_t most_ms = STORE_GENERATION_TTL_S * 1000;
+    cache->new_life_ms = life_ms < 1 ? 1 : life_ms < most_ms ? life_ms : most_ms;
+}
+
 static void
 ask_to_prolong(const struct larder *cache, struct wire *wire, const char *tag,
-               const store_generation value)
+               const store_generation value, int64_t life_ms)
 {
     wire_begin(wire, 6);
     wire_text(wire, "EVAL");
@@ -132,7 +140,7 @@ ask_to_prolong(const struct larder *cache, struct wire *wire, const char *tag,
     wire_number(wire, 1);
     generations_key(cache, wire, tag);
     wire_arg(wire, value, STORE_GENERATION_LEN);
-    wire_number(wire, STORE_GENERATION_TTL_S);
+    wire_number(wire, life_ms);
 }
 
 enum larder_status
@@ -141,6 +149,7 @@ store_generations_keep(struct larder *cache, const char *const *tags,
                        int64_t deadline_ms, struct larder_error *err)
 {
     redisReply *lives[KEEP_MAX], *replies[KEEP_MAX];
+    const int64_t needed_ms = ttl_ms + SLACK_MS, most_ms = STORE_GENERATION_TTL_S * 1000;
     struct wire wire;
     size_t due = 0;
 
@@ -162,8 +171,9 @@ store_generations_keep(struct larder *cache, const char *const *tags,
     wire_init(&wire);
     for (size_t i = 0; i < n; i++)
         if (lives[i]->type == REDIS_REPLY_INTEGER && lives[i]->integer >= 0 &&
-            lives[i]->integer < ttl_ms + SLACK_MS) {
-            ask_to_prolong(cache, &wire, tags[i], values[i]);
+            lives[i]->integer < needed_ms) {
+            ask_to_prolong(cache, &wire, tags[i], values[i],
+                           2 * needed_ms < most_ms ? 2 * needed_ms : most_ms);
             due++;
         }
     command_free_replies(lives, n);

@@ -22,9 +22,9 @@ enum larder_status generations_check(const char *const *tags, size_t n, size_t m
 /* A value of Redis' as store.h has it: settled, "M", or "". */
 void generation_read(store_generation out, const char *value, size_t len);
 
-/* STORE_GENERATION_TTL_S in ms, as an argument of a script. */
+/* The life of a new generation in ms, as an argument of a script. */
 #define GENERATION_LIFE_SIZE 24
-void generation_life(char life[GENERATION_LIFE_SIZE]);
+void generation_life(const struct larder *cache, char life[GENERATION_LIFE_SIZE]);
 
 /* Commands that create what is missing and read all, and what their replies say. */
 enum larder_status generations_ask(const struct larder *cache, struct wire *wire,

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "client/client.h"
+#include "client/store.h"
 #include "client/command.h"
 
 /* A generation key is namespace, ":gen:" and a tag, so there must be room for the rest. */
@@ -205,6 +206,7 @@ copy_options(struct larder *cache, const struct larder_options *options)
     ok = copy_string(&copy->name_space) && ok;
     if (!ok)
         return false;
+    cache->new_life_ms = STORE_GENERATION_NEW_S * 1000;
     cache->prefix_len = *copy->name_space ? strlen(copy->name_space) + 1 : 0;
     return asprintf(&cache->prefix, "%s%s", copy->name_space, cache->prefix_len ? ":" : "") >= 0;
 }

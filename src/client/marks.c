@@ -93,7 +93,7 @@ store_unmark(struct larder *cache, const char *const *tags, size_t n, const stor
     int results[NEWS_TAGS_MAX];
     struct change change = completion(COMMAND_UNMARK, token, changed, life, "");
 
-    generation_life(life);
+    generation_life(cache, life);
     enum larder_status status = check_marks(cache, tags, n, token, err);
     for (size_t at = 0; at < n && status == LARDER_OK; at += NEWS_TAGS_MAX) {
         size_t some = n - at < NEWS_TAGS_MAX ? n - at : NEWS_TAGS_MAX;
@@ -121,7 +121,7 @@ store_renew(struct larder *cache, const char *tag, const store_token token, int6
         return status;
     if (!generation_make(fresh))
         return error_set(err, LARDER_UNAVAILABLE, "no random bytes for a generation");
-    generation_life(life);
+    generation_life(cache, life);
     struct change change = completion(COMMAND_RENEW, token, true, life, fresh);
     status = change_run(cache, &change, &tag, 1, deadline_ms, &result, NULL);
     if (status == LARDER_OK && result == 1) {

@@ -54,7 +54,7 @@ purge_untold(struct larder *cache, const char *const *tags, size_t n, int64_t de
 {
     char life[GENERATION_LIFE_SIZE];
 
-    generation_life(life);
+    generation_life(cache, life);
     struct change change = hard_purge(life);
     return purge_some(cache, &change, tags, n, deadline_ms, err);
 }
@@ -70,7 +70,7 @@ store_purge_tags(struct larder *cache, const char *const *tags, size_t n, bool s
     if (!token_make(digits, SOFT_RANDOM_DIGITS))
         return error_set(err, LARDER_UNAVAILABLE, "no random bytes for a generation");
     enum larder_status status = generations_check(tags, n, n, err);
-    generation_life(life);
+    generation_life(cache, life);
     struct change change = soft ? soft_purge(digits, life) : hard_purge(life);
     change.tell = true;
     for (size_t at = 0; at < n && status == LARDER_OK; at += NEWS_TAGS_MAX) {

@@ -14,8 +14,8 @@
 
 /*
  * What is there, taken apart: `value` ("" if missing), and if it is marked
- * `purges` (otherwise nil), `previous`, and in `tokens` the marks of others that
- * still hold, the last of them until `latest`. `found`: ours is there.
+ * `purges` (otherwise nil), `previous` with its end, and in `tokens` the marks of
+ * others that still hold, the last of them until `latest`. `found`: ours is there.
  */
 #define READ                                                                             \
     "local key, token = KEYS[1], ARGV[1]\n"                                              \
@@ -56,7 +56,11 @@ const char script_mark[] = READ WRITE
     "local deadline = now + tonumber(ARGV[2])\n"
     "local fresh = not purges\n"
     "if fresh then\n"
-    "    purges, previous = 0, string.match(value, '^%x+$') and #value == 32 and value or '-'\n"
+    "    purges, previous = 0, '-'\n"
+    "    if string.match(value, '^%x+$') and #value == 32 then\n"
+    "        local left = redis.call('PTTL', key)\n"
+    "        previous = value .. (left < 0 and '' or string.format(':%.0f', now + left))\n"
+    "    end\n"
     "end\n"
     "if #tokens >= " SCRIPTS_MARKS_MAX " then\n"
     "    tokens = {'*:' .. string.format('%.0f', latest)}\n"
@@ -94,7 +98,9 @@ const char script_complete[] = READ WRITE
     "if #tokens > 0 then\n"
     "    return (rewrite(marked(), latest - now) or found) and 0 or -1\n"
     "end\n"
-    "if purges > 0 or previous == '-' or not rewrite(previous, life) then\n"
+    "local back, till = string.match(previous, '^(%x+):?(%d*)$')\n"
+    "local left = till and till ~= '' and tonumber(till) - now or tonumber(life)\n"
+    "if purges > 0 or not back or left <= 0 or not rewrite(back, left) then\n"
     "    redis.call('DEL', key)\n"
     "end\n"
     "return 0\n";
@@ -106,7 +112,7 @@ const char script_soft[] = READ WRITE
     "    if previous == '-' or #tokens == 0 then\n"
     "        return 0\n"
     "    end\n"
-    "    previous = string.sub(previous, 1, 16) .. soft\n"
+    "    previous = string.sub(previous, 1, 16) .. soft .. string.sub(previous, 33)\n"
     "    return rewrite(marked(), latest - now) and 0 or -1\n"
     "end\n"
     "if value == '' then\n"

@@ -18,13 +18,13 @@ extern const char script_mark[];
 /*
  * A mutation is over, or there was none and something is to be invalidated.
  * ARGV: its token ("": none), "1": it has changed something, the life in ms of a
- * settled generation, the next generation ("": it makes none). 1: `next` stands
+ * new generation, the next generation ("": it makes none). 1: `next` stands
  * there now. 0: done. CHANGE_REFUSED: no room to write down that it was
  * invalidated (nothing is lost where the token was there: it stays until its end).
  */
 extern const char script_complete[];
 
-/* ARGV: four random digits, the life in ms of a settled generation. 0: done, or CHANGE_REFUSED. */
+/* ARGV: four random digits, the life in ms of a generation that has none. 0: done, or CHANGE_REFUSED. */
 extern const char script_soft[];
 
 #endif

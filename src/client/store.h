@@ -11,15 +11,17 @@
  * `gen:<tag>`, in one of two forms:
  *
  *   <hard: 16 hex digits><soft: 16 hex digits>
- *   M<purges> <previous> <token>:<deadline>[ <token>:<deadline>]...
+ *   M<purges> <previous>:<until> <token>:<deadline>[ <token>:<deadline>]...
  *
  * The first is settled. A fill gets it by store_generations() *before* it asks
  * the backend and stores it with the entry; the entry counts only while the hard
  * part is the same, and is fresh only while the soft part is. The second is
  * marked: mutations are under way, each with a token and a deadline in ms since
  * 1970 by Redis' clock; it matches no entry. `previous` is the settled value
- * from before the marks, or `-`; `purges` counts what was invalidated meanwhile,
- * after which `previous` is of no use any more. Missing means mismatch, so to
+ * from before the marks, which would have lived `until` then (if it would have
+ * ended), or there is `-`;
+ * `purges` counts what was invalidated meanwhile, after which `previous` is of no
+ * use any more. Missing means mismatch, so to
  * invalidate is to delete, and a fill in flight is dead on arrival.
  *
  * Tags that a response brings are not known before its fetch. For them there is
@@ -43,8 +45,9 @@
 #include "base/slice.h"
 #include "larder.h"
 
-/* Tags that are known before the backend is asked. */
-#define STORE_TAGS_MAX 24
+/* Tags that are known before the backend is asked: 4 of the namespace, the resource and the user, 3
+ * of the URL, 8 of the route and its default, 8 directories in 3 readings. */
+#define STORE_TAGS_MAX 40
 /* Tags that one response may bring. */
 #define STORE_OWN_TAGS_MAX 64
 /* With its NUL. */
@@ -52,11 +55,17 @@
 #define STORE_GENERATION_LEN 32
 #define STORE_HARD_LEN 16
 #define STORE_TOKEN_LEN 16
+/* A URL, a directory or an origin in a tag: hex digits of a hash (responder/url_tags.h), and a NUL. */
+#define STORE_HASH_LEN 24
+typedef char store_hash[STORE_HASH_LEN + 1];
 /*
- * A generation outlives every entry that names it: no entry may live longer than
- * STORE_TTL_MAX_S, and who stores one extends its generations to
- * STORE_GENERATION_TTL_S. Until then they live for STORE_GENERATION_NEW_S only, so
- * that visitors who ask for what is never stored do not fill Redis with them.
+ * Each URL and each directory has a generation of its own, which must cost no more
+ * than what is stored under it. It outlives every entry that names it, by twice the
+ * life of the entry at most (store_generations_keep(), STORE_GENERATION_TTL_S); no
+ * entry may live longer than STORE_TTL_MAX_S. A new one lives only as long as a
+ * fetch may take (store_new_generations_live(), STORE_GENERATION_NEW_S unless that
+ * says otherwise), so that visitors who ask for what is never stored do not fill
+ * Redis with them; and a mutation that fails leaves it the life that it had.
  */
 #define STORE_TTL_MAX_S ((int64_t)30 * 86400)
 #define STORE_GENERATION_TTL_S ((int64_t)60 * 86400)
@@ -83,38 +92,31 @@ struct store_generations {
 };
 
 /*
- * The tags of a response: the namespace ("all"), its URL (store_url_tag), its
- * resource ("resource:<r>"), its user ("user:<u>"), resource and user together
+ * The tags of a response's key: the namespace ("all"), its resource
+ * ("resource:<r>"), its user ("user:<u>"), resource and user together
  * ("resource:<r>:user:<u>"). resource and user are "" or NULL when there are none.
  * false: a tag does not fit STORE_TAG_SIZE, or no memory; the response must not be
  * stored. user is as it stands in the key (already escaped by the caller).
  */
 bool store_tags_for(struct store_tags *tags, struct arena *arena, const char *resource,
-                    const char *user, uint64_t url_hash);
+                    const char *user);
 
 /* One more; it is copied. The same tag twice is one. false: STORE_TAGS_MAX, or no memory. */
 bool store_tags_add(struct store_tags *tags, struct arena *arena, const char *tag);
 
 /*
  * "tag:<name>": what routes, responses (Surrogate-Key, xkey, Cache-Tag) and
- * purges call a tag. "group:<16 hex>:<name>": a cache group (RFC 9875), which
+ * purges call a tag. "group:<24 hex>:<name>": a cache group (RFC 9875), which
  * belongs to one origin. Bytes of a name other than letters, digits and
  * `-._~/@+=` are written as %XX. false: empty, or too long (STORE_TAG_NAME_MAX).
  */
 #define STORE_TAG_NAME_MAX 128
 bool store_named_tag(char tag[STORE_TAG_SIZE], struct slice name);
-bool store_group_tag(char tag[STORE_TAG_SIZE], uint64_t origin_hash, struct slice name);
+bool store_group_tag(char tag[STORE_TAG_SIZE], const store_hash origin, struct slice name);
 
-/* "dir:<16 hex>": everything below a directory of a site. The hash is that of scheme, host and
- * path with its last slash. */
-void store_directory_tag(char tag[STORE_TAG_SIZE], uint64_t directory_hash);
-
-/*
- * "url:<4 hex>": URLs share 65,536 generations, so that they cost megabytes and
- * not a key each; two that share one are invalidated together. url_hash is any
- * good hash of scheme, host and target, whose low 16 bits count.
- */
-void store_url_tag(char tag[STORE_TAG_SIZE], uint64_t url_hash);
+/* "dir:<24 hex>": everything below a directory of a site. "url:<24 hex>": a URL, in all spellings. */
+void store_directory_tag(char tag[STORE_TAG_SIZE], const store_hash directory);
+void store_url_tag(char tag[STORE_TAG_SIZE], const store_hash url);
 
 /*
  * The narrowest tag that covers every stored response whose key the Redis glob
@@ -175,9 +177,14 @@ enum larder_status store_generations(struct larder *cache, const struct store_ta
                                      int64_t deadline_ms, struct store_generations *out,
                                      uint64_t *identity, struct larder_error *err);
 
+/* For how long a generation is created: as long as the fetch may take that is stored under it. To be
+ * said before any other call; at most STORE_GENERATION_TTL_S. */
+void store_new_generations_live(struct larder *cache, int64_t life_ms);
+
 /*
- * An entry with these generations has been stored for ttl_ms: let those live
- * longer that would not live as long, if they are still what they were. n at most
+ * An entry with these generations has been stored for ttl_ms, or soon will be: let
+ * those live longer that would not live as long, if they are still what they were;
+ * for twice as long, so that the next time nothing is to be done. n at most
  * STORE_TAGS_MAX + STORE_OWN_TAGS_MAX. One round trip, mostly; what fails only
  * makes the entry die early.
  */

@@ -59,28 +59,18 @@ write_tag(char tag[STORE_TAG_SIZE], const char *resource, const char *user)
     return n >= 0 && n < STORE_TAG_SIZE;
 }
 
-static void
-write_hex(char *to, uint64_t value, int digits)
-{
-    static const char hex[] = "0123456789abcdef";
-
-    for (int i = digits - 1; i >= 0; i--, value >>= 4)
-        to[i] = hex[value & 15];
-    to[digits] = '\0';
-}
-
 void
-store_url_tag(char tag[STORE_TAG_SIZE], uint64_t url_hash)
+store_url_tag(char tag[STORE_TAG_SIZE], const store_hash url)
 {
     memcpy(tag, "url:", 4);
-    write_hex(tag + 4, url_hash, 4);
+    memcpy(tag + 4, url, sizeof(store_hash));
 }
 
 void
-store_directory_tag(char tag[STORE_TAG_SIZE], uint64_t directory_hash)
+store_directory_tag(char tag[STORE_TAG_SIZE], const store_hash directory)
 {
     memcpy(tag, "dir:", 4);
-    write_hex(tag + 4, directory_hash, 16);
+    memcpy(tag + 4, directory, sizeof(store_hash));
 }
 
 /* A name that somebody else has thought of: nothing in it is a blank, a colon or a control
@@ -111,19 +101,19 @@ write_name(char *to, struct slice name)
 bool
 store_named_tag(char tag[STORE_TAG_SIZE], struct slice name)
 {
-    static_assert(sizeof "group:0123456789abcdef:" + 3 * STORE_TAG_NAME_MAX <= STORE_TAG_SIZE,
+    static_assert(sizeof "group::" + STORE_HASH_LEN + 3 * STORE_TAG_NAME_MAX <= STORE_TAG_SIZE,
                   "a name has room in a tag");
     memcpy(tag, "tag:", 4);
     return write_name(tag + 4, name);
 }
 
 bool
-store_group_tag(char tag[STORE_TAG_SIZE], uint64_t origin_hash, struct slice name)
+store_group_tag(char tag[STORE_TAG_SIZE], const store_hash origin, struct slice name)
 {
     memcpy(tag, "group:", 6);
-    write_hex(tag + 6, origin_hash, 16);
-    tag[22] = ':';
-    return write_name(tag + 23, name);
+    memcpy(tag + 6, origin, STORE_HASH_LEN);
+    tag[6 + STORE_HASH_LEN] = ':';
+    return write_name(tag + 7 + STORE_HASH_LEN, name);
 }
 
 bool
@@ -152,11 +142,8 @@ add_tag(struct store_tags *tags, struct arena *arena, const char *resource, cons
 }
 
 bool
-store_tags_for(struct store_tags *tags, struct arena *arena, const char *resource, const char *user,
-               uint64_t url_hash)
+store_tags_for(struct store_tags *tags, struct arena *arena, const char *resource, const char *user)
 {
-    char tag[STORE_TAG_SIZE];
-
     if (!resource)
         resource = "";
     if (!user)
@@ -164,9 +151,7 @@ store_tags_for(struct store_tags *tags, struct arena *arena, const char *resourc
     tags->count = 0;
     if (!name_valid(resource) || !name_valid(user))
         return false;
-    store_url_tag(tag, url_hash);
-    return add_tag(tags, arena, "", "") && store_tags_add(tags, arena, tag) &&
-           (!*resource || add_tag(tags, arena, resource, "")) &&
+    return add_tag(tags, arena, "", "") && (!*resource || add_tag(tags, arena, resource, "")) &&
            (!*user || add_tag(tags, arena, "", user)) &&
            (!*resource || !*user || add_tag(tags, arena, resource, user));
 }

@@ -170,6 +170,8 @@ struct config {
     bool routes_have_hosts; /* some route looks at the host */
     bool routes_have_never; /* some route says client_cache = "never" */
     bool routes_have_users; /* some route is per user */
+    bool routes_reduce;     /* some route leaves parameters of the query out, or sorts them */
+    int directory_tags_max; /* of all routes */
 
     enum log_destination log_to;
     const char *log_file;

@@ -6,12 +6,13 @@
  * normal already: one pass over a table of bytes finds that out, and only the
  * others are rewritten, in the request's arena.
  *
- * Called by route.c, for directory tags, and for what is purged. The target that goes to the backend and into the key is
- * never touched.
+ * Called by route.c, and for the tags of what is stored and of what is purged. The
+ * target that goes to the backend and into the key is never touched.
  */
 #include "config/path.h"
 
 #include <stdint.h>
+#include <string.h>
 
 enum {
     BYTE_ENCODED, /* a percent sign, or a byte that may only stand behind one */
@@ -175,4 +176,33 @@ path_loosen(struct arena *arena, struct slice path, struct slice *out)
     }
     /* What is decoded now may be encoded once more: a backend that decodes twice is covered too. */
     return path_normalise(arena, (struct slice){buf, n}, out);
+}
+
+static void
+add_reading(struct path_readings *readings, struct slice path)
+{
+    for (size_t i = 0; i < readings->count; i++)
+        if (slice_equal(readings->list[i], path))
+            return;
+    readings->list[readings->count++] = path;
+}
+
+bool
+path_readings_find(struct path_readings *readings, struct arena *arena, struct slice path)
+{
+    unsigned look = path_look(path);
+    struct slice reading = path;
+    readings->count = 0;
+    if ((look & PATH_NOT_NORMAL) && !path_normalise(arena, path, &reading))
+        return false;
+    add_reading(readings, reading);
+    if (!(look & PATH_LENIENT))
+        return true;
+    reading = path;
+    for (int i = 0; i < 2 && (i == 0 || memchr(reading.p, '%', reading.n)); i++) {
+        if (!path_loosen(arena, reading, &reading))
+            return false;
+        add_reading(readings, reading);
+    }
+    return true;
 }

@@ -28,6 +28,20 @@ bool path_normalise(struct arena *arena, struct slice path, struct slice *out);
  */
 bool path_loosen(struct arena *arena, struct slice path, struct slice *out);
 
+/*
+ * What backends may take a path for, each in normal form and once: by RFC 3986
+ * first, then as the most lenient do, then as one that decodes twice. Two paths
+ * that some backend takes for one have a reading in common.
+ */
+#define PATH_READINGS_MAX 3
+struct path_readings {
+    size_t count;
+    struct slice list[PATH_READINGS_MAX];
+};
+
+/* Most paths have one, which is themselves. false: no memory. */
+bool path_readings_find(struct path_readings *readings, struct arena *arena, struct slice path);
+
 /* Text in normal form but for its dot segments, into room for 3 * n bytes. Returns the length. */
 size_t path_encode(char *buf, struct slice text);
 

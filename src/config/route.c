@@ -334,7 +334,7 @@ take_host(struct lookup *lookup, struct slice host)
         host = (struct slice){host.p + 1, (size_t)(end - host.p - 1)};
     else if ((end = memchr(host.p, ':', host.n)))
         host.n = (size_t)(end - host.p);
-    if (host.n && host.p[host.n - 1] == '.')
+    while (host.n && host.p[host.n - 1] == '.')
         host.n--;
     if (host.n > HOST_MAX)
         return;
@@ -475,17 +475,13 @@ static bool
 look_at_other_readings(const struct lookup *lookup, struct arena *arena, struct slice path,
                        unsigned look, struct route_match *out, const struct route **said)
 {
+    struct path_readings readings;
     if (look & PATH_NOT_NORMAL)
         look_at_reading(lookup, path, out, said);
-    if (!(look & PATH_LENIENT))
-        return true;
-    /* The second time for a backend that decodes twice. */
-    struct slice loose = path;
-    for (int i = 0; i < 2 && (i == 0 || memchr(loose.p, '%', loose.n)); i++) {
-        if (!path_loosen(arena, loose, &loose))
-            return false;
-        look_at_reading(lookup, loose, out, said);
-    }
+    if (!path_readings_find(&readings, arena, path))
+        return false;
+    for (size_t i = 1; i < readings.count; i++)
+        look_at_reading(lookup, readings.list[i], out, said);
     return true;
 }
 

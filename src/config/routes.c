@@ -121,6 +121,10 @@ routes_read(struct config *config, struct reader *reader, const config_setting_t
         config->routes_have_hosts |= routes[i].hosts.count > 0;
         config->routes_have_never |= routes[i].client_cache == CLIENT_CACHE_NEVER;
         config->routes_have_users |= routes[i].user != USER_NONE;
+        config->routes_reduce |= routes[i].query_ignore.count > 0 ||
+                                 routes[i].query_allow.count > 0 || routes[i].query_sort;
+        if (routes[i].directory_tags > config->directory_tags_max)
+            config->directory_tags_max = routes[i].directory_tags;
         routes[count++] = routes[i];
     }
     config->routes = routes;

@@ -1,9 +1,8 @@
 /*
  * References and queries.
  *
- * A URL is compared byte for byte with the target of a request, as the key of a
- * stored response is made of it; so nothing is decoded or rewritten here but
- * what RFC 3986 §5.2 itself rewrites: the dot segments. Whatever is doubtful
+ * Of a reference nothing is decoded or rewritten but what RFC 3986 §5.2 itself
+ * rewrites: the dot segments. Whatever is doubtful
  * names nothing. An invalidation too few for a Location on which two parsers
  * would not agree is what RFC 9111 §4.4 allows; the target of the request itself
  * is invalidated in any case.
@@ -87,6 +86,9 @@ split_authority(struct slice text, struct slice scheme, struct slice *host, unsi
     if (n == 0 || n > text.n || before(text, '@') < text.n)
         return false;
     *host = first(text, n);
+    while (!literal && host->n > 1 &&
+           host->p[host->n - 1] == '.') /* the root's, which all are below */
+        host->n--;
     *port = slice_equal_nocase(scheme, "https") ? 443 : 80;
     struct slice digits = skip(text, n);
     if (digits.n == 0)
@@ -373,6 +375,72 @@ select_parameters(struct parameter *list, struct slice query, const struct uri_q
         }
     }
     return count;
+}
+
+/* What a form means by this text, written in one way: unreserved characters as they are, the rest as
+ * %XX. Returns where it ends. */
+static char *
+write_decoded(char *to, struct slice text)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    while (text.n) {
+        unsigned char c = take_decoded(&text);
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit((char)c) ||
+                     c == '-' || c == '.' || c == '_' || c == '~';
+        if (plain) {
+            *to++ = (char)c;
+            continue;
+        }
+        *to++ = '%';
+        *to++ = hex[c >> 4];
+        *to++ = hex[c & 15];
+    }
+    return to;
+}
+
+/* Behind those that are there already, which begin at `text`. */
+static char *
+write_parameter(const char *text, char *end, struct slice parameter, struct slice name)
+{
+    char *to = end;
+    if (end > text)
+        *to++ = '&';
+    char *begin = to;
+    to = write_decoded(to, name);
+    if (parameter.n > name.n + 1) { /* "a=" is "a", and "=" is nothing */
+        *to++ = '=';
+        to = write_decoded(to, skip(parameter, name.n + 1));
+    }
+    return to > begin ? to : end;
+}
+
+struct slice
+uri_query_normal(struct slice query, struct arena *arena)
+{
+    static const struct uri_query_rules all = {.ignore_count = 0};
+    size_t room = 1, count = 0;
+    bool other = false;
+    query = skip(query, query.n > 0 && *query.p == '?');
+    for (size_t i = 0; i < query.n; i++)
+        room += query.p[i] == '&';
+    char *text = arena_alloc(arena, 3 * query.n + 1);
+    if (!text)
+        return nothing;
+    char *end = text;
+    if (room > URI_PARAMETERS_MAX) {
+        while (query.n) {
+            struct slice name, parameter = take_parameter(&query, &name);
+            end = write_parameter(text, end, parameter, name);
+        }
+        return (struct slice){text, (size_t)(end - text)};
+    }
+    struct parameter list[URI_PARAMETERS_MAX];
+    count = select_parameters(list, query, &all, &other);
+    if (count > 1)
+        qsort(list, count, sizeof *list, by_name);
+    for (size_t i = 0; i < count; i++)
+        end = write_parameter(text, end, list[i].text, list[i].name);
+    return (struct slice){text, (size_t)(end - text)};
 }
 
 struct slice

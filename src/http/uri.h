@@ -68,6 +68,16 @@ bool uri_query_has(struct slice target, const char *const *globs, size_t count,
 bool uri_query_matches(struct slice target, const char *const *globs, size_t count,
                        uri_glob_match *match);
 
+/*
+ * What a query (with or without its '?') says to whoever reads it as a form, in
+ * one way for all spellings, in the arena: names and values decoded and written
+ * again, '+' as a blank; parameters in the order of their names, equal names as
+ * they stand; empty parameters and an '=' without a value left out. Of more than
+ * URI_PARAMETERS_MAX the order stays. For comparing, not for sending. .p NULL: no
+ * memory.
+ */
+struct slice uri_query_normal(struct slice query, struct arena *arena);
+
 /* Are two parameters the same to whoever decodes them? */
 bool uri_same_parameter(struct slice a, struct slice b);
 

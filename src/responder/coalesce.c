@@ -16,12 +16,12 @@
  */
 #include "responder/coalesce.h"
 
-#include <openssl/evp.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "responder/digest.h"
 #include "responder/drain.h"
 #include "responder/fetch.h"
 #include "responder/lease.h"
@@ -41,9 +41,7 @@
 static bool
 make_name(char name[FLIGHT_NAME_SIZE], const struct exchange *exchange)
 {
-    static const char hex[] = "0123456789abcdef";
     const struct store_generations *generations = &exchange->generations;
-    unsigned char digest[EVP_MAX_MD_SIZE];
     size_t n = strlen(exchange->key.name) + 1, size = n + sizeof *generations + 16;
     char *text = arena_alloc(exchange->arena, size);
     if (!text)
@@ -63,14 +61,7 @@ make_name(char name[FLIGHT_NAME_SIZE], const struct exchange *exchange)
         memcpy(text + n, &site, sizeof site);
         n += sizeof site;
     }
-    if (EVP_Digest(text, n, digest, NULL, EVP_sha256(), NULL) != 1)
-        return false;
-    for (size_t i = 0; i < (FLIGHT_NAME_SIZE - 1) / 2; i++) {
-        name[2 * i] = hex[digest[i] >> 4];
-        name[2 * i + 1] = hex[digest[i] & 15];
-    }
-    name[FLIGHT_NAME_SIZE - 1] = '\0';
-    return true;
+    return digest_hex((struct slice){text, n}, name, FLIGHT_NAME_SIZE - 1);
 }
 
 /* ------------------------------------------------------------------------- joining */

@@ -29,7 +29,6 @@
 #include "responder/dialect.h"
 
 #include "base/error.h"
-#include "config/path.h"
 
 enum means {
     MEANS_TAGS,
@@ -415,27 +414,4 @@ dialect_pattern_sign(struct slice target)
     if (ends(target, "$"))
         return "a $ at its end";
     return NULL;
-}
-
-struct slice
-dialect_literal(struct slice target, struct arena *arena, bool *failed)
-{
-    char *copy = NULL;
-    size_t n = 0;
-    for (size_t i = 0; i < target.n; i++) {
-        int byte = path_encoded_byte(target, i);
-        bool sign = byte > 0 && strchr("*$^|()[]\\", byte);
-        if (sign && !copy) {
-            copy = arena_alloc(arena, target.n);
-            if (!copy) {
-                *failed = true;
-                break;
-            }
-            memcpy(copy, target.p, n = i);
-        }
-        if (copy)
-            copy[n++] = sign ? (char)byte : target.p[i];
-        i += sign ? 2 : 0;
-    }
-    return (struct slice){copy, n};
 }

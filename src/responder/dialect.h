@@ -31,8 +31,4 @@ enum larder_status dialect_check_fields(const struct request *request, bool post
  */
 const char *dialect_pattern_sign(struct slice target);
 
-/* The same URL with %2A, %24 and what else makes a pattern written as themselves, in the arena: so
- * one that has them can be named all the same. .p NULL: there are none, or (*failed) no memory. */
-struct slice dialect_literal(struct slice target, struct arena *arena, bool *failed);
-
 #endif

@@ -44,6 +44,7 @@ struct fetch {
     bool ended;              /* END_REQUEST is out */
     bool satisfied;          /* the client has what it wanted, and nobody else wants the rest */
     int64_t content_length;  /* as the backend says; -1: unknown */
+    int64_t held_ms;         /* since then what it is to be stored under lives long enough */
     struct spool *spool;     /* what is kept of the body, and others may read; NULL: nothing */
     struct exchange *client; /* the client's, while the streamer feeds it from the spool */
     /* The client's view of the body: bytes from view_first up to view_end (-1: to its end) of those

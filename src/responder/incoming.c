@@ -345,6 +345,7 @@ on_head(void *arg, int status, struct fields *fields)
     fetch->status = status;
     fetch->fields = *fields;
     fetch->times.response_ms = clock_wall_ms();
+    fetch->held_ms = clock_now_ms();
     fetch->content_length = has_no_body(exchange, status) ? -1 : content_length_of(fields);
     const char *said = mutation_end(&fetch->mutation, exchange, status, true, fields, &fetch->post);
     if (said)
@@ -436,8 +437,13 @@ static bool
 keep_bytes(struct fetch *fetch, const char *data, size_t n)
 {
     struct spool *spool = fetch->spool;
+    int64_t now_ms = clock_now_ms();
     if (!spool)
         return true;
+    if (fetch->cacheable && now_ms - fetch->held_ms >= KEEP_HOLD_MS) {
+        keep_hold(&fetch->kept, fetch->post ? fetch->post : fetch->exchange);
+        fetch->held_ms = now_ms;
+    }
     /* The file is for others; when they are gone it has no end but the client's patience. */
     if (!spool_in_memory(spool) && atomic_load(&spool->readers) == 0)
         return drop_spool(fetch);

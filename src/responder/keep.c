@@ -337,6 +337,23 @@ keep_spool(const struct kept *kept, const struct exchange *exchange, int64_t len
     return NULL;
 }
 
+void
+keep_hold(const struct kept *kept, const struct exchange *exchange)
+{
+    struct larder *cache = exchange->site->cache;
+    const struct store_tags *tags = &exchange->key.tags;
+    int64_t until_ms = clock_now_ms() + exchange->site->config->budget_ms;
+    if (exchange->site->config->compat_ancestor)
+        return;
+    /* What fails costs a fetch later. */
+    (void)store_generations_keep(cache, tags->name,
+                                 (const store_generation *)exchange->generations.value, tags->count,
+                                 kept->decision.keep_ms, until_ms, NULL);
+    (void)store_generations_keep(cache, kept->own.name,
+                                 (const store_generation *)kept->own.generation, kept->own.count,
+                                 kept->decision.keep_ms, until_ms, NULL);
+}
+
 /* Of a part it is known now what it is. */
 static void
 store_part(struct kept *kept, struct exchange *exchange, struct spool *spool,

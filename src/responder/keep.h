@@ -45,6 +45,14 @@ bool keep_is_unproven(const struct kept *kept);
  */
 struct spool *keep_spool(const struct kept *kept, const struct exchange *exchange, int64_t length);
 
+/*
+ * The body comes in, and takes its time: what it is to be stored under must not
+ * end meanwhile. To be called every KEEP_HOLD_MS; a round trip, within
+ * cache.budget.
+ */
+#define KEEP_HOLD_MS 30000
+void keep_hold(const struct kept *kept, const struct exchange *exchange);
+
 /* Called once, whatever becomes of it, by any thread or before the call returns; fn NULL: nobody
  * wants to know. */
 struct keep_after {

@@ -11,14 +11,12 @@
  */
 #include "responder/key.h"
 
-#include <openssl/evp.h>
-#include <pthread.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/number.h"
-#include "config/path.h"
 #include "http/uri.h"
+#include "responder/digest.h"
+#include "responder/url_tags.h"
 
 #define USER_MAX 255
 
@@ -164,40 +162,6 @@ key_normal_host(struct slice host, struct slice scheme, struct arena *arena)
     return (struct slice){copy, host.n};
 }
 
-/* EVP_sha256() would be looked up again in every call: a tenth of a hit's time. */
-static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
-static EVP_MD *sha256;
-
-static void
-fetch_sha256(void)
-{
-    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-}
-
-void
-key_cleanup(void)
-{
-    EVP_MD_free(sha256);
-    sha256 = NULL;
-}
-
-static bool
-sha256_hex(struct slice data, char out[65])
-{
-    static const char hex[] = "0123456789abcdef";
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int n = 0;
-    pthread_once(&sha256_once, fetch_sha256);
-    if (!sha256 || EVP_Digest(data.p, data.n, digest, &n, sha256, NULL) != 1 || n != 32)
-        return false;
-    for (unsigned int i = 0; i < 32; i++) {
-        out[2 * i] = hex[digest[i] >> 4];
-        out[2 * i + 1] = hex[digest[i] & 15];
-    }
-    out[64] = '\0';
-    return true;
-}
-
 /* Does the route put the cookies it was not told to ignore into the key? */
 static bool
 has_credentials_in_key(const struct route *route)
@@ -251,48 +215,39 @@ join(const struct slice *parts, size_t count, struct arena *arena)
 static const char *
 name_of(const struct cache_key *key, struct arena *arena)
 {
-    char hash[65];
-    if (!key->prefix || !sha256_hex(key->material, hash))
+    char hash[DIGEST_DIGITS_MAX + 1];
+    if (!key->prefix || !digest_hex(key->material, hash, DIGEST_DIGITS_MAX))
         return NULL;
     const struct slice parts[] = {slice_of(key->prefix), slice_of("response:"), slice_of(hash)};
     return join(parts, sizeof parts / sizeof *parts, arena);
 }
 
-/*
- * The directories above a path, from the root down: "/", "/blog/", "/blog/2026/".
- * In normal form, so that /%62log/ and /a/../blog/ are in /blog/ here as they are
- * at the backend.
- */
+struct tag_list {
+    struct store_tags *tags;
+    struct arena *arena;
+};
+
 static bool
-add_directories(struct cache_key *key, const struct request *request, struct slice host, int levels,
-                struct arena *arena)
+add_tag(void *arg, const char *tag)
 {
-    struct slice path = request->path;
-    if (levels > 0 && path_look(path) & PATH_NOT_NORMAL &&
-        !path_normalise(arena, request->path, &path))
-        return false;
-    for (size_t i = 0; i < path.n && levels > 0; i++) {
-        char tag[STORE_TAG_SIZE];
-        if (path.p[i] != '/')
-            continue;
-        store_directory_tag(
-            tag, key_directory_hash(request->scheme, host, (struct slice){path.p, i + 1}));
-        if (!store_tags_add(&key->tags, arena, tag))
-            return false;
-        levels--;
-    }
-    return true;
+    struct tag_list *list = arg;
+    return store_tags_add(list->tags, list->arena, tag);
 }
 
 /* Everything that can make a response of this key stale and is known before it is fetched. */
 static enum reason
 add_tags(struct cache_key *key, const struct request *request, struct slice host, const char *user,
-         const struct route_match *match, struct arena *arena)
+         const struct route_match *match, const struct config *config, struct arena *arena)
 {
     const struct route *route = match->route;
-    uint64_t url = key_url_hash(request->scheme, host, key->target);
-    if (!store_tags_for(&key->tags, arena, route->resource, user, url))
+    const struct url url = url_make(request->scheme, host, request->target);
+    struct tag_list list = {&key->tags, arena};
+    struct path_readings readings;
+    if (!store_tags_for(&key->tags, arena, route->resource, user))
         return REASON_KEY_TOO_LONG;
+    if (!path_readings_find(&readings, arena, url.path) ||
+        !url_tags(&url, &readings, config, request->host, arena, add_tag, &list))
+        return REASON_NO_MEMORY;
     for (size_t i = 0; i <= route->tags.count; i++) {
         bool is_default = i == route->tags.count;
         const char *written = is_default ? route->default_tag : route->tags.list[i];
@@ -309,8 +264,10 @@ add_tags(struct cache_key *key, const struct request *request, struct slice host
         if (is_default && key->tags.count > before)
             key->default_tag = key->tags.count;
     }
-    return add_directories(key, request, host, route->directory_tags, arena) ? REASON_NONE
-                                                                             : REASON_NO_MEMORY;
+    /* What some backend takes for a path of another route is found by that one's directories. */
+    int levels = readings.count > 1 ? config->directory_tags_max : route->directory_tags;
+    return url_directory_tags(&url, &readings, levels, arena, add_tag, &list) ? REASON_NONE
+                                                                              : REASON_NO_MEMORY;
 }
 
 enum reason
@@ -350,17 +307,17 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
     if (key->user.n)
         part(&m, 'u', key->user);
     /* Credentials are only hashed into the material: an entry must not be a place to find them. */
-    char hash[65];
+    char hash[DIGEST_DIGITS_MAX + 1];
     if (has_credentials_in_key(route)) {
         size_t start = m.n;
         part(&m, 'a', authorization);
         part(&m, 'c', key->cookies);
-        if (!sha256_hex((struct slice){m.p + start, m.n - start}, hash))
+        if (!digest_hex((struct slice){m.p + start, m.n - start}, hash, DIGEST_DIGITS_MAX))
             return REASON_NO_MEMORY;
         m.n = start;
         part(&m, 'x', slice_of(hash));
     } else if (key->keyed_cookies.n) {
-        if (!sha256_hex(key->keyed_cookies, hash))
+        if (!digest_hex(key->keyed_cookies, hash, DIGEST_DIGITS_MAX))
             return REASON_NO_MEMORY;
         part(&m, 'c', slice_of(hash));
     }
@@ -379,7 +336,7 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
     key->name = key->primary = name_of(key, arena);
     if (!key->name)
         return REASON_NO_MEMORY;
-    return add_tags(key, request, outer.p ? outer : host, user, match, arena);
+    return add_tags(key, request, outer.p ? outer : host, user, match, config, arena);
 }
 
 bool
@@ -418,26 +375,6 @@ key_unselect(struct cache_key *key)
 {
     key->name = key->primary;
     key->material = key->primary_material;
-}
-
-uint64_t
-key_url_hash(struct slice scheme, struct slice host, struct slice target)
-{
-    uint64_t hash = XXH3_64bits(scheme.n ? scheme.p : "", scheme.n);
-    hash = XXH3_64bits_withSeed(host.n ? host.p : "", host.n, hash);
-    return XXH3_64bits_withSeed(target.n ? target.p : "", target.n, hash);
-}
-
-uint64_t
-key_directory_hash(struct slice scheme, struct slice host, struct slice directory)
-{
-    return key_url_hash(scheme, host, directory);
-}
-
-uint64_t
-key_origin_hash(struct slice scheme, struct slice host)
-{
-    return key_url_hash(scheme, host, (struct slice){NULL, 0});
 }
 
 struct slice

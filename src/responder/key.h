@@ -58,26 +58,10 @@ bool key_select(struct cache_key *key, const struct vary *vary, const struct fie
 /* Back to the primary key. */
 void key_unselect(struct cache_key *key);
 
-/*
- * The hash of a URL for its tag: scheme and target as they are, host in normal
- * form as the visitor sees it.
- */
-uint64_t key_url_hash(struct slice scheme, struct slice host, struct slice target);
-
-/* The hash of a directory for its tag: a path in normal form, up to and with a slash; otherwise the
- * same. */
-uint64_t key_directory_hash(struct slice scheme, struct slice host, struct slice directory);
-
-/* The hash of an origin (RFC 6454), to which cache groups belong. */
-uint64_t key_origin_hash(struct slice scheme, struct slice host);
-
 /* Host in lower case and without the scheme's own port (RFC 9110 §4.2.3). .p NULL: no memory. */
 struct slice key_normal_host(struct slice host, struct slice scheme, struct arena *arena);
 
 /* The target with its query reduced as the route says; route NULL: as it is. .p NULL: no memory. */
 struct slice key_target(struct slice target, const struct route *route, struct arena *arena);
-
-/* Give back what is kept between requests; at the end of the process. */
-void key_cleanup(void);
 
 #endif

@@ -31,12 +31,12 @@
 #include "config/config.h"
 #include "responder/admin.h"
 #include "responder/coalesce.h"
+#include "responder/digest.h"
 #include "responder/drain.h"
 #include "responder/exchange.h"
 #include "responder/explain.h"
 #include "responder/fetcher.h"
 #include "responder/hints.h"
-#include "responder/key.h"
 #include "responder/listen.h"
 #include "responder/reporter.h"
 #include "responder/server.h"
@@ -533,7 +533,7 @@ serve(struct config *config, int listen_fd)
     limits_close();
     site_install(NULL);
     exchange_cleanup();
-    key_cleanup();
+    digest_cleanup();
     hints_cleanup();
     close(signal_fd);
     return result;

@@ -11,8 +11,7 @@
  * its answer (Larder-Purge: done), and what the route names stays. Last come the application values that the patterns match.
  *
  * A URL of which nothing is ever cached is not marked: it would cost a round trip
- * more, and keep its neighbours in the table of URL generations from being stored.
- * That what is cached under it after all (by another method's route) is dropped in
+ * more. That what is cached under it after all (by another method's route) is dropped in
  * one step is enough: no fill of it can be under way.
  */
 #include "responder/mutation.h"
@@ -26,6 +25,7 @@
 #include "responder/key.h"
 #include "responder/post.h"
 #include "responder/storer.h"
+#include "responder/url_tags.h"
 #include "runtime/counters.h"
 
 /* While a request's body comes in, it is marked again after so long, or half of the margin. */
@@ -96,16 +96,26 @@ add_own_url(struct purge *purge, const struct exchange *exchange)
                          request->target, exchange->arena);
 }
 
-/* Is a GET of this URL ever cached? */
+/* Is a GET of this URL ever cached, however some backend may read it? */
 static bool
 url_is_cached(const struct exchange *exchange)
 {
-    struct route_match match;
     const struct request *request = &exchange->request;
-    if (!route_find(exchange->site->config, exchange->arena, slice_of("GET"), request->host,
-                    request->target, &match))
+    const struct url url = url_make(request->scheme, request->host, request->target);
+    struct arena *arena = exchange->arena;
+    struct path_readings readings;
+    struct route_match match;
+    if (!path_readings_find(&readings, arena, url.path))
         return true;
-    return match.route && !match.never && route_caches(match.route);
+    for (size_t i = 0; i < readings.count; i++) {
+        struct slice target = url_target(&url, readings.list[i], arena);
+        if (!target.p ||
+            !route_find(exchange->site->config, arena, slice_of("GET"), request->host, target,
+                        &match) ||
+            (match.route && !match.never && route_caches(match.route)))
+            return true;
+    }
+    return false;
 }
 
 /* What the answer names on its own origin. */
@@ -142,15 +152,16 @@ add_answers_groups(struct purge *purge, const struct exchange *exchange,
     const struct request *request = &exchange->request;
     struct arena *arena = exchange->arena;
     struct response_tags groups;
-    struct slice host = key_normal_host(visible_host(request), request->scheme, arena);
+    store_hash origin;
     if (exchange->site->config->response_tags == RESPONSE_TAGS_IGNORE)
         return true;
-    if (!host.p || !response_tags_invalidated(&groups, response, arena))
+    if (!response_tags_invalidated(&groups, response, arena))
         return false;
     /* Nobody knows what the others are called. */
     if (groups.too_many)
         return purge_add_tag(purge, arena, "all");
-    uint64_t origin = key_origin_hash(request->scheme, host);
+    if (!url_origin_hash(origin, request->scheme, visible_host(request), arena))
+        return false;
     for (size_t i = 0; i < groups.count; i++) {
         char tag[STORE_TAG_SIZE];
         /* A group whose name is too long has no stored responses (keep.c). */
@@ -306,9 +317,7 @@ note(struct mutation *mutation, const struct exchange *exchange, const struct la
 static int64_t
 margin_ms(const struct config *config)
 {
-    int64_t once_ms = upstream_dial_ms(&config->upstream) + config->upstream.timeout_ms;
-    /* Some fetches ask twice (fetch.c). */
-    return config->upstream.timeout_ms > 0 ? 2 * once_ms : config->mutation_max_ms;
+    return site_fetch_max_ms(config);
 }
 
 /* So long ago a mark may have been made when the last of a request's body comes. */

@@ -8,9 +8,9 @@
 #include "base/error.h"
 #include "client/store.h"
 #include "config/route.h"
-#include "responder/dialect.h"
 #include "responder/key.h"
 #include "responder/order.h"
+#include "responder/url_tags.h"
 
 struct resolving {
     const struct config *config;
@@ -43,6 +43,7 @@ each_origin(const struct resolving *r, const struct order_url *url, struct slice
         return error_set(r->err, LARDER_INVALID,
                          "\"%s\" is relative, and there is no host that it could be on",
                          order_shown(buf, text));
+    /* The port of the scheme that it came by is not the other's. */
     struct slice host = key_normal_host(r->site->host, r->site->scheme, r->arena);
     if (!host.p)
         return no_memory(r);
@@ -64,24 +65,24 @@ add_url(const struct resolving *r, struct slice scheme, struct slice host, struc
     /* https://shop.example?b is sent as /?b. */
     if (target.p[0] != '/')
         target = slice_of(arena_printf(r->arena, "/%.*s", (int)target.n, target.p));
-    if (!target.p || !purge_add_url(r->purge, r->config, scheme, host, target, r->arena))
-        return no_memory(r);
-    /* /a%2A is how one writes that /a* is no pattern; it may be the URL's own spelling as well. */
-    bool failed = false;
-    struct slice literal = dialect_literal(target, r->arena, &failed);
-    if (failed ||
-        (literal.p && !purge_add_url(r->purge, r->config, scheme, host, literal, r->arena)))
-        return no_memory(r);
-    return LARDER_OK;
+    /* /a%2A is how one writes that /a* is no pattern: it is the same URL. */
+    return target.p && purge_add_url(r->purge, r->config, scheme, host, target, r->arena)
+               ? LARDER_OK
+               : no_memory(r);
 }
 
 static enum larder_status
 add_directory(const struct resolving *r, struct slice scheme, struct slice host,
               struct slice directory)
 {
-    char tag[STORE_TAG_SIZE], buf[ORDER_SHOWN_SIZE];
+    char buf[ORDER_SHOWN_SIZE];
+    struct path_readings readings;
+    const struct route *blind = NULL;
     int levels = 0;
-    const struct route *blind = route_blind_below(r->config, host, directory);
+    if (!path_readings_find(&readings, r->arena, directory))
+        return no_memory(r);
+    for (size_t i = 0; i < readings.count && !blind; i++)
+        blind = route_blind_below(r->config, host, readings.list[i]);
     for (size_t i = 0; i < directory.n; i++)
         levels += directory.p[i] == '/';
     if (blind)
@@ -89,19 +90,16 @@ add_directory(const struct resolving *r, struct slice scheme, struct slice host,
                          "prefix \"%s\": responses of the route \"%.60s\" could not be found by "
                          "it: that route has directory_tags = %d, expected %d or more",
                          order_shown(buf, directory), blind->name, blind->directory_tags, levels);
-    host = key_normal_host(host, scheme, r->arena);
-    if (!host.p)
-        return no_memory(r);
-    store_directory_tag(tag, key_directory_hash(scheme, host, directory));
-    return add_tag(r, tag);
+    return purge_add_directory(r->purge, scheme, host, &readings, r->arena) ? LARDER_OK
+                                                                            : no_memory(r);
 }
 
 static enum larder_status
 add_group(const struct resolving *r, struct slice scheme, struct slice host, struct slice name)
 {
     char tag[STORE_TAG_SIZE];
-    host = key_normal_host(host, scheme, r->arena);
-    if (!host.p || !store_group_tag(tag, key_origin_hash(scheme, host), name))
+    store_hash origin;
+    if (!url_origin_hash(origin, scheme, host, r->arena) || !store_group_tag(tag, origin, name))
         return no_memory(r);
     return add_tag(r, tag);
 }

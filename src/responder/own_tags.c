@@ -15,10 +15,11 @@
 #include "base/clock.h"
 #include "http/response_tags.h"
 #include "responder/mutation.h"
+#include "responder/url_tags.h"
 
 _Static_assert(RESPONSE_TAG_MAX == STORE_TAG_NAME_MAX, "what is no tag is not tried as one");
 
-/* Host as the visitor sees it, in normal form. */
+/* Host as the visitor sees it. */
 static struct slice
 visible_host(const struct exchange *exchange)
 {
@@ -62,7 +63,9 @@ own_tags_find(struct own_tags *own, const struct exchange *exchange, const struc
     own->generation = arena_calloc(arena, room, sizeof *own->generation);
     if (!own->name || !own->generation)
         return REASON_NO_MEMORY;
-    uint64_t origin = key_origin_hash(exchange->request.scheme, visible_host(exchange));
+    store_hash origin;
+    if (!url_origin_hash(origin, exchange->request.scheme, visible_host(exchange), arena))
+        return REASON_NO_MEMORY;
     for (size_t i = 0; i < found.count; i++) {
         char tag[STORE_TAG_SIZE];
         bool fits = found.list[i].group ? store_group_tag(tag, origin, found.list[i].name)

@@ -44,6 +44,12 @@ post_prepare(struct exchange *exchange)
         decide_request(&get->policy, &get->facts) != REASON_NONE ||
         key_make(&get->key, request, &get->match, config, arena) != REASON_NONE)
         return NULL;
+    /* The claim renews one generation: a URL that can be read in several ways has more. */
+    size_t urls = 0;
+    for (size_t i = 0; i < get->key.tags.count; i++)
+        urls += is_url_tag(get->key.tags.name[i]);
+    if (urls != 1)
+        return NULL;
     struct larder *cache = exchange->site->cache;
     int64_t until_ms = clock_now_ms() + config->budget_ms;
     get->position_ms = clock_now_ms();

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "responder/key.h"
+#include "responder/url_tags.h"
 
 #define ROOM_FIRST 8
 
@@ -36,42 +36,43 @@ purge_add_tag(struct purge *purge, struct arena *arena, const char *tag)
     return true;
 }
 
-/* Its query reduced as this route says. */
+struct tag_list {
+    struct purge *purge;
+    struct arena *arena;
+};
+
 static bool
-add_reduced(struct purge *purge, struct slice scheme, struct slice host, struct slice target,
-            const struct route *route, struct arena *arena)
+add_tag(void *arg, const char *tag)
 {
-    char tag[STORE_TAG_SIZE];
-    struct slice reduced = key_target(target, route, arena);
-    if (!reduced.p)
-        return false;
-    store_url_tag(tag, key_url_hash(scheme, host, reduced));
-    /* Most routes reduce nothing, and come one after the other. */
+    struct tag_list *list = arg;
+    const struct purge *purge = list->purge;
+    /* Routes that reduce nothing come one after the other, and an order may be long. */
     if (purge->tag_count > 0 && strcmp(purge->tags[purge->tag_count - 1], tag) == 0)
         return true;
-    return purge_add_tag(purge, arena, tag);
+    return purge_add_tag(list->purge, list->arena, tag);
 }
 
 bool
 purge_add_url(struct purge *purge, const struct config *config, struct slice scheme,
               struct slice host, struct slice target, struct arena *arena)
 {
-    static const struct slice get = {"GET", 3};
-    struct route_match match;
-    struct slice normal = key_normal_host(host, scheme, arena);
-    bool query = memchr(target.p, '?', target.n) != NULL;
-    /* The key of a GET for this target has its query reduced as that route says. */
-    if (!normal.p || !route_find(config, arena, get, normal, target, &match))
-        return false;
-    if (!add_reduced(purge, scheme, normal, target, match.route, arena))
-        return false;
+    const struct url url = url_make(scheme, host, target);
+    struct tag_list list = {purge, arena};
+    struct path_readings readings;
     /* Behind a trusted proxy the host that the routes see may be another one than the visitors'. */
-    if (!query || config->trusted_proxies.count == 0 || !config->routes_have_hosts)
-        return true;
-    for (size_t i = 0; i < config->route_count; i++)
-        if (!add_reduced(purge, scheme, normal, target, &config->routes[i], arena))
-            return false;
-    return true;
+    if (config->trusted_proxies.count > 0)
+        host = (struct slice){NULL, 0};
+    return path_readings_find(&readings, arena, url.path) &&
+           url_tags(&url, &readings, config, host, arena, add_tag, &list);
+}
+
+bool
+purge_add_directory(struct purge *purge, struct slice scheme, struct slice host,
+                    const struct path_readings *readings, struct arena *arena)
+{
+    const struct url url = {.scheme = scheme, .host = host};
+    struct tag_list list = {purge, arena};
+    return url_directory_tag(&url, readings, arena, add_tag, &list);
 }
 
 /* What is left goes on from the journal. */

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/slice.h"
 #include "client/store.h"
+#include "config/path.h"
 #include "responder/server.h"
 
 struct purge {
@@ -24,11 +25,15 @@ struct purge {
 bool purge_add_tag(struct purge *purge, struct arena *arena, const char *tag);
 
 /*
- * The tag of a URL of this site: the query is reduced as the route of a GET for
- * it says. host in any spelling. false: no memory.
+ * The tags of a URL of this site, in any spelling: the query is reduced as the
+ * route of a GET for it says. false: no memory.
  */
 bool purge_add_url(struct purge *purge, const struct config *config, struct slice scheme,
                    struct slice host, struct slice target, struct arena *arena);
+
+/* The tags of a directory, of whose path these are the readings. false: no memory. */
+bool purge_add_directory(struct purge *purge, struct slice scheme, struct slice host,
+                         const struct path_readings *readings, struct arena *arena);
 
 enum purge_outcome {
     PURGE_DONE,    /* in force on every machine */

@@ -11,10 +11,15 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "client/store.h"
+#include "responder/keep.h"
 #include "responder/reporter.h"
 
 atomic_bool server_stopping;
 atomic_bool server_giving_up;
+
+/* For the queues before a fetch, and clocks that are read at different moments. */
+#define SLACK_MS 30000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards current */
 static struct site *current;
@@ -23,6 +28,14 @@ static int
 at_most(int value, int most)
 {
     return value < most ? value : most;
+}
+
+int64_t
+site_fetch_max_ms(const struct config *config)
+{
+    int64_t once_ms = upstream_dial_ms(&config->upstream) + config->upstream.timeout_ms;
+    /* Some fetches ask twice (fetch.c). */
+    return config->upstream.timeout_ms > 0 ? 2 * once_ms : config->mutation_max_ms;
 }
 
 enum larder_status
@@ -48,6 +61,9 @@ site_new(struct config *config, struct site **out, struct larder_error *err)
         status = larder_open(&redis, &site->cache, err);
         if (status != LARDER_OK)
             goto fail;
+        /* After that, what is stored, or soon will be, prolongs it. */
+        store_new_generations_live(site->cache,
+                                   site_fetch_max_ms(config) + KEEP_HOLD_MS + SLACK_MS);
     }
     site->config = config;
     loop_id(site->loop_id, config);

@@ -24,6 +24,12 @@ struct site {
     struct journal *sweeps;     /* likewise; of application values, which lookups do not use */
 };
 
+/*
+ * The longest that a fetch may be under way before the head of its answer is
+ * here. Without an upstream.timeout: as long as a mutation may take.
+ */
+int64_t site_fetch_max_ms(const struct config *config);
+
 /* Make a site of a configuration, which it then owns. Touches no network. */
 enum larder_status site_new(struct config *config, struct site **out, struct larder_error *err);
 struct site *site_take(void);               /* the current one, counted */

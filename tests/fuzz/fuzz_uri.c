@@ -221,6 +221,19 @@ query_is_looked_through(struct slice target, const char *const *globs, size_t co
     MUST(uri_query_has(target, globs, count, match) == among);
 }
 
+/* One way to write it, which is its own, and has nothing in it but unreserved characters. */
+static void
+query_is_made_normal(struct slice target, struct arena *arena)
+{
+    until(&target, '?');
+    struct slice normal = uri_query_normal(target, arena);
+    MUST(normal.p && normal.n <= 3 * target.n);
+    for (size_t i = 0; i < normal.n; i++)
+        MUST(normal.p[i] > ' ' && normal.p[i] < 0x7f && !strchr("+?#/[]", normal.p[i]));
+    struct slice again = uri_query_normal(normal, arena);
+    MUST(slice_equal(again, normal));
+}
+
 static size_t
 globs_of(const char **globs, struct slice text, struct arena *arena)
 {
@@ -249,6 +262,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rules.ignore_count = globs_of(ignore, until(&rest, '\n'), arena);
     rules.allow_count = globs_of(allow, until(&rest, '\n'), arena);
     query_is_looked_through(rest, ignore, rules.ignore_count, arena);
+    query_is_made_normal(rest, arena);
     for (int sort = 0; rest.n && sort < 2; sort++) {
         rules.sort = sort;
         query_is_reduced(rest, &rules, arena);

@@ -142,7 +142,10 @@ tags_for(const char *resource, const char *user)
 {
     struct store_tags tags;
 
-    assert_true(store_tags_for(&tags, arena, resource, user, 0x1234));
+    assert_true(store_tags_for(&tags, arena, resource, user));
+    assert_true(store_tags_add(&tags, arena, "url:1234"));
+    memmove(&tags.name[2], &tags.name[1], (tags.count - 2) * sizeof *tags.name);
+    tags.name[1] = "url:1234";
     return tags;
 }
 

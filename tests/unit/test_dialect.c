@@ -188,17 +188,6 @@ shapes_that_clients_send_are_patterns_and_titles_are_not(void **state)
             fail_msg("%s: %s", urls[i], dialect_pattern_sign(slice_of(urls[i])));
 }
 
-static void
-a_sign_can_be_written_encoded(void **state)
-{
-    (void)state;
-    bool failed = false;
-    struct slice literal = dialect_literal(slice_of("/a%2a%20b%24%2A"), arena, &failed);
-    assert_true(slice_equal(literal, slice_of("/a*%20b$*")));
-    assert_null(dialect_literal(slice_of("/a%20*"), arena, &failed).p);
-    assert_false(failed);
-}
-
 int
 main(void)
 {
@@ -207,7 +196,6 @@ main(void)
         cmocka_unit_test(what_says_nothing_of_its_own_is_let_through),
         cmocka_unit_test(methods_of_other_caches_are_known),
         cmocka_unit_test(shapes_that_clients_send_are_patterns_and_titles_are_not),
-        cmocka_unit_test(a_sign_can_be_written_encoded),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

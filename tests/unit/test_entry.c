@@ -21,7 +21,7 @@ setup(void **state)
 {
     (void)state;
     arena = arena_new((size_t)64 * 1024 * 1024);
-    return arena && store_tags_for(&tags, arena, "r", "42", 0x1234) ? 0 : -1;
+    return arena && store_tags_for(&tags, arena, "r", "42") ? 0 : -1;
 }
 
 static int
@@ -198,7 +198,7 @@ a_generation_that_is_missing_or_other_does_not_match(void **state)
     fewer.count--;
     assert_int_equal(entry_judge(&out, &fewer, own_generation, &since_ms), ENTRY_DEAD);
     struct store_tags other;
-    assert_true(store_tags_for(&other, arena, "r", "43", 0x1234));
+    assert_true(store_tags_for(&other, arena, "r", "43"));
     assert_int_equal(entry_decode(&out, data, len, &other, arena), ENTRY_RETAGGED);
     free(data);
 }

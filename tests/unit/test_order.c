@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "responder/key.h"
 #include "responder/order.h"
+#include "responder/url_tags.h"
 
 static struct arena *arena;
 static struct config *config;
@@ -349,9 +349,13 @@ has_tag(const struct purge *purge, const char *tag)
 static bool
 has_url(const struct purge *purge, const char *scheme, const char *host, const char *target)
 {
-    char tag[STORE_TAG_SIZE];
-    store_url_tag(tag, key_url_hash(slice_of(scheme), slice_of(host), slice_of(target)));
-    return has_tag(purge, tag);
+    struct purge other = {.tag_count = 0};
+    assert_true(
+        purge_add_url(&other, config, slice_of(scheme), slice_of(host), slice_of(target), arena));
+    for (size_t i = 0; i < other.tag_count; i++)
+        if (!has_tag(purge, other.tags[i]))
+            return false;
+    return other.tag_count > 0;
 }
 
 static void
@@ -383,12 +387,11 @@ static void
 prefixes_are_directories_that_every_route_keeps(void **state)
 {
     (void)state;
-    char tag[STORE_TAG_SIZE];
     struct purge purge = resolve(json("{\"prefix\": \"http://H:80/deep/x/\"}"), &nowhere);
-    store_directory_tag(tag,
-                        key_directory_hash(slice_of("http"), slice_of("h"), slice_of("/deep/x/")));
+    struct purge other = resolve(json("{\"prefix\": \"http://h./deep/x/\"}"), &nowhere);
     assert_int_equal(purge.tag_count, 1);
-    assert_string_equal(purge.tags[0], tag);
+    assert_string_equal(purge.tags[0], other.tags[0]);
+    assert_memory_equal(purge.tags[0], "dir:", 4);
     assert_int_equal(resolve(json("{\"prefix\": \"/deep/\"}"), &shop).tag_count, 2);
     refuse(json("{\"prefix\": \"http://h/deep/x/y/\"}"), &nowhere, LARDER_REFUSED,
            "prefix \"/deep/x/y/\": responses of the route \"/deep/**\" could not be found by it: "
@@ -411,7 +414,9 @@ tags_groups_patterns_and_all(void **state)
                 &nowhere);
     assert_true(has_tag(&purge, "all"));
     assert_true(has_tag(&purge, "tag:a%20b"));
-    store_group_tag(tag, key_origin_hash(slice_of("https"), slice_of("h")), slice_of("g"));
+    store_hash origin;
+    assert_true(url_origin_hash(origin, slice_of("https"), slice_of("h"), arena));
+    store_group_tag(tag, origin, slice_of("g"));
     assert_true(has_tag(&purge, tag));
     assert_int_equal(purge.tag_count, 3);
     assert_int_equal(purge.pattern_count, 2);

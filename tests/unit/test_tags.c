@@ -28,38 +28,24 @@ a_response_carries_the_tags_of_what_it_belongs_to(void **state)
     (void)state;
     struct store_tags tags;
 
-    assert_true(store_tags_for(&tags, arena, NULL, "", 0x1234));
+    assert_true(store_tags_for(&tags, arena, NULL, ""));
+    assert_int_equal(tags.count, 1);
+    assert_string_equal(tags.name[0], "all");
+
+    assert_true(store_tags_for(&tags, arena, "session", NULL));
     assert_int_equal(tags.count, 2);
+    assert_string_equal(tags.name[1], "resource:session");
+
+    assert_true(store_tags_for(&tags, arena, "", "42"));
+    assert_int_equal(tags.count, 2);
+    assert_string_equal(tags.name[1], "user:42");
+
+    assert_true(store_tags_for(&tags, arena, "session", "42"));
+    assert_int_equal(tags.count, 4);
     assert_string_equal(tags.name[0], "all");
-    assert_string_equal(tags.name[1], "url:1234");
-
-    assert_true(store_tags_for(&tags, arena, "session", NULL, 0x1234));
-    assert_int_equal(tags.count, 3);
-    assert_string_equal(tags.name[2], "resource:session");
-
-    assert_true(store_tags_for(&tags, arena, "", "42", 0x1234));
-    assert_int_equal(tags.count, 3);
+    assert_string_equal(tags.name[1], "resource:session");
     assert_string_equal(tags.name[2], "user:42");
-
-    assert_true(store_tags_for(&tags, arena, "session", "42", 0x1234));
-    assert_int_equal(tags.count, 5);
-    assert_string_equal(tags.name[0], "all");
-    assert_string_equal(tags.name[1], "url:1234");
-    assert_string_equal(tags.name[2], "resource:session");
-    assert_string_equal(tags.name[3], "user:42");
-    assert_string_equal(tags.name[4], "resource:session:user:42");
-}
-
-static void
-urls_share_65536_tags(void **state)
-{
-    (void)state;
-    char tag[STORE_TAG_SIZE];
-
-    store_url_tag(tag, 0);
-    assert_string_equal(tag, "url:0000");
-    store_url_tag(tag, UINT64_C(0x123456789abcdef0));
-    assert_string_equal(tag, "url:def0");
+    assert_string_equal(tags.name[3], "resource:session:user:42");
 }
 
 static void
@@ -71,15 +57,15 @@ a_name_that_does_not_fit_or_could_pass_for_two_is_refused(void **state)
 
     memset(name, 'a', sizeof name);
     name[STORE_TAG_SIZE - sizeof "resource:"] = '\0';
-    assert_true(store_tags_for(&tags, arena, name, NULL, 0x1234));
-    assert_int_equal(strlen(tags.name[2]), STORE_TAG_SIZE - 1);
-    assert_false(store_tags_for(&tags, arena, name, "42", 0x1234));
+    assert_true(store_tags_for(&tags, arena, name, NULL));
+    assert_int_equal(strlen(tags.name[1]), STORE_TAG_SIZE - 1);
+    assert_false(store_tags_for(&tags, arena, name, "42"));
     name[STORE_TAG_SIZE - sizeof "resource:"] = 'a';
     name[STORE_TAG_SIZE] = '\0';
-    assert_false(store_tags_for(&tags, arena, name, NULL, 0x1234));
-    assert_false(store_tags_for(&tags, arena, NULL, name, 0x1234));
-    assert_false(store_tags_for(&tags, arena, "a:user:b", NULL, 0x1234));
-    assert_false(store_tags_for(&tags, arena, NULL, "4:2", 0x1234));
+    assert_false(store_tags_for(&tags, arena, name, NULL));
+    assert_false(store_tags_for(&tags, arena, NULL, name));
+    assert_false(store_tags_for(&tags, arena, "a:user:b", NULL));
+    assert_false(store_tags_for(&tags, arena, NULL, "4:2"));
 }
 
 static void
@@ -89,13 +75,13 @@ a_tag_is_there_once_and_is_a_copy(void **state)
     struct store_tags tags;
     char tag[STORE_TAG_SIZE] = "tag:x";
 
-    assert_true(store_tags_for(&tags, arena, NULL, NULL, 0x1234));
+    assert_true(store_tags_for(&tags, arena, NULL, NULL));
     assert_true(store_tags_add(&tags, arena, tag));
     assert_true(store_tags_add(&tags, arena, tag));
     assert_true(store_tags_add(&tags, arena, "all"));
-    assert_int_equal(tags.count, 3);
+    assert_int_equal(tags.count, 2);
     tag[4] = 'y';
-    assert_string_equal(tags.name[2], "tag:x");
+    assert_string_equal(tags.name[1], "tag:x");
     for (int i = 0; tags.count < STORE_TAGS_MAX; i++) {
         snprintf(tag, sizeof tag, "tag:%d", i);
         assert_true(store_tags_add(&tags, arena, tag));
@@ -129,25 +115,28 @@ static void
 names_that_others_give_are_written_so_that_none_passes_for_another(void **state)
 {
     (void)state;
+    static const store_hash hash = "0123456789abcdef01234567";
     char tag[STORE_TAG_SIZE], long_name[STORE_TAG_NAME_MAX + 1];
 
     assert_true(store_named_tag(tag, slice_of("news/2026-11_a.b~c@d+e=f")));
     assert_string_equal(tag, "tag:news/2026-11_a.b~c@d+e=f");
     assert_true(store_named_tag(tag, (struct slice){"a:b c%\0\xff", 8}));
     assert_string_equal(tag, "tag:a%3Ab%20c%25%00%FF");
-    assert_true(store_group_tag(tag, UINT64_C(0x0123456789abcdef), slice_of("g:1")));
-    assert_string_equal(tag, "group:0123456789abcdef:g%3A1");
-    store_directory_tag(tag, 0xab);
-    assert_string_equal(tag, "dir:00000000000000ab");
+    assert_true(store_group_tag(tag, hash, slice_of("g:1")));
+    assert_string_equal(tag, "group:0123456789abcdef01234567:g%3A1");
+    store_directory_tag(tag, hash);
+    assert_string_equal(tag, "dir:0123456789abcdef01234567");
+    store_url_tag(tag, hash);
+    assert_string_equal(tag, "url:0123456789abcdef01234567");
 
     memset(long_name, ':', sizeof long_name);
     assert_true(store_named_tag(tag, (struct slice){long_name, STORE_TAG_NAME_MAX}));
     assert_int_equal(strlen(tag), 4 + 3 * STORE_TAG_NAME_MAX);
-    assert_true(store_group_tag(tag, UINT64_MAX, (struct slice){long_name, STORE_TAG_NAME_MAX}));
-    assert_int_equal(strlen(tag), 23 + 3 * STORE_TAG_NAME_MAX);
+    assert_true(store_group_tag(tag, hash, (struct slice){long_name, STORE_TAG_NAME_MAX}));
+    assert_int_equal(strlen(tag), 31 + 3 * STORE_TAG_NAME_MAX);
     assert_false(store_named_tag(tag, (struct slice){long_name, sizeof long_name}));
     assert_false(store_named_tag(tag, slice_of("")));
-    assert_false(store_group_tag(tag, 1, slice_of("")));
+    assert_false(store_group_tag(tag, hash, slice_of("")));
 }
 
 static void
@@ -298,7 +287,7 @@ random_key(struct key *key)
     hash[64] = '\0';
     snprintf(key->text, sizeof key->text, "%s%s%s%s%sresponse:%s", resource, *resource ? ":" : "",
              *user ? "user:" : "", user, *user ? ":" : "", hash);
-    assert_true(store_tags_for(&key->tags, arena, resource, user, 0x1234));
+    assert_true(store_tags_for(&key->tags, arena, resource, user));
 }
 
 /* A key, made more general step by step, or else: most such patterns match something. */
@@ -425,7 +414,6 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_response_carries_the_tags_of_what_it_belongs_to),
-        cmocka_unit_test(urls_share_65536_tags),
         cmocka_unit_test(a_name_that_does_not_fit_or_could_pass_for_two_is_refused),
         cmocka_unit_test(a_tag_is_there_once_and_is_a_copy),
         cmocka_unit_test(a_tag_that_does_not_fit_is_refused),

@@ -127,7 +127,9 @@ references_with_authority_are_ours_if_host_and_port_are(void **state)
         {"http://www.example.org/x", NULL},
         {"http://example.org.evil/x", NULL},
         {"http://example.or/x", NULL},
-        {"http://example.org./x", NULL},
+        {"http://example.org./x", "/x"},
+        {"http://example.org..:80/x", "/x"},
+        {"http://./x", NULL},
         {"http://example.org:65616/x", NULL}, /* 80 + 2^16 */
         {"http://example.org:4294967376/x", NULL},
         {"http://example.org:80:80/x", NULL},
