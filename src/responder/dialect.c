@@ -121,7 +121,6 @@ static const struct dialect {
     {BY_FIELD, "xkey-purge", MEANS_TAGS, NO_VALUE},
     {BY_FIELD, "xkey-softpurge", MEANS_TAGS, NO_VALUE},
     {BY_FIELD, "key", MEANS_TAGS, NO_VALUE},
-    {BY_FIELD, "X-Key", MEANS_TAGS, NO_VALUE},
     {BY_FIELD, "X-Location-Id", MEANS_TAGS, NO_VALUE},
     {BY_FIELD, "X-Group-Location-Id", MEANS_TAGS, NO_VALUE},
     {BY_FIELD, "X-LiteSpeed-Purge", MEANS_TAGS, NO_VALUE},
@@ -135,7 +134,7 @@ static const struct dialect {
     {BY_FIELD, "Purge-All", MEANS_ALL, IF_OFF},
     {BY_FIELD, "Clear-Cache", MEANS_ALL, IF_OFF},
     {BY_FIELD, "X-Clear-Cache", MEANS_ALL, IF_OFF},
-    {BY_FIELD, "X-Pool", MEANS_ALL, NO_VALUE},
+    {BY_FIELD, "X-Pool", MEANS_SOMETHING, NO_VALUE},
     {BY_FIELD, "X-Purge-Method", MEANS_PATTERN, IF_URL},
     {BY_FIELD, "X-VC-Purge-Method", MEANS_PATTERN, IF_URL},
     {BY_FIELD, "X-Purge-Host", MEANS_HOST, IF_HOST},
@@ -146,7 +145,6 @@ static const struct dialect {
     {BY_FIELD, "X-Match-Url", MEANS_PATTERN, NO_VALUE},
     {BY_FIELD, "X-Purge-Url", MEANS_URLS, IF_TARGET},
     {BY_FIELD, "X-Content-Type", MEANS_PATTERN, NO_VALUE},
-    {BY_FIELD, "X-Depth", MEANS_PATTERN, NO_VALUE},
     {BY_FIELD, "Fastly-Soft-Purge", MEANS_SOFT, IF_OFF},
     {BY_FIELD, "X-Soft-Purge", MEANS_SOFT, IF_OFF},
     {BY_FIELD, "X-Purge-Soft", MEANS_SOFT, IF_OFF},
@@ -154,6 +152,9 @@ static const struct dialect {
     {BY_FIELD, "X-HTTP-Method-Override", MEANS_METHOD, IF_PURGE},
     {BY_FIELD, "X-HTTP-Method", MEANS_METHOD, IF_PURGE},
     {BY_FIELD, "X-Method-Override", MEANS_METHOD, IF_PURGE},
+
+    /* Of a surrogate in front, on whatever it passes on. */
+    {BY_FIELD, "Surrogate-Capability", MEANS_SOMETHING, ANY_VALUE},
 
     /* Secrets: who may, and not what. */
     {BY_FIELD, "X-VC-Purge-Key", MEANS_SOMETHING, ANY_VALUE},

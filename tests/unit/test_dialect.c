@@ -120,6 +120,7 @@ what_says_nothing_of_its_own_is_let_through(void **state)
         {"X-Forwarded-For", "192.0.2.1"},
         {"If-None-Match", "\"etag\""},
         {"X-Request-Id", "7"},
+        {"Surrogate-Capability", "front=\"Surrogate/1.0 ESI/1.0\""},
         {"X-Stage", "urban"},
         {"X-Api-Key", "k"},
     };
