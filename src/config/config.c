@@ -68,12 +68,13 @@ read_secret_file(const struct config *config, struct reader *reader, const confi
 {
     char text[CONFIG_PASSWORD_MAX + 3]; /* the longest, a CR LF, and one byte too many */
     size_t n = 0;
+    char why[SOURCE_WHY_SIZE];
     struct stat st;
     enum larder_status status = LARDER_OK;
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 || fstat(fd, &st) < 0) {
         status = reader_error(reader, where, "%s: cannot read %s: %s", secret->option, file,
-                              strerror(errno));
+                              source_why(why, errno));
     } else if (!S_ISREG(st.st_mode)) {
         status = reader_error(reader, where, "%s: %s is not a regular file", secret->option, file);
     } else if (st.st_mode & (S_IWGRP | S_IWOTH)) {
@@ -83,8 +84,10 @@ read_secret_file(const struct config *config, struct reader *reader, const confi
                               secret->option, file, (unsigned)(st.st_mode & 07777));
     } else {
         if (st.st_mode & S_IROTH)
-            log_write(LARDER_LOG_WARNING, "%s holds %s and everybody may read it", file,
-                      secret->what);
+            log_write(LARDER_LOG_WARNING,
+                      "%s holds %s and everybody may read it: chown it to the user of larder-fcgi, "
+                      "then chmod 600",
+                      file, secret->what);
         ssize_t got;
         do {
             got = read(fd, text + n, sizeof text - n);
@@ -114,11 +117,13 @@ read_secret_file(const struct config *config, struct reader *reader, const confi
 
 /* One in a configuration that everybody may read is none. */
 static void
-warn_of_readers(const config_setting_t *setting, const char *what)
+warn_of_readers(const config_setting_t *setting, const struct secret *secret)
 {
     if (setting && (document_mode(setting) & S_IROTH))
-        log_write(LARDER_LOG_WARNING, "%s holds %s and everybody may read it",
-                  document_place(setting).file, what);
+        log_write(LARDER_LOG_WARNING,
+                  "%s holds %s and everybody may read it: put it into a file of its own, which "
+                  "belongs to the user of larder-fcgi and has mode 0600, and name that in %s",
+                  document_place(setting).file, secret->what, secret->option);
 }
 
 /* The environment goes before the file: a service manager hands out secrets that way. */
@@ -149,7 +154,7 @@ take_password(struct config *config, struct reader *reader)
     if (in_file && inline_)
         return reader_error(reader, in_file,
                             "redis.password_file: redis.password is set as well, expected one");
-    warn_of_readers(inline_, "a password");
+    warn_of_readers(inline_, &secret);
     if (!password_from_environment(config, &status, reader->err) && in_file)
         status = read_secret_file(config, reader, in_file, &secret, config->redis_password_file,
                                   &config->redis.password);
@@ -431,7 +436,7 @@ take_token(struct config *config, struct reader *reader)
     if (in_file && inline_)
         return reader_error(reader, in_file,
                             "admin.token_file: admin.token is set as well, expected one");
-    warn_of_readers(inline_, "a token");
+    warn_of_readers(inline_, &secret);
     if (in_file)
         status = read_secret_file(config, reader, in_file, &secret, config->admin_token_file,
                                   &config->admin_token);

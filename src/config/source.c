@@ -16,7 +16,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -99,6 +101,48 @@ source_shown(char buf[SOURCE_SHOWN_SIZE], const char *text, size_t n)
     bool cut = n > SOURCE_SHOWN_MAX;
     snprintf(buf, SOURCE_SHOWN_SIZE, "%.*s%s", cut ? SOURCE_SHOWN_MAX : (int)n, text,
              cut ? "..." : "");
+    return buf;
+}
+
+/* A name of the system's database, or the number. */
+#define NAME_SIZE 33
+
+static void
+user_name(char name[NAME_SIZE])
+{
+    char room[4096];
+    struct passwd entry;
+    struct passwd *found = NULL;
+    if (getpwuid_r(geteuid(), &entry, room, sizeof room, &found) == 0 && found)
+        snprintf(name, NAME_SIZE, "%s", found->pw_name);
+    else
+        snprintf(name, NAME_SIZE, "%u", (unsigned)geteuid());
+}
+
+static void
+group_name(char name[NAME_SIZE])
+{
+    char room[4096];
+    struct group entry;
+    struct group *found = NULL;
+    if (getgrgid_r(getegid(), &entry, room, sizeof room, &found) == 0 && found)
+        snprintf(name, NAME_SIZE, "%s", found->gr_name);
+    else
+        snprintf(name, NAME_SIZE, "%u", (unsigned)getegid());
+}
+
+const char *
+source_why(char buf[SOURCE_WHY_SIZE], int error)
+{
+    char user[NAME_SIZE];
+    char group[NAME_SIZE];
+    if (error != EACCES || geteuid() == 0)
+        return strerror_r(error, buf, SOURCE_WHY_SIZE);
+    user_name(user);
+    group_name(group);
+    snprintf(buf, SOURCE_WHY_SIZE,
+             "Permission denied for user %s; chgrp %s and chmod 640 let it read the file", user,
+             group);
     return buf;
 }
 
@@ -368,6 +412,7 @@ read_whole(struct scan *scan, const char *name, struct place from, char **data, 
 {
     struct larder_error *err = scan->grammar.err;
     const char *what = from.line ? name : "the file";
+    char why[SOURCE_WHY_SIZE];
     enum larder_status status = LARDER_INVALID;
     char *buf = NULL;
     size_t room = 0;
@@ -375,7 +420,7 @@ read_whole(struct scan *scan, const char *name, struct place from, char **data, 
     ssize_t got = 0;
     int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
-        place_error(err, from, "cannot read %s: %s", what, strerror(errno));
+        place_error(err, from, "cannot read %s: %s", what, source_why(why, errno));
         return LARDER_INVALID;
     }
     if (fstat(fd, st) < 0) {

@@ -44,6 +44,10 @@ mode_t source_mode(const struct source *source, struct place place);
 enum larder_status place_error(struct larder_error *err, struct place place, const char *format,
                                ...) __attribute__((format(printf, 3, 4)));
 
+/* Why a file cannot be opened, for a message: who was not let in, and what would. Returns buf. */
+#define SOURCE_WHY_SIZE 160
+const char *source_why(char buf[SOURCE_WHY_SIZE], int error);
+
 /* At most SOURCE_SHOWN_MAX bytes of text, dots where it was cut. Returns buf. */
 #define SOURCE_SHOWN_SIZE (SOURCE_SHOWN_MAX + 4)
 const char *source_shown(char buf[SOURCE_SHOWN_SIZE], const char *text, size_t n);
