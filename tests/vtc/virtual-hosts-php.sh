@@ -1,6 +1,6 @@
 # The same for sites in PHP.
-# needs: lighttpd apache2 mod_proxy_fcgi mod_fcgid mod_http2 nginx nghttp redis-server redis-cli spawn-fcgi curl php-fpm
-# time: 300
+# needs: lighttpd apache2 mod_proxy_fcgi mod_fcgid mod_http2 nginx nghttp python3 redis-server redis-cli spawn-fcgi curl php-fpm
+# time: 240
 . case
 . virtual-hosts
 

@@ -1,7 +1,7 @@
 # Two virtual hosts in front of one pool, behind each web server: each has its own pages and its own
 # denials, whatever host a request line names besides.
-# needs: lighttpd apache2 mod_proxy_fcgi mod_fcgid mod_http2 nginx nghttp redis-server redis-cli spawn-fcgi curl
-# time: 300
+# needs: lighttpd apache2 mod_proxy_fcgi mod_fcgid mod_http2 nginx nghttp python3 redis-server redis-cli spawn-fcgi curl
+# time: 240
 . case
 . virtual-hosts
 
