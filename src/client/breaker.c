@@ -6,6 +6,7 @@
 #include "client/breaker.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void
 breaker_init(struct breaker *breaker, const struct larder_options *options, const char *where)
@@ -17,6 +18,8 @@ breaker_init(struct breaker *breaker, const struct larder_options *options, cons
     breaker->opened_ms = 0;
     atomic_init(&breaker->failures, 0);
     atomic_init(&breaker->open, false);
+    atomic_init(&breaker->failing, false);
+    breaker->why[0] = '\0';
     pthread_mutex_init(&breaker->lock, NULL);
 }
 
@@ -29,10 +32,34 @@ breaker_destroy(struct breaker *breaker)
 void
 breaker_success(struct breaker *breaker)
 {
+    if (atomic_load_explicit(&breaker->failing, memory_order_relaxed))
+        atomic_store_explicit(&breaker->failing, false, memory_order_relaxed);
     /* Read first: a store by every request would send the cache line round all cores. */
     if (atomic_load_explicit(&breaker->failures, memory_order_relaxed) != 0 &&
         !breaker_is_open(breaker))
         atomic_store_explicit(&breaker->failures, 0, memory_order_relaxed);
+}
+
+void
+breaker_note(struct breaker *breaker, const char *why)
+{
+    size_t n = strlen(breaker->where);
+    if (strncmp(why, breaker->where, n) == 0 && strncmp(why + n, ": ", 2) == 0)
+        why += n + 2;
+    pthread_mutex_lock(&breaker->lock);
+    snprintf(breaker->why, sizeof breaker->why, "%s", why);
+    pthread_mutex_unlock(&breaker->lock);
+    atomic_store_explicit(&breaker->failing, true, memory_order_release);
+}
+
+void
+breaker_why(struct breaker *breaker, char *out, size_t size)
+{
+    bool failing = breaker_is_open(breaker) ||
+                   atomic_load_explicit(&breaker->failing, memory_order_acquire);
+    pthread_mutex_lock(&breaker->lock);
+    snprintf(out, size, "%s", failing ? breaker->why : "");
+    pthread_mutex_unlock(&breaker->lock);
 }
 
 bool
@@ -41,6 +68,7 @@ breaker_failure(struct breaker *breaker, int64_t now_ms, const char *why)
     char line[LARDER_ERROR_MAX + 128];
     bool opened = false;
 
+    breaker_note(breaker, why);
     if (breaker->limit == 0 || breaker_is_open(breaker))
         return false;
     int failures = atomic_fetch_add_explicit(&breaker->failures, 1, memory_order_relaxed) + 1;

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "larder.h"
@@ -23,8 +24,10 @@ struct breaker {
     const char *where;
     atomic_int failures;
     atomic_bool open;
-    pthread_mutex_t lock; /* one change of state, and its log line, at a time */
-    int64_t opened_ms;    /* guarded by lock */
+    pthread_mutex_t lock;       /* one change of state, and its log line, at a time */
+    int64_t opened_ms;          /* guarded by lock */
+    char why[LARDER_ERROR_MAX]; /* the last failure; guarded by lock */
+    atomic_bool failing;        /* ... and nothing has been answered since */
 };
 
 void breaker_init(struct breaker *breaker, const struct larder_options *options, const char *where);
@@ -49,6 +52,12 @@ void breaker_success(struct breaker *breaker);
 
 /* It did not; why is for the log. true: this failure has opened the breaker. */
 bool breaker_failure(struct breaker *breaker, int64_t now_ms, const char *why);
+
+/* What is the matter, for who asks: an error reply, or a probe that failed as well. Counts nothing. */
+void breaker_note(struct breaker *breaker, const char *why);
+
+/* The words of the last failure, without `where`; "" if Redis has answered since. */
+void breaker_why(struct breaker *breaker, char *out, size_t size);
 
 /* The probe was answered. */
 void breaker_close(struct breaker *breaker, int64_t now_ms);

@@ -178,7 +178,10 @@ try_once(struct larder *cache, struct command_call *call, bool fresh, struct out
         if (!outcome->was_stale && !was_answering)
             note_failure(cache, err->message);
     } else if (status != LARDER_NOMEM) {
+        /* It is alive, and may refuse all the same. */
         breaker_success(&cache->breaker);
+        if (conn->refused)
+            breaker_note(&cache->breaker, err->message);
         outcome->again = conn->passing;
     }
     /* Who refuses for a while may be a replica that should not be asked, or on its way out. */
@@ -199,8 +202,10 @@ command_execute(struct larder *cache, struct command_call *call, struct larder_e
     call->tries = 0;
     for (int n = 1;; n++) {
         if (breaker_is_open(&cache->breaker)) {
-            status = error_set(&err, LARDER_UNAVAILABLE, "%s: %s: not asked after failures",
-                               cache->endpoint.where, rules[call->command].name);
+            char why[LARDER_ERROR_MAX];
+            breaker_why(&cache->breaker, why, sizeof why);
+            status = error_set(&err, LARDER_UNAVAILABLE, "%s: %s: not asked after failures: %s",
+                               cache->endpoint.where, rules[call->command].name, why);
             break;
         }
         if (n == 1 && clock_now_ms() >= call->deadline_ms) {

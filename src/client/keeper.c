@@ -50,15 +50,15 @@ rest_again(const struct larder *cache, struct rest *rest, int64_t now_ms)
 /* One PING on a connection of its own. A server that is stopped accepts and says nothing, so that
  * is what closes the breaker: an answer, not a connection. */
 static bool
-probe(struct larder *cache)
+probe(struct larder *cache, struct larder_error *err)
 {
     struct conn *conn = NULL;
     int64_t deadline = clock_now_ms() + longest_rest(cache);
 
-    if (conn_dial(&cache->endpoint, deadline, cache->keeper.stop_fd, &conn, NULL) != LARDER_OK)
+    if (conn_dial(&cache->endpoint, deadline, cache->keeper.stop_fd, &conn, err) != LARDER_OK)
         return false;
     conn->cancel_fd = cache->keeper.stop_fd;
-    bool answered = command_ping(conn, deadline, NULL) == LARDER_OK && !conn->passing;
+    bool answered = command_ping(conn, deadline, err) == LARDER_OK && !conn->passing;
     conn_close(conn);
     return answered;
 }
@@ -71,8 +71,11 @@ look_after_breaker(struct larder *cache, struct rest *rest)
     if (now < rest->next_ms)
         return;
     rest_again(cache, rest, now);
-    if (probe(cache))
+    struct larder_error err = {.message = ""};
+    if (probe(cache, &err))
         breaker_close(&cache->breaker, clock_now_ms());
+    else if (err.message[0])
+        breaker_note(&cache->breaker, err.message);
 }
 
 static void

@@ -310,6 +310,12 @@ larder_close(struct larder *cache)
 }
 
 void
+store_failure(struct larder *cache, char *out, size_t size)
+{
+    breaker_why(&cache->breaker, out, size);
+}
+
+void
 store_hurry(struct larder *cache, int64_t until_ms)
 {
     atomic_store(&cache->endpoint.until_ms, until_ms);

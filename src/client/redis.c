@@ -105,6 +105,7 @@ conn_begin(struct conn *conn, const char *doing)
     conn->doing = doing;
     conn->sent = false;
     conn->answered = false;
+    conn->refused = false;
     conn->pending = true;
     conn->passing = false;
     conn->unwanted = false;
@@ -264,6 +265,7 @@ conn_end(struct conn *conn, struct larder_error *err)
 enum larder_status
 conn_refused(struct conn *conn, const char *text, size_t len, struct larder_error *err)
 {
+    conn->refused = true;
     /* What a failover, a start, somebody's slow script or a full house makes it say; nothing was
      * done. */
     static const char *const passing[] = {"LOADING ",

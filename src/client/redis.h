@@ -39,6 +39,7 @@ struct conn {
     /* The exchange in hand: */
     bool sent;     /* the kernel has taken bytes of it */
     bool answered; /* a byte of the answer came */
+    bool refused;  /* some of the answer is an error */
     bool pending;  /* the answer has not been read whole */
     bool passing;  /* the refusal is one that passes (LOADING ...): nothing was done, try again */
     bool unwanted; /* the rest of the answer is not worth reading: close it, nobody is to blame */

@@ -75,6 +75,9 @@ typedef char store_hash[STORE_HASH_LEN + 1];
  * Calls that begin later fail unless the answer is there at once. */
 void store_hurry(struct larder *cache, int64_t until_ms);
 
+/* Why Redis is not asked at the moment: the words of the last failure; "" if it is asked. */
+void store_failure(struct larder *cache, char *out, size_t size);
+
 /* NUL-terminated, settled; "" where there is none (missing, or refused by a full Redis); "M" where
  * it is marked. */
 typedef char store_generation[STORE_GENERATION_LEN + 1];

@@ -142,8 +142,7 @@ ctl_explain(struct ctl *ctl)
     if (status != LARDER_OK)
         return fail(status, &err);
     if (json_object_array_length(answers) == 0) {
-        complain("pool %s: no process answers", ctl->runtime_dir);
-        code = CTL_UNREACHABLE;
+        code = fail(LARDER_UNAVAILABLE, &err);
     } else {
         code = tell(ctl, json_object_array_get_idx(answers, 0));
     }

@@ -37,6 +37,7 @@ static const char *const kinds[] = {"urls", "prefixes", "tags", "groups", "patte
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 struct purging {
+    char why_nobody[LARDER_ERROR_MAX]; /* no process answers: pid is 0 */
     const struct ctl *ctl;
     pid_t pid; /* of the process that is asked; 0: there is none */
 
@@ -83,6 +84,8 @@ find_process(struct purging *p)
     if (status == LARDER_OK && json_object_array_length(answers) > 0)
         p->pid = (pid_t)json_object_get_int64(
             json_object_object_get(json_object_array_get_idx(answers, 0), "pid"));
+    else
+        snprintf(p->why_nobody, sizeof p->why_nobody, "%s", err.message);
     json_object_put(answers);
     /* It is there, and not for us: to go past it would be no answer to that. */
     return status == LARDER_REFUSED ? fail(status, &err) : CTL_OK;
@@ -301,23 +304,22 @@ free_names(const struct ctl *ctl, struct names *names)
 
 /* Nobody is there who knows how URLs are kept. */
 static int
-refuse_urls(const struct ctl *ctl)
+refuse_urls(const struct purging *p)
 {
+    const struct ctl *ctl = p->ctl;
     const char *why = names_redis(ctl) ? "they are for the pool, and a Redis of yours is named"
-                                       : "no process of the pool answers";
+                                       : p->why_nobody;
 
     for (size_t i = 0; i < ctl->item_count; i++) {
         const char *what = ctl->items[i].what;
         if (strcmp(what, "tag") == 0 || strcmp(what, "pattern") == 0)
             continue;
-        complain("purge: --%s needs the configuration of a running pool: %s (%s)", what, why,
-                 ctl->runtime_dir);
+        complain("purge: --%s needs the configuration of a running pool: %s", what, why);
         return CTL_UNREACHABLE;
     }
     if (!ctl->from_stdin)
         return CTL_OK;
-    complain("purge: --stdin needs the configuration of a running pool: %s (%s)", why,
-             ctl->runtime_dir);
+    complain("purge: --stdin needs the configuration of a running pool: %s", why);
     return CTL_UNREACHABLE;
 }
 
@@ -331,7 +333,7 @@ purge_in_redis(struct purging *p)
     enum larder_status status = LARDER_OK;
     bool invalidated = false;
     int64_t deadline_ms;
-    int code = refuse_urls(ctl);
+    int code = refuse_urls(p);
 
     if (code == CTL_OK)
         code = take_names(ctl, &names);

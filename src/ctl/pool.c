@@ -74,8 +74,7 @@ ask_processes(const struct ctl *ctl, const char *command)
     } else if (json_object_array_length(part.answer) == 0) {
         json_object_put(part.answer);
         part.answer = NULL;
-        error_set(&part.err, LARDER_UNAVAILABLE, "pool %.180s: no process answers",
-                  ctl->runtime_dir);
+        part.err.status = LARDER_UNAVAILABLE;
     }
     return part;
 }

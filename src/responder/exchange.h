@@ -70,6 +70,7 @@ struct exchange {
     const char *x_cache;
     uint64_t body_sent;
 
+    const char *redis_failure; /* why it did not answer; NULL: it did, or was not asked */
     bool redis_answered;
     bool generations_complete;
     bool has_entry;  /* it is this request's, and no generation is against it; fresh or not */

@@ -188,6 +188,22 @@ tell_staleness(struct explanation *e, const struct stored *stored, int64_t left_
         say(e, "", "used if the backend fails for another %s", duration(e, if_ms));
 }
 
+/* Why nobody knows what is stored. */
+static const char *
+no_redis(struct explanation *e)
+{
+    const struct exchange *exchange = &e->exchange;
+    char why[LARDER_ERROR_MAX] = "";
+    const char *text = exchange->redis_failure;
+    if (exchange->missing == REASON_JOURNAL) {
+        text = explain_reason(REASON_JOURNAL);
+        store_failure(exchange->site->cache, why, sizeof why);
+        if (why[0])
+            text = arena_printf(exchange->arena, "%s (%s)", text, why);
+    }
+    return text ? shown(e, slice_of(text)) : explain_reason(REASON_NO_GENERATIONS);
+}
+
 static void
 tell_stored(struct explanation *e, const struct reuse_decision *decision)
 {
@@ -203,7 +219,7 @@ tell_stored(struct explanation *e, const struct reuse_decision *decision)
             say(e, "Stored:", "nothing that this request may have: %s",
                 explain_reason(exchange->missing));
         else
-            say(e, "Stored:", "unknown: Redis did not answer in time");
+            say(e, "Stored:", "unknown: %s", no_redis(e));
         return;
     }
     bool part = stored->flags & STORED_PARTIAL;
@@ -263,8 +279,10 @@ tell_fetch(struct explanation *e, const struct reuse_decision *decision)
     struct arena *arena = exchange->arena;
     const char *why = explain_reason(decision->reason);
     if (!exchange->redis_answered) {
-        tell_next(e, "MISS", REASON_NO_GENERATIONS,
-                  "Redis did not answer in time; the backend is asked, and nothing is stored");
+        bool journal = exchange->missing == REASON_JOURNAL;
+        tell_next(
+            e, "MISS", journal ? REASON_JOURNAL : REASON_NO_GENERATIONS,
+            arena_printf(arena, "%s; the backend is asked, and nothing is stored", no_redis(e)));
         return;
     }
     if (!exchange->use_entry) {

@@ -59,7 +59,7 @@ explain_reason(enum reason reason)
         [REASON_TOO_LARGE] = "it is larger than cache.max_object",
         [REASON_INCOMPLETE] = "it broke off",
         [REASON_HEAD] = "it has no body to store",
-        [REASON_NO_GENERATIONS] = "Redis did not answer in time",
+        [REASON_NO_GENERATIONS] = "Redis did not answer, or not in time",
         [REASON_CHANGING] = "something that it shows is being changed, or was meanwhile",
         [REASON_TAGS] = "it has too many tags, or one that is too long",
         [REASON_NO_MEMORY] = "there was no memory for it",

@@ -12,6 +12,7 @@
  */
 #include "responder/lookup.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -19,6 +20,9 @@
 #include "responder/backend_fields.h"
 #include "responder/hints.h"
 #include "runtime/counters.h"
+
+/* Lookups that fail are told of once in so long. */
+#define COMPLAIN_MS 60000
 
 /* The ancestor's value instead of an entry: no generations, no age; Redis' own expiry counts. */
 static bool
@@ -168,6 +172,16 @@ examine(struct exchange *exchange, const struct store_tags *asked, int64_t wall_
                : reason;
 }
 
+/* Without it an operator would see misses and no reason: an error reply opens no breaker. */
+static void
+log_failure(const struct larder_error *err)
+{
+    static atomic_llong next_ms;
+    long long now_ms = clock_now_ms(), due_ms = atomic_load(&next_ms);
+    if (now_ms >= due_ms && atomic_compare_exchange_strong(&next_ms, &due_ms, now_ms + COMPLAIN_MS))
+        log_write(LARDER_LOG_WARNING, "not looked up, and taken as a miss: %s", err->message);
+}
+
 static enum larder_status
 get(struct exchange *exchange, const struct store_tags *tags, int64_t deadline_ms)
 {
@@ -183,8 +197,11 @@ get(struct exchange *exchange, const struct store_tags *tags, int64_t deadline_m
     if (status != LARDER_OK && status != LARDER_MISS)
         log_write(LARDER_LOG_DEBUG, "lookup of %s: %s", exchange->key.name, err.message);
     /* LARDER_CORRUPT: stored while max_object was larger. */
-    if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT)
+    if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT) {
         counters_add(COUNTER_redis_errors, 1);
+        log_failure(&err);
+        exchange->redis_failure = arena_strndup(exchange->arena, err.message, strlen(err.message));
+    }
     return status;
 }
 

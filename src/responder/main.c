@@ -28,6 +28,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "client/store.h"
 #include "config/config.h"
 #include "responder/admin.h"
 #include "responder/coalesce.h"
@@ -300,6 +301,11 @@ redis_status(const struct site *site)
         larder_stats(site->cache, &stats);
     json_object_object_add(redis, "enabled", json_object_new_boolean(stats.enabled));
     json_object_object_add(redis, "available", json_object_new_boolean(stats.available));
+    char why[LARDER_ERROR_MAX] = "";
+    if (site->cache)
+        store_failure(site->cache, why, sizeof why);
+    if (why[0])
+        json_object_object_add(redis, "error", json_object_new_string(why));
     add_number(redis, "pool_hits", (int64_t)stats.pool_hits);
     add_number(redis, "pool_misses", (int64_t)stats.pool_misses);
     add_number(redis, "pool_timeouts", (int64_t)stats.pool_timeouts);

@@ -48,7 +48,8 @@ void control_answer(struct control_later *later);
 json_object *control_later_answer(struct control_later *later);
 
 /* The other side: ask every process under runtime_dir, all at once. *answers is a JSON array of the
- * answers that came within timeout_ms, in the order of their pids; empty if nobody is there.
+ * answers that came within timeout_ms, in the order of their pids; empty if there was none: then err
+ * says why (and LARDER_OK is returned all the same).
  * LARDER_REFUSED: there are sockets, but they let us not in. For larderctl. */
 enum larder_status control_ask(const char *runtime_dir, json_object *request, int64_t timeout_ms,
                                json_object **answers, struct larder_error *err);

@@ -29,6 +29,7 @@ struct peer {
     size_t sent; /* of the request */
     char *text;  /* of the answer, as far as it is there */
     size_t len, room;
+    bool dialled, late; /* it was there; ... and had said nothing when the time was over */
     json_object *answer;
 };
 
@@ -38,6 +39,7 @@ struct round {
     const char *request; /* with its newline */
     size_t request_len;
     int refused; /* errno of a socket that was there and let nobody in */
+    int64_t timeout_ms;
 };
 
 static int
@@ -85,9 +87,41 @@ dial_peers(struct round *round, const char *dir)
             continue;
         }
         round->list[i].fd = control_dial(&address);
+        round->list[i].dialled = round->list[i].fd >= 0;
         if (round->list[i].fd < 0 && errno != ECONNREFUSED && errno != ENOENT)
             round->refused = errno;
     }
+}
+
+/* What became of those who gave no answer, when nobody did. */
+static void
+say_why(const struct round *round, const char *dir, struct larder_error *err)
+{
+    size_t silent = 0, closed = 0;
+    for (size_t i = 0; i < round->count; i++) {
+        silent += round->list[i].late;
+        closed += round->list[i].dialled && !round->list[i].late;
+    }
+    if (round->count == 0)
+        error_set(
+            err, LARDER_UNAVAILABLE,
+            "pool %.120s: no process answers: no socket of one is there; does larder-fcgi run, "
+            "with this runtime_dir?",
+            dir);
+    else if (silent > 0)
+        error_set(err, LARDER_UNAVAILABLE,
+                  "pool %.120s: no process answers: %zu took the question and said nothing within "
+                  "%lld ms",
+                  dir, silent, (long long)round->timeout_ms);
+    else if (closed > 0)
+        error_set(err, LARDER_UNAVAILABLE,
+                  "pool %.120s: no process answers: %zu closed the connection", dir, closed);
+    else
+        error_set(
+            err, LARDER_UNAVAILABLE,
+            "pool %.120s: no process answers: nobody listens on the sockets of %zu, which have "
+            "ended",
+            dir, round->count);
 }
 
 static void
@@ -173,6 +207,8 @@ talk(struct round *round, int64_t deadline_ms, struct larder_error *err)
                 receive_answer(peer);
         }
     }
+    for (size_t i = 0; i < round->count; i++)
+        round->list[i].late = round->list[i].fd >= 0;
     free(fds);
     return status;
 }
@@ -199,6 +235,8 @@ collect(struct round *round, const char *dir, json_object **answers, struct lard
         return error_set(err, round->refused == EACCES ? LARDER_REFUSED : LARDER_UNAVAILABLE,
                          "control %s: connect: %s", dir, strerror(round->refused));
     }
+    if (json_object_array_length(array) == 0)
+        say_why(round, dir, err);
     *answers = array;
     return LARDER_OK;
 }
@@ -236,7 +274,7 @@ control_ask(const char *runtime_dir, json_object *request, int64_t timeout_ms,
             json_object **answers, struct larder_error *err)
 {
     int64_t deadline_ms = clock_now_ms() + timeout_ms;
-    struct round round = {0};
+    struct round round = {.timeout_ms = timeout_ms};
     char line[CONTROL_REQUEST_MAX + 1];
 
     *answers = NULL;
@@ -271,8 +309,14 @@ control_ask_one(const char *runtime_dir, pid_t pid, json_object *request, int64_
     *answer = peer.answer;
     hang_up(&peer);
     free(peer.text);
-    if (status == LARDER_OK && !*answer)
-        status = error_set(err, LARDER_UNAVAILABLE, "control %s: process %ld does not answer",
-                           runtime_dir, (long)pid);
+    if (status == LARDER_OK && !*answer && round.refused)
+        status = error_set(err, LARDER_UNAVAILABLE, "control %.120s: process %ld: connect: %s",
+                           runtime_dir, (long)pid, strerror(round.refused));
+    else if (status == LARDER_OK && !*answer)
+        status = error_set(err, LARDER_UNAVAILABLE, "control %.120s: process %ld %s", runtime_dir,
+                           (long)pid,
+                           peer.late      ? "does not answer in time"
+                           : peer.dialled ? "closed the connection without an answer"
+                                          : "does not answer: it has ended");
     return status;
 }

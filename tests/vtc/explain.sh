@@ -117,7 +117,7 @@ grep -q 'blank' "$DIR/error" || fail "$(cat "$DIR/error")"
 # Without Redis, and without a pool.
 redis pause
 says 'MISS (no-generations)' "$page"
-line '^Stored: *unknown: Redis did not answer'
+line '^Stored: *unknown: redis .*in time'
 redis resume
 pool signal TERM
 gone() {
