@@ -496,6 +496,11 @@ hold(struct mutation *mutation, struct exchange *exchange)
 {
     const struct config *config = exchange->site->config;
     struct larder_error err = {0};
+    if (!mutation->token[0] && !store_token_make(mutation->token)) {
+        settle(mutation, exchange,
+               true); /* no random numbers: dropped now is better than nothing */
+        return;
+    }
     if (mark(mutation, exchange, &err) != LARDER_OK &&
         !site_note_intent(exchange->site, &mutation->known, mutation->token,
                           clock_wall_ms() + config->mutation_max_ms))
@@ -565,7 +570,8 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
     if (outcome == UNKNOWN) {
         /* The mark stays, for as long as the backend may still be at it; and what it may have done
          * already is dropped. */
-        begun = begun || (route && !route->mark && mutation->known.tag_count > 0);
+        /* Also where nothing was marked before: on a route with async, or mark = false. */
+        begun = begun || mutation->known.tag_count > 0;
         if (begun)
             hold(mutation, exchange);
         enum purge_outcome dropped = drop(mutation, exchange, NULL);
