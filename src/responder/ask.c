@@ -10,6 +10,8 @@
  *                              not changed costs the backend a 304; other variants'
  *                              tags where the client has none; and its Range, unless
  *                              the route has the whole fetched
+ *
+ * A HEAD that misses is asked as GET, so that the next one does not.
  */
 #include "responder/ask.h"
 
@@ -100,12 +102,32 @@ client_range(struct ask *ask, const struct exchange *exchange)
            (!condition.p || add(ask, exchange->arena, "If-Range", condition));
 }
 
+/*
+ * What a HEAD brings cannot be stored, so the next HEAD would miss again, and the
+ * next GET too. But it is enough to freshen what is stored and no longer fresh
+ * (RFC 9111 §4.3.5), and where nothing would come of a GET it is the lesser work.
+ */
+bool
+ask_is_for_page(const struct exchange *exchange)
+{
+    if (!slice_equal(exchange->request.method, slice_of("HEAD")))
+        return slice_equal(exchange->request.method, slice_of("GET"));
+    /* Others wait for it. */
+    if (exchange->flight || exchange->background)
+        return true;
+    return exchange->reason == REASON_NONE && !exchange->use_entry &&
+           exchange->missing != REASON_HIT_FOR_MISS && exchange->generations_complete;
+}
+
 bool
 ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind)
 {
     const struct fields *client = &exchange->request.fields;
     bool get = slice_equal(exchange->request.method, slice_of("GET"));
-    *ask = (struct ask){.validates = false};
+    *ask = (struct ask){.method = exchange->request.method};
+    ask->head = slice_equal(ask->method, slice_of("HEAD")) && !ask_is_for_page(exchange);
+    if (!get && !ask->head && ask_is_for_page(exchange))
+        ask->method = slice_of("GET");
     if (!backend_fields(&ask->base, exchange))
         return false;
     for (size_t i = 0; i < ask->base.count; i++)
@@ -126,7 +148,7 @@ ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind)
     if (!client_conditions(ask, exchange))
         return false;
     bool ranged = get && fields_get(client, "Range").p;
-    if (!ask->conditions && !ranged && get && exchange->marker.count &&
+    if (!ask->conditions && !ranged && !ask->head && exchange->marker.count &&
         exchange->missing == REASON_VARY_MISS)
         return variant_tags(ask, exchange);
     if (ranged && (exchange->match.route->range_fetch == 0 || kind == ASK_RANGE))

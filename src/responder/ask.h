@@ -7,6 +7,8 @@
 struct ask {
     struct fields base;      /* without conditions and ranges: what Vary selects by */
     struct fields fields;    /* what is sent */
+    struct slice method;     /* the request's; GET for a HEAD whose page can be stored */
+    bool head;               /* it is HEAD: no body comes */
     bool validates;          /* with the validators of exchange->entry */
     bool validates_variants; /* with the tags of exchange->marker */
     bool conditions;         /* with the client's own conditions */
@@ -20,6 +22,13 @@ enum ask_kind {
     ASK_PLAIN, /* without validators, conditions and completion: the first answer was of no use */
     ASK_RANGE  /* for the client's range: the whole is too large, or not to be stored */
 };
+
+/*
+ * Is a GET of use to this request: what it brings may be stored, or given to
+ * others? A HEAD is asked as one then. Known once generations are
+ * (exchange_note_generations()).
+ */
+bool ask_is_for_page(const struct exchange *exchange);
 
 /* false: no memory, or too many fields. */
 bool ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind);

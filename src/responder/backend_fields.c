@@ -339,12 +339,13 @@ reduced_query(struct slice text, const struct exchange *exchange)
 
 /* The value of one that is ours; .p NULL: it is left out (*failed: no memory). */
 static struct slice
-own_value(struct slice name, struct slice value, const struct exchange *exchange, bool *failed)
+own_value(struct slice name, struct slice value, const struct exchange *exchange,
+          struct slice method, bool *failed)
 {
     const struct request *request = &exchange->request;
     struct slice own = {NULL, 0};
     if (slice_equal(name, slice_of("REQUEST_METHOD")))
-        return request->method;
+        return method;
     if (slice_equal(name, slice_of("CONTENT_LENGTH")))
         return request->length_found ? own : value; /* added at the end */
     /* Of a body that is not there; a framework would look for what is asked in it. nginx always
@@ -374,7 +375,7 @@ own_value(struct slice name, struct slice value, const struct exchange *exchange
 
 bool
 backend_parameters(struct backend_parameters *out, const struct exchange *exchange,
-                   const struct fields *fields)
+                   struct slice method, const struct fields *fields)
 {
     const struct request *request = &exchange->request;
     struct arena *arena = exchange->arena;
@@ -389,7 +390,7 @@ backend_parameters(struct backend_parameters *out, const struct exchange *exchan
         struct upstream_parameter one = request->parameters[i];
         enum treatment treatment = parameter_treatment(one.name, way);
         if (treatment == OURS)
-            one.value = own_value(one.name, one.value, exchange, &failed);
+            one.value = own_value(one.name, one.value, exchange, method, &failed);
         if (treatment != DROP && one.value.p && !holds_token(exchange, one.name, one.value))
             out->list[out->count++] = one;
     }

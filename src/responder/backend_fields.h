@@ -16,9 +16,9 @@ struct backend_parameters {
     size_t count;
 };
 
-/* The whole of it for a FastCGI backend: `fields`, which are backend_fields() and what was added to
- * them, and the parameters that are none. false: no memory. */
+/* The whole of it for a FastCGI backend: the method, `fields`, which are backend_fields() and what was
+ * added to them, and the parameters that are none. false: no memory. */
 bool backend_parameters(struct backend_parameters *out, const struct exchange *exchange,
-                        const struct fields *fields);
+                        struct slice method, const struct fields *fields);
 
 #endif

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "responder/ask.h"
 #include "responder/digest.h"
 #include "responder/drain.h"
 #include "responder/fetch.h"
@@ -89,7 +90,8 @@ static bool
 may_lead(const struct exchange *exchange)
 {
     bool ranged = fields_get(&exchange->request.fields, "Range").p != NULL;
-    return is_get(exchange) && !(ranged && exchange->match.route->range_fetch == 0);
+    return ask_is_for_page(exchange) &&
+           !(ranged && is_get(exchange) && exchange->match.route->range_fetch == 0);
 }
 
 /* What was found, and is not the answer, is not held while nobody knows how long it will be. */
@@ -149,8 +151,7 @@ coalesce_refresh(struct exchange *exchange)
 {
     char name[FLIGHT_NAME_SIZE];
     exchange->rounds = false;
-    /* What a HEAD brings is no page: who asks for the page itself sees to it. */
-    if (!is_get(exchange) || !exchange->generations_complete || !make_name(name, exchange))
+    if (!exchange->generations_complete || !make_name(name, exchange))
         return false;
     exchange->flight = flight_lead(name, clock_now_ms());
     return exchange->flight != NULL;

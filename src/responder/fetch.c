@@ -15,7 +15,8 @@
  * A mutation's invalidation is done before its answer's first byte goes out:
  * whoever has been told that a thing is changed never reads the old one.
  *
- * A refresh in the background goes the same way, with nobody to send to.
+ * A refresh in the background goes the same way, with nobody to send to; so does what
+ * follows the head that a HEAD has got.
  */
 #include "responder/fetch.h"
 
@@ -234,8 +235,8 @@ make_request(struct fetch *fetch, struct upstream_request *out)
     if (!ask_make(&fetch->ask, exchange, fetch->kind))
         return false;
     /* Named when the backend fails, and by then the connection it came on may be gone. */
-    struct slice method = {arena_strndup(exchange->arena, request->method.p, request->method.n),
-                           request->method.n};
+    struct slice asked = fetch->ask.method;
+    struct slice method = {arena_strndup(exchange->arena, asked.p, asked.n), asked.n};
     if (!method.p)
         return false;
     bool expects_body = slice_equal(request->method, slice_of("POST")) ||
@@ -244,7 +245,7 @@ make_request(struct fetch *fetch, struct upstream_request *out)
     bool keyed = exchange->reason == REASON_NONE;
     struct backend_parameters parameters = {NULL, 0};
     if (exchange->site->config->fastcgi &&
-        !backend_parameters(&parameters, exchange, &fetch->ask.fields))
+        !backend_parameters(&parameters, exchange, method, &fetch->ask.fields))
         return false;
     *out = (struct upstream_request){
         .method = method,

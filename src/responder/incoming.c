@@ -32,10 +32,11 @@ is_head(const struct exchange *exchange)
     return slice_equal(exchange->request.method, slice_of("HEAD"));
 }
 
+/* Nothing but a head comes from the backend. */
 static bool
-has_no_body(const struct exchange *exchange, int status)
+brings_no_body(const struct fetch *fetch)
 {
-    return status == 204 || status == 304 || is_head(exchange);
+    return fetch->status == 204 || fetch->status == 304 || fetch->ask.head;
 }
 
 /* The head of the backend's own answer, or of the client's view of it. */
@@ -199,7 +200,7 @@ meaning_of(struct fetch *fetch)
         return names_variant(fetch) ? MEANS_VARIANT : MEANS_AGAIN;
     if (status_is_failure(fetch->status) && incoming_may_stand_in(fetch))
         return MEANS_FAILURE;
-    if (is_head(exchange) && fetch->status == 200 && exchange->use_entry) {
+    if (fetch->ask.head && fetch->status == 200 && exchange->use_entry) {
         if (response_head_agrees(&exchange->entry.fields, (int64_t)exchange->entry.body.n,
                                  &fetch->fields))
             return MEANS_HEAD;
@@ -263,9 +264,11 @@ decide(struct fetch *fetch)
     fetch->cacheable = (fetch->post || exchange->reason == REASON_NONE) &&
                        fetch->kept.decision.reason == REASON_NONE;
     if (exchange->reason == REASON_NONE && fetch->status == 304 && fetch->ask.conditions &&
-        !is_head(exchange) && !exchange->background && exchange->generations_complete) {
+        !fetch->ask.head && !exchange->background && exchange->generations_complete) {
+        struct request_facts facts = exchange->facts;
+        facts.method = fetch->ask.method;
         const struct store_decision whole =
-            decide_store(&exchange->policy, &exchange->facts, 200, &fetch->fields, &fetch->times);
+            decide_store(&exchange->policy, &facts, 200, &fetch->fields, &fetch->times);
         fetch->fill = whole.reason == REASON_NONE;
     }
 }
@@ -310,7 +313,7 @@ static bool
 send_head(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
-    bool bodiless = has_no_body(exchange, fetch->status);
+    bool bodiless = brings_no_body(fetch) || is_head(exchange);
     struct reply view;
     fetch->viewed = make_view(fetch, &view);
     if (!fetch->viewed && exchange->request.mount == MOUNT_APACHE_FCGID && !bodiless &&
@@ -337,6 +340,29 @@ send_head(struct fetch *fetch)
     return head.p && client_send(fetch, &piece, 1, last);
 }
 
+/*
+ * The client has all that it gets, a HEAD its head, and the body is still to come.
+ * If it is to be stored, or somebody waits for it, the connection need not stay
+ * for it: the web server may send its next request on it. false: it is for nobody.
+ */
+static bool
+goes_on_for_others(struct fetch *fetch)
+{
+    struct exchange *exchange = fetch->exchange;
+    if (exchange->background || !fetch->ended || brings_no_body(fetch) ||
+        fetch->content_length == 0)
+        return true;
+    if (!fetch->cacheable && !coalesce_is_wanted(exchange, fetch->spool)) {
+        fetch->satisfied = true;
+        return false;
+    }
+    if (exchange_own(exchange)) {
+        exchange_let_go(exchange, true);
+        exchange->background = true;
+    }
+    return true;
+}
+
 static bool
 on_head(void *arg, int status, struct fields *fields)
 {
@@ -346,7 +372,7 @@ on_head(void *arg, int status, struct fields *fields)
     fetch->fields = *fields;
     fetch->times.response_ms = clock_wall_ms();
     fetch->held_ms = clock_now_ms();
-    fetch->content_length = has_no_body(exchange, status) ? -1 : content_length_of(fields);
+    fetch->content_length = brings_no_body(fetch) ? -1 : content_length_of(fields);
     const char *said = mutation_end(&fetch->mutation, exchange, status, true, fields, &fetch->post);
     if (said)
         fetch->invalidated = said;
@@ -370,6 +396,8 @@ on_head(void *arg, int status, struct fields *fields)
     if (exchange->reason == REASON_NONE && !fetch->fill)
         coalesce_head(exchange, &fetch->kept, fetch->spool);
     if (!send_head(fetch) && client_is_missed_by_nobody(fetch))
+        return false;
+    if (!goes_on_for_others(fetch))
         return false;
     const struct entry *part = &exchange->entry;
     return !completion || on_body(fetch, part->body.p, part->body.n);

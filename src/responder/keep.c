@@ -116,7 +116,10 @@ keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask,
                           .head_wall_ms = times->response_ms,
                           .fetch_ms = fetch_time_ms(times),
                           .total = -1};
-    kept->decision = decide_store(&exchange->policy, &exchange->facts, status, fields, times);
+    struct request_facts facts = exchange->facts;
+    if (!ask->head)
+        facts.method = slice_of("GET"); /* as which a HEAD may have been asked */
+    kept->decision = decide_store(&exchange->policy, &facts, status, fields, times);
     enum reason *reason = &kept->decision.reason;
     /* Answers to a condition or a range say nothing to those who did not ask so. */
     if (*reason == REASON_NONE && (status == 304 || status == 412 || status == 416))

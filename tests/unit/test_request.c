@@ -602,7 +602,7 @@ assert_parameters(struct exchange *x, const char *const want[][2], size_t n)
     struct fields fields = {0};
     struct backend_parameters list;
     assert_true(backend_fields(&fields, x));
-    assert_true(backend_parameters(&list, x, &fields));
+    assert_true(backend_parameters(&list, x, x->request.method, &fields));
     for (size_t i = 0; i < n; i++) {
         int count;
         struct slice value = parameter_of(&list, want[i][0], &count);
