@@ -4,6 +4,7 @@
 # needs: lighttpd spawn-fcgi redis-server redis-cli curl php-fpm
 # time: 180
 . case
+. php-names
 
 root=$DIR/htdocs
 app=$DIR/app
@@ -26,10 +27,8 @@ cp "$DIR/script.php" "$app/sub/tool.php"
 printf 0123456789 > "$app/file.txt"
 printf 0123456789 > "$root/wp-content/uploads/up.jpg"
 echo docs > "$root/static/index.html"
-for left in old.php.bak old.php~ old.php.swp library.inc old.php5 view.phtml; do
-    cp "$DIR/script.php" "$root/$left"
-    cp "$DIR/script.php" "$app/$left"
-done
+names_in "$root"
+names_in "$app"
 cp "$DIR/script.php" "$root/.git/config"
 ln -s wp-content/uploads "$root/linked"
 ln -s "$root/wp-content/uploads" "$app/uploads"
@@ -99,10 +98,8 @@ scripts() {
     is "after the purge" "$(field X-Cache)" MISS
 
     # What is no script of this site's is not shown, and what is secret neither.
-    for place in '' /app; do
-        answers 403 $place/old.php.bak $place/old.php~ $place/old.php.swp $place/library.inc \
-            $place/old.php5 $place/view.phtml
-    done
+    names_are lighttpd /
+    names_are lighttpd /app/
     answers 403 /.git/config //.git/config /%2egit/config /x/../.git/config
 }
 

@@ -2,6 +2,7 @@
 # what follows them in the path; what is no script is no script; nothing of PHP's is sent as text.
 # needs: nginx spawn-fcgi redis-server redis-cli curl php-fpm
 . case
+. php-names
 
 write() {
     mkdir -p "$(dirname "$DIR/$1")"
@@ -15,12 +16,11 @@ for root in htdocs app; do
     for script in index config rest img_auth mw-config/index .well-known/x .git/x a.b/c up/x; do
         write "$root/$script.php"
     done
-    for leftover in config.php~ config.php.bak config.php.BAK config.php-dist config.php.orig.txt CONFIG.PHP \
-        config.php5 config.phtml config.phar config.php.zip config.php,v .env .git/config .htaccess; do
-        write "$root/$leftover"
+    names_in "$DIR/$root"
+    for hidden in .env .git/config .htaccess; do
+        write "$root/$hidden"
     done
     echo picture > "$DIR/$root/up/x.jpg"
-    echo picture > "$DIR/$root/a.php.jpg"
     echo challenge > "$DIR/$root/.well-known/x"
     echo 'password = "of the database"' > "$DIR/$root/.user.ini"
 done
@@ -70,7 +70,6 @@ for place in '/ htdocs' '/app/ app'; do
     # Files are nginx's; there is no front controller.
     answers 200 "${at}up/x.jpg" picture
     is "a file: X-Cache" "$(field X-Cache)" ''
-    answers 200 "${at}a.php.jpg" picture
     answers 200 "${at}.well-known/x" challenge
     for nothing in no/such/thing nothing.php nothing.php/x nothing.php5 x.jpg/y.php index.phpx; do
         answers 404 "$at$nothing"
@@ -90,10 +89,9 @@ for place in '/ htdocs' '/app/ app'; do
     done
 
     # What lies beside scripts is refused.
-    for leftover in config.php~ config.php.bak config.php.BAK config.php-dist config.php.orig.txt CONFIG.PHP \
-        config.php5 config.phtml config.phar config.php.zip config.php,v .user.ini .env .git/config .git/ \
-        .git .git/x.php .htaccess config%2ephp%2ebak; do
-        answers 403 "$at$leftover"
+    names_are nginx "$at"
+    for hidden in .user.ini .env .git/config .git/ .git .git/x.php .htaccess script%2ephp%2ebak; do
+        answers 403 "$at$hidden"
     done
 done
 answers 404 /only.php
