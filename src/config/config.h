@@ -118,7 +118,6 @@ struct config {
 
     struct upstream_options upstream;
     struct string_list upstream_urls, upstream_backups; /* what upstream points to */
-    bool fastcgi;                                       /* the upstream speaks FastCGI */
     size_t body_spool_max;              /* 64M; of a request body of unknown length, for FastCGI */
     struct string_list trusted_proxies; /* addresses or CIDR blocks: X-Forwarded-* is appended to */
     struct address_block *trusted;      /* trusted_proxies, ready to compare with */
@@ -127,8 +126,8 @@ struct config {
     struct larder_options redis; /* enabled, namespace, pool, timeouts, password from file or env */
     const char *redis_password_file; /* where redis.password came from; NULL: elsewhere */
 
+    bool fastcgi;       /* the upstream speaks FastCGI */
     bool trust_restart; /* redis.after_restart = "trust" */
-
     bool cache_enabled;
     bool compat_ancestor;          /* compat = "ancestor" */
     bool refuse_unreachable;       /* on_unreachable = "refuse" */
@@ -138,12 +137,12 @@ struct config {
     int64_t mutation_max_ms;       /* 300000; the longest that a backend takes to commit */
     const char *state_dir;         /* "/var/lib/larder" */
     size_t journal_max;            /* 1M; bytes of the journal before it is collapsed */
-    enum tags_mode response_tags;
-    size_t store_queue_bytes;     /* 64M waiting to be stored, a process */
-    size_t store_queue_count;     /* 1024 */
-    struct string_list encodings; /* codings that Accept-Encoding is reduced to; empty: it is
+    size_t store_queue_bytes;      /* 64M waiting to be stored, a process */
+    size_t store_queue_count;      /* 1024 */
+    struct string_list encodings;  /* codings that Accept-Encoding is reduced to; empty: it is
                                       not sent on a cacheable miss */
     enum cache_status_mode cache_status;
+    enum tags_mode response_tags;
 
     bool coalesce;             /* coalesce.enabled */
     int64_t coalesce_wait_ms;  /* 10000 */

@@ -72,8 +72,8 @@ is_token(struct slice text, const char *token)
            CRYPTO_memcmp(a, b, n) == 0;
 }
 
-bool
-access_is_token(struct slice authorization, const char *token)
+static bool
+is_bearer(struct slice authorization, const char *token)
 {
     static const char scheme[] = "Bearer ";
     const size_t n = sizeof scheme - 1;
@@ -88,10 +88,26 @@ access_is_token(struct slice authorization, const char *token)
 }
 
 bool
+access_mentions_token(struct slice authorization, const char *token)
+{
+    const char *p = authorization.p, *end = p + authorization.n;
+    while (p < end) {
+        const char *start = p;
+        while (p < end && *p != ' ' && *p != '\t' && *p != ',')
+            p++;
+        if (is_token((struct slice){start, (size_t)(p - start)}, token))
+            return true;
+        if (p < end)
+            p++;
+    }
+    return false;
+}
+
+bool
 access_has_token(const struct request *request, const char *token)
 {
     struct slice own = fields_get(&request->fields, "X-Larder-Token");
-    bool by_authorization = access_is_token(fields_get(&request->fields, "Authorization"), token);
+    bool by_authorization = is_bearer(fields_get(&request->fields, "Authorization"), token);
     bool by_own_field = is_token(own.p ? own : slice_of(""), token);
     return by_authorization || by_own_field;
 }

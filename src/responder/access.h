@@ -34,7 +34,8 @@ const char *access_client(const struct request *request, const struct config *co
 /* Does the request have the token? Takes as long for a wrong one as for the right one. */
 bool access_has_token(const struct request *request, const char *token);
 
-/* The value of Authorization: is it the token? The same of the time. */
-bool access_is_token(struct slice authorization, const char *token);
+/* Is one of the words of this value, between blanks and commas, the token, whatever the scheme says?
+ * Web servers join two lines of a field. The same holds of the time. */
+bool access_mentions_token(struct slice authorization, const char *token);
 
 #endif

@@ -216,7 +216,7 @@ holds_token(const struct exchange *exchange, struct slice name, struct slice val
     const char *token = exchange->site->config->admin_token;
     bool is_authorization = slice_equal_nocase(name, "Authorization") ||
                             slice_equal(name, slice_of("REDIRECT_HTTP_AUTHORIZATION"));
-    return token && is_authorization && access_is_token(value, token);
+    return token && is_authorization && access_mentions_token(value, token);
 }
 
 bool

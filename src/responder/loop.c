@@ -175,11 +175,11 @@ read_members(const struct fields *request, const char *field, int which, const c
             struct slice word = {p, 0};
             for (int i = 0; i <= which; i++)
                 word = next_word(&p, end);
-            passed.hops += word.n >= sizeof "larder" - 1 &&
-                           strncasecmp(word.p, "larder", sizeof "larder" - 1) == 0;
+            bool is_larder = word.n == LOOP_ID_SIZE - 1 &&
+                             strncasecmp(word.p, NAME, sizeof NAME - 1) == 0;
+            passed.hops += is_larder;
             passed.own |= slice_equal_nocase(word, id);
-            passed.same_store |= word.n == LOOP_ID_SIZE - 1 &&
-                                 strncasecmp(word.p, NAME, sizeof NAME - 1) == 0 &&
+            passed.same_store |= is_larder &&
                                  strncasecmp(word.p + STORE_AT, id + STORE_AT, STORE_DIGITS) == 0;
             p = memchr(p, ',', (size_t)(end - p));
             p = p ? p + 1 : end;
@@ -255,9 +255,9 @@ loop_note(enum loop loop, const struct config *config, const struct request *req
                   (int)request->method.n, request->method.p, host, request->host.p, target,
                   request->target.p, times, setting);
     else
-        log_write(LARDER_LOG_ERROR,
+        log_write(LARDER_LOG_WARNING,
                   "loop: %.*s %.*s%.*s has passed %d Larders and is answered 508%s: %s of this one "
-                  "or of another leads back to the first",
+                  "or of another leads back to the first, or a client sends CDN-Loop or Via itself",
                   (int)request->method.n, request->method.p, host, request->host.p, target,
                   request->target.p, HOPS_MAX, times, setting);
     arena_free(arena);

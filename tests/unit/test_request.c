@@ -570,14 +570,20 @@ a_request_that_comes_back_is_known_by_either_field(void **state)
                      LOOP_SAME_STORE);
     assert_int_equal(loop_with("HTTP_VIA=1.1 larder-000000000000-01234567", "HTTP_X=1", id),
                      LOOP_SAME_STORE);
-    assert_int_equal(loop_with("HTTP_CDN_LOOP=larder-1,larder-2,larder-3,larder-4,larder-5,"
-                               "larder-6,larder-7,other",
-                               "HTTP_X=1", id),
-                     LOOP_NONE);
-    assert_int_equal(loop_with("HTTP_VIA=1.1 larder, 1.1 larder, 1.1 larder, 1.1 larder, "
-                               "1.1 larder, 1.1 larder, 1.1 larder, 1.1 larder",
-                               "HTTP_X=1", id),
+#define OTHER "larder-000000000000-76543210"
+#define SEVEN(before)                                                                \
+    before OTHER "," before OTHER "," before OTHER "," before OTHER "," before OTHER \
+                 "," before OTHER "," before OTHER
+    assert_int_equal(loop_with("HTTP_CDN_LOOP=" SEVEN("") ", other", "HTTP_X=1", id), LOOP_NONE);
+    assert_int_equal(loop_with("HTTP_VIA=" SEVEN("1.1 ") ", 1.1 " OTHER, "HTTP_X=1", id),
                      LOOP_ENDLESS);
+    /* What has no name of our form is no Larder. */
+    assert_int_equal(
+        loop_with("HTTP_CDN_LOOP=larder,larder,larder,larder,larder,larder,larder,larder",
+                  "HTTP_X=1", id),
+        LOOP_NONE);
+#undef SEVEN
+#undef OTHER
 }
 
 /* -------------------------------------------------------------- parameters */

@@ -115,7 +115,7 @@ pool term
 # So many in a row are none that anybody has put there.
 pool_of a
 chain() {
-    seq -s , "$1" | sed 's/[0-9]*/larder-&/g'
+    seq -s , 10000001 "$((10000000 + $1))" | sed 's/[0-9][0-9]*/larder-000000000000-&/g'
 }
 get /long -H "CDN-Loop: $(chain 7)"
 is "seven" "$(status)" 200

@@ -8,7 +8,8 @@ site -n 4 admin="token = \"$token\"; rate = 6;" routes='{ path = "/stored/**"; t
 
 for page in /stored/echo /passed/echo; do
     for field in "X-Larder-Token: $token" "X-Larder-Token: wrong" "Authorization: Bearer $token" \
-        "Authorization: bearer  $token"; do
+        "Authorization: bearer  $token" "Authorization: Bearer $token, Bearer $token" \
+        "Authorization: Token $token" "Authorization: $token"; do
         get "$page?echo=1&$(echo "$field" | sum /dev/stdin)" -H "$field" -H 'X-Other: here'
         is "$page: status" "$(status)" 200
         grep -q -i "$token\|larder-token\|^authorization" "$DIR/body" &&
@@ -16,7 +17,7 @@ for page in /stored/echo /passed/echo; do
         grep -q '^X-Other\|^Via' "$DIR/body" || fail "$(cat "$DIR/body")"
     done
 done
-for kept in 'Bearer of other tidings' "Basic $token"; do
+for kept in 'Bearer of other tidings' "Bearer x$token"; do
     get "/passed/echo?echo=1" -H "Authorization: $kept"
     grep -q "^Authorization: $kept" "$DIR/body" || fail "$kept: $(cat "$DIR/body")"
 done
