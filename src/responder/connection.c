@@ -173,8 +173,11 @@ connection_receive(struct connection *connection)
     memset(&connection->record, 0, sizeof connection->record);
     if (FCGX_Accept_r(fcgi) != 0) {
         /* On garbage libfcgi has closed the descriptor. */
-        if (fcgi->ipcFd < 0)
+        if (fcgi->ipcFd < 0) {
+            pthread_mutex_lock(&lock); /* connections_give_up() looks at it */
             connection->fd = -1;
+            pthread_mutex_unlock(&lock);
+        }
         return false;
     }
     connection->keep = fcgi->keepConnection;

@@ -266,9 +266,14 @@ refuse_loop(struct exchange *exchange)
                              "its backend leads back to this web server.",
                              NULL);
     bool may_have_body = !exchange->request.body_told && !method_is_safe(exchange->request.method);
-    exchange->job.run = let_go_job;
-    if (!sent || !(exchange->request.has_body || may_have_body) || !fetchers_submit(&exchange->job))
-        finish(exchange, sent);
+    if (sent && (exchange->request.has_body || may_have_body)) {
+        exchange->job.run = let_go_job;
+        if (fetchers_submit(&exchange->job))
+            return;
+        exchange->connection->keep = false;
+        exchange->connection->body_ended = true;
+    }
+    finish(exchange, sent);
 }
 
 /* ------------------------------------------------------------ what it means */
