@@ -27,8 +27,18 @@ done
 write app/only.php
 
 cat > "$DIR/front.extra" << END
+client_max_body_size 0;
+location /front/ {
+    alias $DIR/app/;
+    index index.php;
+    client_max_body_size 0;
+    include larder/larder-php-scripts.conf;
+    try_files \$uri \$uri/ @front;
+}
+location @front { rewrite ^ /front/index.php last; }
 location /app/ {
     alias $DIR/app/;
+    client_max_body_size 0;
     location ~ "/up/.*\.php(?:/|\$)" { deny all; }
     include larder/larder-php-scripts.conf;
 }
@@ -95,6 +105,19 @@ for place in '/ htdocs' '/app/ app'; do
     done
 done
 answers 404 /only.php
+
+# An application below an alias with a front controller, as larder-php-scripts.conf says.
+answers 200 /front/no/such/thing "app/index.php - /front/index.php"
+answers 200 /front/ "app/index.php - /front/index.php"
+answers 200 /front/rest.php/x "app/rest.php /x /front/rest.php"
+answers 200 /front/up/x.jpg picture
+
+# An upload to an address that names no script may be as large as PHP takes it.
+head -c 2000000 /dev/zero > "$DIR/upload"
+for target in / /mw-config/ /app/ /app/mw-config/ /front/ /front/no/such/thing /rest.php; do
+    get "$target" --data-binary "@$DIR/upload" -H 'Content-Type: image/png'
+    is "an upload to $target: status" "$(status)" 200
+done
 
 # Purges depend on no script and no rewriting.
 for way in '-d {"urls":["/config.php"]} /.larder/purge' '-X DELETE /.larder/purge?url=/config.php' \

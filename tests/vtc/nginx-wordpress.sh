@@ -62,6 +62,12 @@ answers 403 /wp-content/blogs.dir/2/files/x.php
 for directory in '' d/; do
     answers 403 "/wp-content/uploads/$directory"
 done
+# An upload may go to any address, and be as large as PHP takes it.
+head -c 2000000 /dev/zero > "$DIR/upload"
+for target in / /wp-json/wp/v2/media /wp-admin/ /wp-login.php /nothing.php; do
+    get "$target" --data-binary "@$DIR/upload" -H 'Content-Type: image/png'
+    is "an upload to $target: status" "$(status)" 200
+done
 # The address of purges is nobody's file, and no page of WordPress'.
 get /.larder/purge -d '{"tags":["x"]}'
 is "purge: status" "$(status)" 401
