@@ -103,6 +103,16 @@ fields_get(const struct fields *fields, const char *name)
     return f ? f->value : (struct slice){NULL, 0};
 }
 
+bool
+fields_has_value(const struct fields *fields, const char *name)
+{
+    size_t cursor = 0;
+    const struct field *f = fields_next(fields, name, &cursor);
+    while (f && f->value.n == 0)
+        f = fields_next(fields, name, &cursor);
+    return f != NULL;
+}
+
 struct slice
 fields_join(const struct fields *fields, struct arena *arena, const char *name)
 {

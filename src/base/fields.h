@@ -38,6 +38,9 @@ bool fields_add(struct fields *fields, struct arena *arena, struct slice name, s
 /* First value of a field, .p NULL if there is none. */
 struct slice fields_get(const struct fields *fields, const char *name);
 
+/* Has a line of this field a value that is not empty? */
+bool fields_has_value(const struct fields *fields, const char *name);
+
 /* Next occurrence at or after *cursor (start with 0), which it moves on. NULL: no more. */
 const struct field *fields_next(const struct fields *fields, const char *name, size_t *cursor);
 

@@ -39,10 +39,12 @@ credentials(const struct policy *policy, const struct request_facts *request)
     if (request->cookie_bypass)
         return REASON_COOKIE;
     bool covered = policy->credentials_in_key || policy->web_server_vouches;
-    if (has(request->fields, "Authorization") && !policy->authorization_rfc && !covered)
+    /* Empty it names nobody. WordPress' .htaccess makes Apache send it so for every visitor. */
+    bool authorization = fields_has_value(request->fields, "Authorization");
+    if (authorization && !policy->authorization_rfc && !covered)
         return REASON_AUTHORIZATION;
     if (request->remote_user && !policy->web_server_vouches &&
-        !(policy->authorization_rfc && has(request->fields, "Authorization")))
+        !(policy->authorization_rfc && authorization))
         return REASON_REMOTE_USER;
     if (request->client_certificate && !policy->web_server_vouches)
         return REASON_CLIENT_CERTIFICATE;

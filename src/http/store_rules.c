@@ -86,7 +86,7 @@ prohibition(const struct policy *policy, const struct request_facts *request, in
     if (fields_list_has(response, "Vary", slice_of("*")))
         return REASON_VARY_STAR;
     /* §3.5; where the key has the credentials in it, the response is the user's own. */
-    if (has(request->fields, "Authorization") && !covered && !cc->is_public &&
+    if (fields_has_value(request->fields, "Authorization") && !covered && !cc->is_public &&
         !cc->must_revalidate && cc->s_maxage_s < 0)
         return REASON_AUTHORIZED_RESPONSE;
     bool brief = status == 404 || status == 410;

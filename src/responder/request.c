@@ -10,7 +10,9 @@
  *             REQUEST_URI counts. X-Name, X_Name and X.Name are one parameter,
  *             which then comes more than once: refused
  *   Apache    REQUEST_URI can be absolute-form: cut to origin-form, and refused
- *             unless Host names the same. Authorization comes under three names
+ *             unless Host names the same. Authorization comes under three names,
+ *             empty where nobody sent it. A user who was found before an internal
+ *             redirect comes as REDIRECT_REMOTE_USER
  *   mod_fcgid a chunked body comes without CONTENT_LENGTH: length unknown
  *
  * Of parameters that come twice the first counts, as everywhere in FastCGI. Of
@@ -32,6 +34,7 @@ struct parameters {
     struct slice remote_addr, remote_user, auth_type, content_length, content_type;
     struct slice server_protocol, redirect_status;
     struct slice script_filename, ssl_client_verify, authorization, redirect_authorization;
+    struct slice redirect_user, redirect_auth_type;
 };
 
 /* Where the value of one goes that means something to us; NULL: it does not. */
@@ -69,6 +72,8 @@ parameter_slot(struct parameters *parameters, struct slice name)
         PARAMETER("SSL_CLIENT_VERIFY", ssl_client_verify),
         PARAMETER("REDIRECT_HTTP_AUTHORIZATION", redirect_authorization),
         PARAMETER("Authorization", authorization),
+        PARAMETER("REDIRECT_REMOTE_USER", redirect_user),
+        PARAMETER("REDIRECT_AUTH_TYPE", redirect_auth_type),
     };
 #undef PARAMETER
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
@@ -345,13 +350,13 @@ keep_parameters(struct request *request, char **envp, struct arena *arena, const
 static void
 restore_authorization(struct request *request, const struct parameters *p, struct arena *arena)
 {
-    if (fields_get(&request->fields, "Authorization").p)
-        return;
     struct slice value = is_set(p->redirect_authorization) ? p->redirect_authorization
                                                            : p->authorization;
-    if (is_set(value) && !fields_add(&request->fields, arena, slice_of("Authorization"), value))
+    if (!is_set(value) || fields_has_value(&request->fields, "Authorization"))
+        return;
+    if (!fields_set(&request->fields, arena, slice_of("Authorization"), value))
         request->authenticated = true; /* cannot be repeated, but it was there: pass */
-    request->authorization_found = is_set(value);
+    request->authorization_found = true;
 }
 
 static int
@@ -591,6 +596,7 @@ request_parse(struct request *request, char **envp, const struct config *config,
     if (is_set(p.remote_user))
         request->remote_user = p.remote_user;
     request->authenticated = is_set(p.remote_user) || is_set(p.auth_type) ||
+                             is_set(p.redirect_user) || is_set(p.redirect_auth_type) ||
                              is_vouched_for(request, config);
     request->error_page = is_set(p.redirect_status) &&
                           !slice_equal(p.redirect_status, slice_of("200"));

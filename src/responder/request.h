@@ -56,7 +56,7 @@ struct request {
     bool trusted_peer;
     bool https;         /* of this hop */
     bool http11;        /* the client speaks HTTP/1.1, nothing older or newer */
-    bool authenticated; /* REMOTE_USER, AUTH_TYPE or one of trusted_fields is set */
+    bool authenticated; /* REMOTE_USER, AUTH_TYPE or one of trusted_fields is set and not empty */
     bool client_certificate;
     bool has_body;
     bool body_told;    /* the parameters say whether there is one */

@@ -214,6 +214,41 @@ authorization_survives_under_any_of_its_names(void **state)
     }
 }
 
+static enum reason
+decided(char *const *extra)
+{
+    const struct policy policy = {.has_route = true, .enabled = true, .rfc = true};
+    struct request r;
+    assert_int_equal(parse(&r, extra), 0);
+    const struct request_facts facts = {
+        .method = r.method, .fields = &r.fields, .remote_user = r.authenticated};
+    return decide_request(&policy, &facts);
+}
+#define DECIDED(...) decided((char *const[]){__VA_ARGS__, NULL})
+
+static void
+an_empty_user_is_none(void **state)
+{
+    (void)state;
+    char *redirected = "REDIRECT_HTTP_AUTHORIZATION=", *field = "HTTP_AUTHORIZATION=";
+    char *bare = "Authorization=";
+    assert_int_equal(DECIDED(field), REASON_NONE);
+    assert_int_equal(DECIDED(redirected), REASON_NONE);
+    assert_int_equal(DECIDED(bare), REASON_NONE);
+    assert_int_equal(DECIDED(field, redirected, bare), REASON_NONE);
+    assert_int_equal(DECIDED("REMOTE_USER=", "AUTH_TYPE=", "REDIRECT_REMOTE_USER=",
+                             "REDIRECT_AUTH_TYPE=", "SSL_CLIENT_VERIFY="),
+                     REASON_NONE);
+    /* Beside an empty one under another name a real one counts. */
+    assert_int_equal(DECIDED(field, "REDIRECT_HTTP_AUTHORIZATION=Basic x"), REASON_AUTHORIZATION);
+    assert_int_equal(DECIDED(field, redirected, "Authorization=Basic x"), REASON_AUTHORIZATION);
+    assert_int_equal(DECIDED("SERVER_SOFTWARE=nginx/1", field, "HTTP_AUTHORIZATION=Basic x"),
+                     REASON_AUTHORIZATION);
+    assert_int_equal(DECIDED("REMOTE_USER=a"), REASON_REMOTE_USER);
+    assert_int_equal(DECIDED("REDIRECT_REMOTE_USER=a"), REASON_REMOTE_USER);
+    assert_int_equal(DECIDED("REDIRECT_AUTH_TYPE=Basic"), REASON_REMOTE_USER);
+}
+
 static void
 body_length_is_known_unknown_or_none(void **state)
 {
@@ -828,6 +863,7 @@ main(void)
         cmocka_unit_test(targets_that_would_split_a_line_are_refused),
         cmocka_unit_test(too_many_fields_are_431),
         cmocka_unit_test(authorization_survives_under_any_of_its_names),
+        cmocka_unit_test(an_empty_user_is_none),
         cmocka_unit_test(body_length_is_known_unknown_or_none),
         cmocka_unit_test(only_a_trusted_peer_may_say_who_asked),
         cmocka_unit_test(no_cookie_hides_behind_a_comma),
