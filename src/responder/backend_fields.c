@@ -15,9 +15,9 @@
 
 #include "base/number.h"
 #include "http/negotiate.h"
-#include "http/uri.h"
 #include "responder/access.h"
 #include "responder/key.h"
+#include "responder/query.h"
 
 enum treatment {
     KEEP, /* as it came */
@@ -281,65 +281,6 @@ parameter_name(struct slice field, struct arena *arena)
     return (struct slice){name, field.n + 5};
 }
 
-/* How often it is there, in whatever spelling: lighttpd has its own. */
-static size_t
-times_in(struct slice query, struct slice one)
-{
-    const char *p = query.p, *end = query.p + query.n;
-    size_t times = 0;
-    while (p < end) {
-        const char *stop = memchr(p, '&', (size_t)(end - p));
-        if (!stop)
-            stop = end;
-        times += uri_same_parameter((struct slice){p, (size_t)(stop - p)}, one);
-        p = stop + 1;
-    }
-    return times;
-}
-
-static struct slice
-query_of(struct slice target)
-{
-    const char *mark = memchr(target.p, '?', target.n);
-    return mark ? (struct slice){mark + 1, (size_t)(target.p + target.n - mark - 1)}
-                : (struct slice){target.p + target.n, 0};
-}
-
-/*
- * What the web server has made of the query, without what the route leaves out.
- * A rewriting web server adds parameters of its own, of which the route says
- * nothing: only what was in the visitor's query, and is not in the key's, goes,
- * and as often as it was there: the server's own may be spelled like a visitor's.
- */
-static struct slice
-reduced_query(struct slice text, const struct exchange *exchange)
-{
-    struct slice asked = query_of(exchange->request.target), kept = query_of(exchange->key.target);
-    if (slice_equal(asked, kept))
-        return text;
-    if (slice_equal(text, asked))
-        return kept;
-    char *out = arena_alloc(exchange->arena, text.n + 1);
-    size_t n = 0;
-    if (!out)
-        return (struct slice){NULL, 0};
-    for (const char *p = text.p, *end = text.p + text.n; p < end;) {
-        const char *stop = memchr(p, '&', (size_t)(end - p));
-        if (!stop)
-            stop = end;
-        struct slice one = {p, (size_t)(stop - p)};
-        p = stop + 1;
-        struct slice before = {text.p, (size_t)(one.p - text.p)};
-        if (times_in(before, one) + times_in(kept, one) < times_in(asked, one))
-            continue;
-        if (n)
-            out[n++] = '&';
-        memcpy(out + n, one.p, one.n);
-        n += one.n;
-    }
-    return (struct slice){out, n};
-}
-
 /* The value of one that is ours; .p NULL: it is left out (*failed: no memory). */
 static struct slice
 own_value(struct slice name, struct slice value, const struct exchange *exchange,
@@ -364,13 +305,13 @@ own_value(struct slice name, struct slice value, const struct exchange *exchange
         if (query.n == 0)
             return value;
         size_t path = value.n - query.n;
-        query = reduced_query(query, exchange);
+        query = query_reduced(query, request->target, exchange->key.target, exchange->arena);
         own = slice_of(query.p ? arena_printf(exchange->arena, "%.*s%.*s",
                                               (int)(query.n ? path : path - 1), value.p,
                                               (int)query.n, query.p)
                                : NULL);
     } else {
-        own = reduced_query(value, exchange);
+        own = query_reduced(value, request->target, exchange->key.target, exchange->arena);
     }
     *failed |= !own.p;
     return own;

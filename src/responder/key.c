@@ -5,8 +5,9 @@
  * reason to pass: that is the whole defence against one visitor's page reaching
  * another. In here: scheme, host, the host a trusted proxy names, target, the
  * cookies a route keys on, the user, and where the user is only the client's
- * word, all credentials that came along. Kept from the backend: see
- * backend_fields in exchange.c. HEAD is answered from GET's entry and has its
+ * word, all credentials that came along; and for a FastCGI backend the script that
+ * the web server has chosen, which it does not only by scheme, host and target.
+ * Kept from the backend: see backend_fields.c. HEAD is answered from GET's entry and has its
  * key.
  */
 #include "responder/key.h"
@@ -16,6 +17,7 @@
 #include "base/number.h"
 #include "http/uri.h"
 #include "responder/digest.h"
+#include "responder/query.h"
 #include "responder/url_tags.h"
 
 #define USER_MAX 255
@@ -130,7 +132,7 @@ struct material {
     size_t n;
 };
 
-#define PARTS_MAX 9
+#define PARTS_MAX 10
 #define PART_MAX (NUMBER_DIGITS_MAX + 3)
 
 /* "<tag><length>:<bytes>," : no list of parts can be mistaken for another. */
@@ -144,6 +146,37 @@ part(struct material *m, char tag, struct slice value)
         memcpy(m->p + m->n, value.p, value.n);
     m->n += value.n;
     m->p[m->n++] = ',';
+}
+
+/*
+ * The script is the web server's choice: by the port, the address, a rewriting
+ * that asks who the client is. Two scripts' answers to one URL may be two sites'.
+ * The query counts where a rewriting has changed it, without what the route leaves
+ * out. Only hashed: all of it may have more than an entry should.
+ */
+static bool
+script_hash(char hash[DIGEST_DIGITS_MAX + 1], const struct cache_key *key,
+            const struct request *request, struct arena *arena)
+{
+    const struct chosen_script *script = &request->script;
+    struct slice query = query_reduced(script->query, request->target, key->target, arena);
+    if (script->query.p && !query.p)
+        return false;
+    if (slice_equal(query, query_of(key->target)))
+        query = (struct slice){NULL, 0};
+    const struct slice parts[] = {
+        script->document_root,   script->filename,     script->name, script->path_info,
+        script->path_translated, script->redirect_url, query};
+    static const char tags[] = "dfnitrq";
+    size_t room = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        room += parts[i].n + PART_MAX;
+    struct material m = {.p = arena_alloc(arena, room), .n = 0};
+    if (!m.p)
+        return false;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        part(&m, tags[i], parts[i]);
+    return digest_hex((struct slice){m.p, m.n}, hash, DIGEST_DIGITS_MAX);
 }
 
 struct slice
@@ -295,7 +328,7 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
         return REASON_NO_MEMORY;
     struct material m = {.n = 0};
     m.p = arena_alloc(arena, host.n + outer.n + key->target.n + key->cookies.n + key->user.n +
-                                 authorization.n + 80 + PARTS_MAX * PART_MAX);
+                                 authorization.n + 160 + PARTS_MAX * PART_MAX);
     if (!m.p)
         return REASON_NO_MEMORY;
     part(&m, 's', request->scheme);
@@ -304,10 +337,15 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
         part(&m, 'f', outer);
     part(&m, 'm', slice_of("GET"));
     part(&m, 't', key->target);
+    char hash[DIGEST_DIGITS_MAX + 1];
+    if (config->fastcgi) {
+        if (!script_hash(hash, key, request, arena))
+            return REASON_NO_MEMORY;
+        part(&m, 'p', slice_of(hash));
+    }
     if (key->user.n)
         part(&m, 'u', key->user);
     /* Credentials are only hashed into the material: an entry must not be a place to find them. */
-    char hash[DIGEST_DIGITS_MAX + 1];
     if (has_credentials_in_key(route)) {
         size_t start = m.n;
         part(&m, 'a', authorization);

@@ -35,6 +35,7 @@ struct parameters {
     struct slice server_protocol, redirect_status;
     struct slice script_filename, ssl_client_verify, authorization, redirect_authorization;
     struct slice redirect_user, redirect_auth_type;
+    struct slice document_root, path_translated, redirect_url;
 };
 
 /* Where the value of one goes that means something to us; NULL: it does not. */
@@ -74,6 +75,9 @@ parameter_slot(struct parameters *parameters, struct slice name)
         PARAMETER("Authorization", authorization),
         PARAMETER("REDIRECT_REMOTE_USER", redirect_user),
         PARAMETER("REDIRECT_AUTH_TYPE", redirect_auth_type),
+        PARAMETER("DOCUMENT_ROOT", document_root),
+        PARAMETER("PATH_TRANSLATED", path_translated),
+        PARAMETER("REDIRECT_URL", redirect_url),
     };
 #undef PARAMETER
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
@@ -285,6 +289,29 @@ read_fields(struct request *request, struct parameters *p, char **envp, struct a
         return 431;
     }
     return 0;
+}
+
+/* mod_rewrite's [P] puts the query behind the name, and PHP takes it off again. */
+static struct slice
+without_query(struct slice filename)
+{
+    static const char proxy[] = "proxy:";
+    const char *mark = filename.n ? memchr(filename.p, '?', filename.n) : NULL;
+    if (mark && filename.n >= sizeof proxy && memcmp(filename.p, proxy, sizeof proxy - 1) == 0)
+        filename.n = (size_t)(mark - filename.p);
+    return filename;
+}
+
+static struct chosen_script
+chosen_script(const struct parameters *p)
+{
+    return (struct chosen_script){.document_root = p->document_root,
+                                  .filename = without_query(p->script_filename),
+                                  .name = p->script_name,
+                                  .path_info = p->path_info,
+                                  .path_translated = p->path_translated,
+                                  .redirect_url = p->redirect_url,
+                                  .query = p->query_string};
 }
 
 /* Of the connection, or said twice: no fields of the request, and a CGI script sees them. */
@@ -552,6 +579,8 @@ request_parse(struct request *request, char **envp, const struct config *config,
     if (status)
         return status;
 
+    if (config->fastcgi)
+        request->script = chosen_script(&p);
     request->mount = which_mount(&p);
     request->http11 = slice_equal(p.server_protocol, slice_of("HTTP/1.1"));
     request->method = p.request_method;
@@ -696,10 +725,24 @@ bool
 request_own(struct request *request, struct arena *arena)
 {
     struct request own = *request;
-    enum { COUNT = 9 };
-    struct slice *const slices[COUNT] = {&own.method,     &own.target,      &own.path,
-                                         &own.host,       &own.remote_addr, &own.remote_user,
-                                         &own.host_field, &own.scheme,      &own.forwarded_host};
+    struct chosen_script *script = &own.script;
+    enum { COUNT = 16 };
+    struct slice *const slices[COUNT] = {&own.method,
+                                         &own.target,
+                                         &own.path,
+                                         &own.host,
+                                         &own.remote_addr,
+                                         &own.remote_user,
+                                         &own.host_field,
+                                         &own.scheme,
+                                         &own.forwarded_host,
+                                         &script->document_root,
+                                         &script->filename,
+                                         &script->name,
+                                         &script->path_info,
+                                         &script->path_translated,
+                                         &script->redirect_url,
+                                         &script->query};
     for (size_t i = 0; i < COUNT; i++)
         if (slices[i]->p && !(slices[i]->p = arena_strndup(arena, slices[i]->p, slices[i]->n)))
             return false;

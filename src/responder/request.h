@@ -33,6 +33,13 @@ enum mount {
 #define REQUEST_PARAMETERS_MAX 1024
 #define REQUEST_PARAMETERS_BYTES_MAX ((size_t)256 * 1024)
 
+/* What the web server has chosen to run, where the backend speaks FastCGI; .p NULL: it does not say. */
+struct chosen_script {
+    struct slice document_root, filename, name, path_info;
+    struct slice path_translated, redirect_url; /* Apache's, by which PHP goes as well */
+    struct slice query; /* that of the target, or what a rewriting made of it */
+};
+
 struct request {
     struct slice method;
     struct slice target; /* raw, origin-form: path and query as the client sent them */
@@ -51,6 +58,7 @@ struct request {
     struct upstream_parameter *parameters;
     size_t parameter_count;
     struct slice host_field; /* Host as it came; .p NULL: it did not */
+    struct chosen_script script;
 
     enum mount mount;
     bool trusted_peer;

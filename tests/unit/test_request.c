@@ -425,6 +425,80 @@ whatever_can_change_the_answer_is_in_the_key(void **state)
     }
 }
 
+/* As if the backend of the same configuration spoke FastCGI. */
+static const char *
+fastcgi_name(char *const *extra)
+{
+    config->fastcgi = true;
+    const char *name = examined(extra)->key.name;
+    config->fastcgi = false;
+    return name;
+}
+#define FASTCGI_NAME(...) fastcgi_name((char *const[]){__VA_ARGS__, NULL})
+
+static void
+the_script_is_in_the_key_of_a_fastcgi_backend(void **state)
+{
+    (void)state;
+    char *const *const different[] = {
+        (char *const[]){"DOCUMENT_ROOT=/srv/a", "SCRIPT_FILENAME=/srv/a/p.php", NULL},
+        (char *const[]){"DOCUMENT_ROOT=/srv/b", "SCRIPT_FILENAME=/srv/a/p.php", NULL},
+        (char *const[]){"DOCUMENT_ROOT=/srv/a", "SCRIPT_FILENAME=/srv/b/p.php", NULL},
+        (char *const[]){"DOCUMENT_ROOT=/srv/a", NULL},
+        (char *const[]){"SCRIPT_NAME=/p.php", NULL},
+        (char *const[]){"PATH_INFO=/p.php", NULL},
+        (char *const[]){"PATH_TRANSLATED=/p.php", NULL},
+        (char *const[]){"REDIRECT_URL=/p.php", NULL},
+        (char *const[]){"QUERY_STRING=q=/p.php", NULL},
+        (char *const[]){NULL},
+    };
+    const char *seen[16] = {NULL};
+    for (size_t i = 0; i < sizeof different / sizeof *different; i++) {
+        seen[i] = fastcgi_name(different[i]);
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(seen[i], seen[k]);
+        assert_string_equal(NAME("REQUEST_URI=/plain"), examined(different[i])->key.name);
+    }
+    /* mod_rewrite puts the query behind it. */
+    assert_string_equal(FASTCGI_NAME("SCRIPT_FILENAME=proxy:fcgi://php/p.php"),
+                        FASTCGI_NAME("SCRIPT_FILENAME=proxy:fcgi://php/p.php?utm_source=x"));
+    /* Whose it is, the key need not say: the tags are the URL's. */
+    struct exchange *x = EXAMINED("REQUEST_URI=/plain");
+    config->fastcgi = true;
+    struct exchange *y = EXAMINED("REQUEST_URI=/plain", "SCRIPT_FILENAME=/p.php");
+    config->fastcgi = false;
+    assert_int_equal(x->key.tags.count, y->key.tags.count);
+    for (size_t i = 0; i < x->key.tags.count; i++)
+        assert_string_equal(x->key.tags.name[i], y->key.tags.name[i]);
+}
+
+static void
+a_rewritten_query_has_nothing_of_what_the_route_leaves_out(void **state)
+{
+    (void)state;
+    static char *const alike[][2] = {
+        {"REQUEST_URI=/query?a=1", "QUERY_STRING=a=1"},
+        {"REQUEST_URI=/query?a=1&utm_source=x", "QUERY_STRING=a=1&utm_source=x"},
+        {"REQUEST_URI=/query?utm_source=x&a=1", "QUERY_STRING=utm_source=x&a=1"},
+        {"REQUEST_URI=/query?utm_source=x&a=1", "QUERY_STRING=a=1"},
+        /* lighttpd's own spelling */
+        {"REQUEST_URI=/query?%75tm_source=x&a=1", "QUERY_STRING=utm_source=x&a=1"},
+    };
+    static char *const rewritten[][2] = {
+        {"REQUEST_URI=/query?a=1", "QUERY_STRING=q=/page&a=1"},
+        {"REQUEST_URI=/query?a=1&utm_source=x", "QUERY_STRING=q=/page&a=1&utm_source=x"},
+        {"REQUEST_URI=/query?utm_source=y&a=1", "QUERY_STRING=q=/page&utm_source=y&a=1"},
+        {"REQUEST_URI=/query?a=1&%75tm_source=x", "QUERY_STRING=q=/page&a=1&utm_source=x"},
+    };
+    const char *first = FASTCGI_NAME(alike[0][0], alike[0][1]);
+    for (size_t i = 0; i < sizeof alike / sizeof *alike; i++)
+        assert_string_equal(first, FASTCGI_NAME(alike[i][0], alike[i][1]));
+    const char *second = FASTCGI_NAME(rewritten[0][0], rewritten[0][1]);
+    assert_string_not_equal(first, second);
+    for (size_t i = 0; i < sizeof rewritten / sizeof *rewritten; i++)
+        assert_string_equal(second, FASTCGI_NAME(rewritten[i][0], rewritten[i][1]));
+}
+
 static void
 a_claimed_user_has_credentials_in_the_key(void **state)
 {
@@ -872,6 +946,8 @@ main(void)
         cmocka_unit_test(two_spellings_of_a_field_are_refused),
         cmocka_unit_test(what_a_trusted_proxy_sets_is_not_taken_away),
         cmocka_unit_test(whatever_can_change_the_answer_is_in_the_key),
+        cmocka_unit_test(the_script_is_in_the_key_of_a_fastcgi_backend),
+        cmocka_unit_test(a_rewritten_query_has_nothing_of_what_the_route_leaves_out),
         cmocka_unit_test(a_claimed_user_has_credentials_in_the_key),
         cmocka_unit_test(users_are_apart_and_escaped),
         cmocka_unit_test(an_unopened_cookie_passes_and_a_missing_user_is_seen),
