@@ -162,6 +162,7 @@ struct config {
     int64_t drain_timeout_ms;  /* 30000 */
     int64_t client_timeout_ms; /* 60000; longest stall of a read from or write to the web server */
     int max_kept;              /* 1024 idle connections kept for the web server */
+    int directory_tags_max;    /* of all routes */
     const char *runtime_dir;   /* "/run/larder" */
 
     struct route *routes;
@@ -170,7 +171,6 @@ struct config {
     bool routes_have_never; /* some route says client_cache = "never" */
     bool routes_have_users; /* some route is per user */
     bool routes_reduce;     /* some route leaves parameters of the query out, or sorts them */
-    int directory_tags_max; /* of all routes */
 
     enum log_destination log_to;
     const char *log_file;
