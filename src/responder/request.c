@@ -629,6 +629,14 @@ request_parse(struct request *request, char **envp, const struct config *config,
                              is_vouched_for(request, config);
     request->error_page = is_set(p.redirect_status) &&
                           !slice_equal(p.redirect_status, slice_of("200"));
+    /* Its URL is that of what was refused, and a backend that speaks HTTP knows nothing else. */
+    if (request->error_page && !config->fastcgi) {
+        *why =
+            "the web server asks for the page of an error of its own, which a backend that speaks "
+            "HTTP would take for the page that was refused: make it a file of the web server's "
+            "(error_page, ErrorDocument, server.error-handler)";
+        return 403;
+    }
     request->client_certificate = is_set(p.ssl_client_verify) &&
                                   !slice_equal(p.ssl_client_verify, slice_of("NONE"));
     restore_authorization(request, &p, arena);

@@ -922,8 +922,11 @@ a_page_for_an_error_is_no_page(void **state)
     struct request r;
     assert_int_equal(PARSE(&r, "REDIRECT_STATUS=200"), 0);
     assert_false(r.error_page);
+    config->fastcgi = true;
     assert_int_equal(PARSE(&r, "REDIRECT_STATUS=403"), 0);
     assert_true(r.error_page);
+    config->fastcgi = false;
+    assert_int_equal(PARSE(&r, "REDIRECT_STATUS=403"), 403);
 }
 
 int
