@@ -85,9 +85,11 @@ struct route {
     struct string_list invalidate;       /* patterns with {user} and {captures} */
     struct string_list refused_location; /* globs on the Location of a 3xx that says no */
     bool refused_public;                 /* so does an answer that anybody might have */
-    struct string_list tags;             /* names with {user} and {captures} */
-    const char *default_tag;             /* such a name, for what has no tags of its own; or NULL */
-    int64_t client_cache_s;              /* for CLIENT_CACHE_PUBLIC */
+    struct string_list change_script; /* globs on SCRIPT_NAME; only such scripts change something */
+    struct string_list change_answer; /* such fields tell of one: "NAME: GLOB" */
+    struct string_list tags;          /* names with {user} and {captures} */
+    const char *default_tag;          /* such a name, for what has no tags of its own; or NULL */
+    int64_t client_cache_s;           /* for CLIENT_CACHE_PUBLIC */
     struct route_segment *compiled;
     size_t literal_prefix; /* length of the pattern before its first special character */
     int variants;          /* 64; most variants of one URL */

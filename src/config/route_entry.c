@@ -26,6 +26,7 @@
 #define PATTERN_STARS_MAX 16
 #define HOST_GLOB_MAX 255
 #define PARAMETER_GLOB_MAX 255
+#define CHANGE_GLOB_MAX 255
 #define CLIENT_CACHE_MAX_S ((int64_t)365 * 86400)
 
 struct entry {
@@ -383,6 +384,42 @@ check_pattern(struct entry *entry, const config_setting_t *where, const char *pa
     return LARDER_OK;
 }
 
+/* The globs that tell a change from what only looks like one; those on fields with their names. */
+static enum larder_status
+check_change(struct entry *entry, const char *name, const struct string_list *globs, bool fields)
+{
+    const config_setting_t *list = setting(entry, name);
+    if (!list)
+        return LARDER_OK;
+    if (!has_unsafe_method(entry->route))
+        return reader_error(entry->reader, list,
+                            "%s: no method of this route changes anything, so there is no change "
+                            "to tell from others",
+                            name);
+    if (globs->count == 0)
+        return reader_error(entry->reader, list,
+                            "%s: found an empty list, expected globs; leave it out for any", name);
+    for (size_t i = 0; i < globs->count; i++) {
+        const char *glob = globs->list[i];
+        size_t stars = 0;
+        for (const char *p = glob; *p; p++)
+            stars += *p == '*';
+        struct slice field = {glob, strcspn(glob, ":")};
+        bool valid = strlen(glob) <= CHANGE_GLOB_MAX && stars <= PATTERN_STARS_MAX;
+        if (fields)
+            valid = valid && field_name_valid(field) && !memchr(field.p, '*', field.n);
+        if (!valid)
+            return reader_error(entry->reader, config_setting_get_elem(list, (unsigned)i),
+                                "%s: found \"%.40s\", expected %s, of at most %d bytes and %d "
+                                "stars",
+                                name, glob,
+                                fields ? "a field, such as \"X-App-Saved\" or \"X-App: *saved*\""
+                                       : "a glob on a script, such as \"*/admin/*.php\"",
+                                CHANGE_GLOB_MAX, PATTERN_STARS_MAX);
+    }
+    return LARDER_OK;
+}
+
 static enum larder_status
 check_invalidate(struct entry *entry)
 {
@@ -560,6 +597,10 @@ route_entry_read(struct reader *reader, const config_setting_t *group, const str
         status = read_cookies(&entry);
     if (status == LARDER_OK)
         status = check_invalidate(&entry);
+    if (status == LARDER_OK)
+        status = check_change(&entry, "change_script", &route->change_script, false);
+    if (status == LARDER_OK)
+        status = check_change(&entry, "change_answer", &route->change_answer, true);
     if (status == LARDER_OK)
         status = check_tags(&entry);
     if (status == LARDER_OK)

@@ -16,6 +16,8 @@
  */
 #include "responder/mutation.h"
 
+#include <strings.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/cache_control.h"
@@ -205,6 +207,55 @@ is_refusal(const struct route *route, int status, const struct fields *response)
     return false;
 }
 
+/* May what the web server has run for the request change what its route names? A path can be made to
+ * look like that of another script; which one runs is for the web server to say. */
+static bool
+is_changing_script(const struct exchange *exchange)
+{
+    const struct request *request = &exchange->request;
+    const struct string_list *globs = &exchange->match.route->change_script;
+    struct slice script = {"", 0};
+    if (globs->count == 0 || !exchange->site->config->fastcgi)
+        return true;
+    for (size_t i = 0; i < request->parameter_count; i++)
+        if (slice_equal(request->parameters[i].name, slice_of("SCRIPT_NAME"))) {
+            script = request->parameters[i].value;
+            break;
+        }
+    for (size_t i = 0; i < globs->count; i++)
+        if (glob_match(globs->list[i], strlen(globs->list[i]), script.p, script.n))
+            return true;
+    return false;
+}
+
+/* Does the answer have a field NAME whose value matches the glob behind "NAME:", if there is one? */
+static bool
+has_field_like(const struct fields *response, const char *wanted)
+{
+    const char *colon = strchr(wanted, ':');
+    const char *glob = colon ? colon + 1 + strspn(colon + 1, " ") : "*";
+    size_t n = colon ? (size_t)(colon - wanted) : strlen(wanted);
+    for (size_t i = 0; i < response->count; i++) {
+        const struct field *field = &response->list[i];
+        if (field->name.n == n && strncasecmp(field->name.p, wanted, n) == 0 &&
+            glob_match(glob, strlen(glob), field->value.p, field->value.n))
+            return true;
+    }
+    return false;
+}
+
+/* Is the answer one of those by which the application tells of a change to what the route names? */
+static bool
+is_changing_answer(const struct route *route, const struct fields *response)
+{
+    if (!route || route->change_answer.count == 0)
+        return true;
+    for (size_t i = 0; response && i < route->change_answer.count; i++)
+        if (has_field_like(response, route->change_answer.list[i]))
+            return true;
+    return false;
+}
+
 /* Has the application purged by itself what the request has changed? */
 static bool
 is_purged(const struct fields *response)
@@ -252,7 +303,9 @@ mutation_marks(const struct exchange *exchange)
 {
     const struct route *route = exchange->match.route;
     return has_cache(exchange) && !(route && !route->mark) &&
-           ((route && (route->tags.count || route->invalidate.count)) || marks_url(exchange));
+           ((route && (route->tags.count || route->invalidate.count) &&
+             is_changing_script(exchange)) ||
+            marks_url(exchange));
 }
 
 static int64_t
@@ -371,8 +424,9 @@ mutation_begin(struct mutation *mutation, struct exchange *exchange)
     *mutation = (struct mutation){.marked = false};
     if (!has_cache(exchange))
         return MUTATION_GO;
-    if (route && (!add_patterns(&mutation->known, exchange) ||
-                  (!config->compat_ancestor && !add_route_tags(&mutation->known, exchange))))
+    if (route && is_changing_script(exchange) &&
+        (!add_patterns(&mutation->known, exchange) ||
+         (!config->compat_ancestor && !add_route_tags(&mutation->known, exchange))))
         return MUTATION_NO_MEMORY;
     mutation->of_route = mutation->known.tag_count;
     /* The ancestor's entries have no generations. With mark = false the tags of the route go in one
@@ -468,11 +522,12 @@ settle(struct mutation *mutation, struct exchange *exchange, bool changed)
 }
 
 /*
- * What the route names is as it was: the application has purged what has changed.
+ * What the route names is as it was: the request did not change it, or the application has purged what
+ * it changed.
  * What is left is what HTTP has every cache drop.
  */
 static void
-leave_to_application(struct mutation *mutation, const struct exchange *exchange)
+leave_route(struct mutation *mutation, const struct exchange *exchange)
 {
     struct purge *known = &mutation->known;
     struct larder_error err = {0};
@@ -561,8 +616,8 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
             settle(mutation, exchange, false);
         return NULL;
     }
-    if (outcome == CHANGED && is_purged(response))
-        leave_to_application(mutation, exchange);
+    if (outcome == CHANGED && (is_purged(response) || !is_changing_answer(route, response)))
+        leave_route(mutation, exchange);
     /* The ancestor's entries are found by the patterns of a route alone. */
     if (exchange->site->config->compat_ancestor && mutation->known.pattern_count == 0)
         return NULL;

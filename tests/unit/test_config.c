@@ -742,6 +742,18 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
         {ROUTE("methods = [\"GET\"];\nrefused_public = true;"),
          "t.conf:4: refused_public: no method of this route changes anything, so nothing is ever "
          "refused"},
+        {ROUTE("methods = [\"GET\"];\nchange_script = [\"*/a.php\"];"),
+         "t.conf:4: change_script: no method of this route changes anything, so there is no change "
+         "to tell from others"},
+        {ROUTE("change_answer = [];"),
+         "t.conf:3: change_answer: found an empty list, expected globs; leave it out for any"},
+        {ROUTE("change_answer = [\"X-A\",\n\"X-*: a\"];"),
+         "t.conf:4: change_answer: found \"X-*: a\", expected a field, such as \"X-App-Saved\" or "
+         "\"X-App: *saved*\", of at most 255 bytes and 16 stars"},
+        {ROUTE("change_script = [\"a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*\"];"),
+         "t.conf:3: change_script: found \"a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*\", expected a glob "
+         "on a script, such as "
+         "\"*/admin/*.php\", of at most 255 bytes and 16 stars"},
         {ROUTE("methods = [\"GET\"];\nmark = false;"),
          "t.conf:4: mark: no method of this route changes anything, so nothing is ever marked"},
         {ROUTE("parameters = [];"),

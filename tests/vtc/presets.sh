@@ -149,6 +149,10 @@ wordpress-admin-change POST /wp-admin/options.php
 wordpress-admin-change POST /wp-admin/options-general.php
 wordpress-admin-change POST /wp-admin/nav-menus.php
 wordpress-admin-change POST /wp-admin/admin.php?page=seo
+wordpress-script-path POST /wp-login.php/wp-admin/post.php
+wordpress-script-path POST /wp-login.php//wp-admin/post.php
+wordpress-script-path POST /wp-cron.php;/x/wp-admin/post.php
+wordpress-install POST /wp-admin//install.php
 wordpress-admin GET /wp-admin
 wordpress-admin GET /wp-admin/
 wordpress-admin GET /wp-admin/post.php?post=1&action=edit
@@ -165,6 +169,7 @@ wordpress-rest-me POST /wp-json/wp/v2/users/me
 wordpress-rest-preview POST /wp-json/wp/v2/block-renderer/core/archives
 wordpress-rest-change POST /wp-json/wp/v2/posts/7
 wordpress-rest-change DELETE /wp-json/wp/v2/comments/7
+wordpress-rest-change POST /index.php/wp-json/wp/v2/posts/7
 wordpress-rest-batch POST /wp-json/batch/v1
 woocommerce-rest-change PUT /wp-json/wc/v3/products/7
 wordpress-rest POST /wp-json/wc/store/v1/cart/add-item
@@ -247,17 +252,17 @@ drops_not() {
 }
 # shellcheck disable=SC2086
 fill $pages
-drops POST '/wp-admin/post.php?status=302&h=Location:/wp-admin/post.php&h=Cache-Control:no-cache'
-drops POST '/blog/wp-admin/options.php?status=302&h=Location:/wp-admin/options-general.php&h=Cache-Control:no-cache'
-drops POST '/wp-json/wp/v2/posts/7?h=Cache-Control:no-cache'
-drops DELETE '/wp-json/wp/v2/posts/7?h=Cache-Control:no-cache'
-drops POST '/wp-json/batch/v1?status=207&h=Cache-Control:no-cache'
-drops PUT '/wp-json/wc/v3/products/7?h=Cache-Control:no-cache'
-drops POST '/index.php?rest_route=/wp/v2/posts/7&h=Cache-Control:no-cache'
-drops POST '/?rest_route=%2Fwp%2Fv2%2Fposts%2F7&h=Cache-Control:no-cache'
+drops POST '/wp-admin/post.php?status=302&h=Location:/wp-admin/post.php&h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
+drops POST '/blog/wp-admin/options.php?status=302&h=Location:/wp-admin/options-general.php&h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
+drops POST '/wp-json/wp/v2/posts/7?h=Cache-Control:no-cache&h=Access-Control-Expose-Headers:X-WP-Total,X-WP-TotalPages,Link'
+drops DELETE '/wp-json/wp/v2/posts/7?h=Cache-Control:no-cache&h=Access-Control-Expose-Headers:X-WP-Total,X-WP-TotalPages,Link'
+drops POST '/wp-json/batch/v1?status=207&h=Cache-Control:no-cache&h=Access-Control-Expose-Headers:X-WP-Total,X-WP-TotalPages,Link'
+drops PUT '/wp-json/wc/v3/products/7?h=Cache-Control:no-cache&h=Access-Control-Expose-Headers:X-WP-Total,X-WP-TotalPages,Link'
+drops POST '/index.php?rest_route=/wp/v2/posts/7&h=Cache-Control:no-cache&h=Access-Control-Expose-Headers:X-WP-Total,X-WP-TotalPages,Link'
+drops POST '/?rest_route=%2Fwp%2Fv2%2Fposts%2F7&h=Cache-Control:no-cache&h=Access-Control-Expose-Headers:X-WP-Total,X-WP-TotalPages,Link'
 # Unless WordPress has purged it by itself.
-drops_not POST '/wp-admin/post.php?status=302&h=Location:/wp-admin/post.php&h=Cache-Control:no-cache&h=Larder-Purge:done'
-drops_not POST '/?rest_route=/wp/v2/posts/7&h=Cache-Control:no-cache&h=Larder-Purge:done'
+drops_not POST '/wp-admin/post.php?status=302&h=Location:/wp-admin/post.php&h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN&h=Larder-Purge:done'
+drops_not POST '/?rest_route=/wp/v2/posts/7&h=Cache-Control:no-cache&h=Access-Control-Expose-Headers:X-WP-Total&h=Larder-Purge:done'
 
 # What anybody might be answered is no change, whatever the address looks like.
 drops_not POST /search/foo/wp-admin/bar
@@ -271,6 +276,13 @@ drops_not POST '/?rest_route=/wp/v2/posts/7/autosaves&h=Cache-Control:no-cache'
 drops_not POST /search/wp-json/wc/v3/products/7
 drops_not POST '/wp-admin/install.php?h=Cache-Control:no-cache'
 drops_not POST '/wp-admin/upgrade.php?h=Cache-Control:no-cache'
+
+# Nor is what others are told that is kept from caches, by what is neither wp-admin nor the interface.
+drops_not POST '/my-account/orders/wp-admin/x?h=Cache-Control:no-cache'
+drops_not POST '/my-account/orders/wp-json/wp/v2/x?h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
+drops_not POST '/my-account/?rest_routes=/wp/v2/x&h=Cache-Control:no-cache&h=Access-Control-Expose-Headers:Link'
+drops_not POST '/wp-login.php/wp-admin/post.php?h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
+drops_not POST '/wp-login.php//wp-admin/post.php?h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
 
 drops_not POST /wp-admin/admin-ajax.php
 drops_not POST '/wp-admin/admin-post.php?status=302&h=Location:/thanks/'

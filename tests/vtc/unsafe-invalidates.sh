@@ -3,6 +3,7 @@
 . case
 
 site routes='{ path = "/members/**"; tags = ["all"]; refused_location = ["*/login", "*/login[?]*"]; },
+    { path = "/saves/**"; tags = ["all"]; change_answer = ["X-Other", "X-Saved: *p?st*"]; },
     { path = "/tagged/**"; ttl = "5m"; tags = ["all"]; }, { path = "/**"; ttl = "5m"; cookies = { key = ["c"]; }; }'
 
 fresh() {
@@ -94,5 +95,20 @@ done
 for answer in 'status=302&h=Location:/members/a' 'status=302' 'status=302&h=Location:/login/not' \
     'status=201&h=Location:/login'; do
     change POST "/members/a?$answer" done
+    dropped /tagged/page "a POST with $answer"
+done
+
+# An application that says what is a change: other answers leave what the route names, and drop what
+# they always do.
+fresh /item/1
+for answer in 'status=200' 'h=X-Saved:page' 'h=X-Saved:pst' 'h=X-Not-Saved:post' \
+    'status=303&h=Location:/item/1'; do
+    change POST "/saves/a?$answer" done
+    stays /tagged/page "a POST with $answer"
+done
+dropped /item/1 "a POST with its Location that is no change otherwise"
+for answer in 'h=X-Saved:post' 'h=x-saved:a+past+b' 'h=X-Other:' 'h=X-Saved:page&h=X-Saved:post' \
+    'status=303&h=X-Other:1&h=Location:/b'; do
+    change POST "/saves/a?$answer" done
     dropped /tagged/page "a POST with $answer"
 done

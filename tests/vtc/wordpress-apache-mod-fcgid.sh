@@ -1,5 +1,5 @@
 # A WordPress behind Apache with mod_fcgid.
 # needs: apache2 mod_fcgid redis-server redis-cli curl php-fpm php-cli mariadbd wordpress
-# time: 240
+# time: 400
 MOUNT=apache-mod-fcgid-php
 . wordpress-mount

@@ -1,5 +1,5 @@
 # A WordPress behind nginx.
 # needs: nginx spawn-fcgi redis-server redis-cli curl php-fpm php-cli mariadbd wordpress
-# time: 240
+# time: 400
 MOUNT=nginx-php
 . wordpress-mount
