@@ -6,6 +6,7 @@
  * requests (responder/explain.c). Here the URL is taken apart, all processes of
  * the pool are asked, and the first that answers is believed: they have the same
  * Redis, and the same configuration unless one of them has not yet read it anew.
+ * Only which scripts a FastCGI backend runs each process has seen for itself.
  */
 #include <string.h>
 #include <strings.h>
@@ -111,6 +112,31 @@ tell(const struct ctl *ctl, json_object *answer)
     return CTL_OK;
 }
 
+/* More for one that has found something stored, or needed no script; then for one that has seen a
+ * script of the host. */
+static int
+knowledge(json_object *answer)
+{
+    json_object *script = json_object_object_get(answer, "script");
+
+    if (!script || json_object_get_boolean(json_object_object_get(script, "found")))
+        return 2;
+    return json_object_get_int64(json_object_object_get(script, "seen")) > 0;
+}
+
+static json_object *
+best_of(json_object *answers)
+{
+    json_object *best = json_object_array_get_idx(answers, 0);
+
+    for (size_t i = 1; i < json_object_array_length(answers); i++) {
+        json_object *other = json_object_array_get_idx(answers, i);
+        if (knowledge(other) > knowledge(best))
+            best = other;
+    }
+    return best;
+}
+
 int
 ctl_explain(struct ctl *ctl)
 {
@@ -144,7 +170,7 @@ ctl_explain(struct ctl *ctl)
     if (json_object_array_length(answers) == 0) {
         code = fail(LARDER_UNAVAILABLE, &err);
     } else {
-        code = tell(ctl, json_object_array_get_idx(answers, 0));
+        code = tell(ctl, best_of(answers));
     }
     json_object_put(answers);
     return code;

@@ -22,6 +22,7 @@
 #include "responder/coalesce.h"
 #include "responder/lookup.h"
 #include "responder/reply.h"
+#include "responder/seen.h"
 #include "responder/storer.h"
 #include "responder/worker.h"
 #include "runtime/counters.h"
@@ -613,6 +614,8 @@ exchange_serve(struct connection *connection)
         return;
     }
     exchange->reason = exchange_examine(exchange);
+    if (exchange->reason == REASON_NONE && exchange->site->config->fastcgi && exchange->key.host.p)
+        seen_note(&exchange->request, exchange->key.host);
     if (exchange->reason == REASON_NONE && serve_from_cache(exchange))
         return;
     if (!coalesce_join(exchange))

@@ -14,6 +14,7 @@
 #include "config/scalar.h"
 #include "responder/exchange.h"
 #include "responder/explain_request.h"
+#include "responder/seen.h"
 #include "runtime/counters.h"
 
 #define WAIT_MAX_MS 500
@@ -361,6 +362,81 @@ tell_loops(struct explanation *e)
         loops, loop_setting(config, e->exchange.arena));
 }
 
+static bool
+look_as(struct exchange *exchange, const struct chosen_script *script,
+        struct reuse_decision *decision)
+{
+    exchange->request.script = *script;
+    exchange->key = (struct cache_key){.name = NULL};
+    exchange->reason = exchange_examine(exchange);
+    *decision = (struct reuse_decision){.reuse = REUSE_VALIDATE, .reason = exchange->reason};
+    if (exchange->reason == REASON_NONE)
+        *decision = exchange_look(exchange, clock_wall_ms());
+    return exchange->reason == REASON_NONE;
+}
+
+static bool
+has_something(const struct exchange *exchange)
+{
+    return exchange->has_entry || (exchange->redis_answered && exchange->missing != REASON_MISS);
+}
+
+static void
+tell_script(struct explanation *e, size_t seen, size_t found)
+{
+    const struct chosen_script *script = &e->exchange.request.script;
+    json_object *object = json_object_new_object();
+    put(object, "seen", json_object_new_int64((int64_t)seen));
+    put(object, "found", json_object_new_boolean(found > 0));
+    if (found) {
+        put_text(e, object, "document_root", script->document_root);
+        put_text(e, object, "filename", script->filename);
+        say(e, "Script:", "%s, of %s", shown(e, script->filename), shown(e, script->document_root));
+        if (found > 1)
+            say(e, "", "the one that was seen last, of %zu that have something stored for the URL",
+                found);
+    } else if (seen) {
+        say(e, "Script:", "none of those that the web server may choose has anything stored");
+    } else {
+        say(e, "Script:",
+            "unknown: this process has not yet seen which one the web server chooses "
+            "for this host; ask for the URL once");
+    }
+    put(e->answer, "script", object);
+}
+
+/*
+ * With a FastCGI backend the web server says which script it is, and a question does
+ * not: those are tried that have been seen for its host, the last one first.
+ */
+static struct reuse_decision
+look_by_script(struct explanation *e)
+{
+    struct exchange *exchange = &e->exchange;
+    struct chosen_script list[SEEN_MAX] = {{.filename = {NULL, 0}}};
+    const char *names[SEEN_MAX];
+    struct reuse_decision decision;
+    size_t seen = seen_candidates(list, &exchange->request, exchange->key.host, exchange->arena);
+    size_t found = 0, which = 0;
+    int64_t until_ms = clock_now_ms() + WAIT_MAX_MS;
+    for (size_t i = 0; i < seen && clock_now_ms() < until_ms; i++) {
+        exchange->redis_until_ms = until_ms;
+        if (!look_as(exchange, &list[i], &decision) || !exchange->redis_answered)
+            break;
+        size_t known = 0;
+        while (known < found && strcmp(names[known], exchange->key.primary) != 0)
+            known++;
+        if (known < found || !has_something(exchange))
+            continue;
+        if (found == 0)
+            which = i;
+        names[found++] = exchange->key.primary;
+    }
+    look_as(exchange, &list[which], &decision);
+    tell_script(e, seen, found);
+    return decision;
+}
+
 static void
 look(struct explanation *e)
 {
@@ -382,7 +458,9 @@ look(struct explanation *e)
         return;
     }
     exchange->redis_until_ms = clock_now_ms() + (budget_ms < WAIT_MAX_MS ? budget_ms : WAIT_MAX_MS);
-    const struct reuse_decision decision = exchange_look(exchange, clock_wall_ms());
+    bool by_script = exchange->site->config->fastcgi && exchange->key.host.p;
+    const struct reuse_decision decision = by_script ? look_by_script(e)
+                                                     : exchange_look(exchange, clock_wall_ms());
     tell_key(e);
     tell_stored(e, &decision);
     tell_decision(e, &decision);

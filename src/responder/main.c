@@ -40,6 +40,7 @@
 #include "responder/hints.h"
 #include "responder/listen.h"
 #include "responder/reporter.h"
+#include "responder/seen.h"
 #include "responder/server.h"
 #include "responder/storer.h"
 #include "responder/worker.h"
@@ -540,6 +541,7 @@ serve(struct config *config, int listen_fd)
     site_install(NULL);
     exchange_cleanup();
     digest_cleanup();
+    seen_cleanup();
     hints_cleanup();
     close(signal_fd);
     return result;

@@ -86,6 +86,21 @@ stores() {
     asks "$1" "$2" HIT "$3" $4
 }
 
+# explains TARGET WORD SCRIPT...: what explain says of it; the scripts are those of which one is named.
+explains() {
+    target=$1 word=$2
+    shift 2
+    "$LARDERCTL" -f "$DIR/larder.conf" explain "http://a.test$target" > "$DIR/explained"
+    is "explain $target" "$(sed -n 's/^Next: *\([A-Z]*\).*/\1/p' "$DIR/explained")" "$word"
+    for script in "$@"; do
+        grep -q "^Script: .*$script" "$DIR/explained" && return
+    done
+    fail "explain $target: $(cat "$DIR/explained")"
+}
+explained_hit() {
+    "$LARDERCTL" -f "$DIR/larder.conf" explain "http://a.test$1" | grep -q '^Next: *HIT'
+}
+
 redis start
 fpm start -c 4
 conf url="$(fpm url)" responder='workers = 1;' routes='
@@ -96,6 +111,7 @@ for mount in lighttpd-php nginx-php apache-proxy-fcgi-php; do
     SNIPPET=larder-php front "$mount" "$PORT1"
 
     # Whoever comes first.
+    [ "$mount" != lighttpd-php ] || explains /page.php MISS unknown
     stores "$PORT1" "/page.php?$mount" htdocs
     stores "$PORT2" "/page.php?$mount" other
     asks "$PORT1" "/page.php?$mount" HIT htdocs
@@ -107,6 +123,14 @@ for mount in lighttpd-php nginx-php apache-proxy-fcgi-php; do
     asks "$PORT1" "/office.php?$mount" HIT office --interface 127.0.0.9
     stores "$PORT1" "/office.php?$mount=2" closed
     stores "$PORT1" "/office.php?$mount=2" office '--interface 127.0.0.9'
+
+    # explain finds the page behind each, also one that nobody has asked this process for.
+    explains "/page.php?$mount" HIT "$DIR/htdocs/page.php, of $DIR/htdocs\$" "$other/page.php, of $other\$"
+    grep -q 'of 2 that have something stored' "$DIR/explained" || fail "not both: $(cat "$DIR/explained")"
+    stores "$PORT2" "/index.php?$mount" 'other -'
+    explains "/index.php?$mount" HIT "$other/index.php, of $other\$"
+    explains "/index.php?$mount&never" MISS none
+    explains "/office.php?$mount" HIT "/office.php, of" "/closed.php, of"
 
     # What the route leaves out of the query, or puts in order, stays so where a rewriting adds to it.
     stores "$PORT1" "/wiki/$mount?b=2&a=1" "htdocs $mount"
@@ -133,6 +157,18 @@ for mount in lighttpd-php nginx-php apache-proxy-fcgi-php; do
     "$LARDERCTL" -f "$DIR/larder.conf" purge --url="http://a.test/page.php?$mount"
     asks "$PORT1" "/page.php?$mount" MISS htdocs
     asks "$PORT2" "/page.php?$mount" MISS other
+
+    # Of two processes one has seen it, and it is not the one whose answer comes first.
+    case $mount in
+    apache-*)
+        pool term
+        SOCKET=$DIR/idle.sock pool start -n 1
+        pool start -n 1
+        asks "$PORT2" "/page.php?one-of-two" MISS other
+        await explained_hit "/page.php?one-of-two"
+        explains "/page.php?one-of-two" HIT "$other/page.php"
+        ;;
+    esac
 
     kill "$(cat "$DIR/run/$mount-$PORT1.pid")"
     await sh -c "! listening $PORT1"
