@@ -43,7 +43,6 @@ END
 redis start
 fpm start
 conf url="$(fpm url)" responder='workers = 1;' routes='{ path = "/**"; ttl = "10m"; }'
-# mod_fcgid first, because its processes are another user's, which could not write to the pool's log.
 for mount in apache-mod-fcgid-php apache-proxy-fcgi-php; do
     case $mount in
     apache-proxy-fcgi-php) pool start -n 1 ;;
@@ -58,4 +57,7 @@ for mount in apache-mod-fcgid-php apache-proxy-fcgi-php; do
     done
     kill "$(cat "$DIR/run/$mount-$PORT1.pid")"
     await sh -c "! listening $PORT1"
+    # mod_fcgid's processes are another user's, whose files the pool's must not find.
+    await sh -c "! pgrep -f '^$DIR/bin/program '"
+    rm -rf "$DIR/run/counters" "$DIR/run/limits" "$DIR"/run/journal* "$DIR/log/larder"
 done
