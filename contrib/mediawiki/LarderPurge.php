@@ -14,7 +14,8 @@
  *     $wgLarderToken = '...';                                // admin.token
  *     require_once "$IP/extensions/Larder/LarderPurge.php";
  *
- * and in larder.conf
+ * The address must be on a host that Larder serves: 127.0.0.1 where Larder is in the default site of
+ * port 80, otherwise the wiki's own (https://wiki.example/.larder/purge). In larder.conf
  *
  *     preset = "generic-php";
  *

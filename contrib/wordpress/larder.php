@@ -13,6 +13,9 @@
  *     define('LARDER_PURGE_TIMEOUT', 5);     seconds; this if not set
  *     define('LARDER_TAG_PREFIX', 'blog-');  where several sites share one namespace of Larder
  *
+ * The address must be on a host that Larder serves: 127.0.0.1 where Larder is in the default site of
+ * port 80, otherwise the site's own (https://blog.example/.larder/purge).
+ *
  * In larder.conf preset = "wordpress" is all that is needed, and neither has to be there before the
  * other: what is in the cache when this file comes, goes or is changed is dropped as it has to be.
  * Routes of your own for pages have tags = ["wordpress"] and default_tag = "wordpress-untagged".
