@@ -72,11 +72,13 @@ is_token(struct slice text, const char *token)
            CRYPTO_memcmp(a, b, n) == 0;
 }
 
-static bool
-is_bearer(struct slice authorization, const char *token)
+/* What stands behind the scheme; empty where it is another, or there is nothing. */
+static struct slice
+bearer_of(const struct request *request)
 {
     static const char scheme[] = "Bearer ";
     const size_t n = sizeof scheme - 1;
+    struct slice authorization = fields_get(&request->fields, "Authorization");
     struct slice bearer = {"", 0};
     if (authorization.n > n && strncasecmp(authorization.p, scheme, n) == 0)
         bearer = (struct slice){authorization.p + n, authorization.n - n};
@@ -84,7 +86,7 @@ is_bearer(struct slice authorization, const char *token)
         bearer.p++;
         bearer.n--;
     }
-    return is_token(bearer, token);
+    return bearer;
 }
 
 bool
@@ -107,9 +109,15 @@ bool
 access_has_token(const struct request *request, const char *token)
 {
     struct slice own = fields_get(&request->fields, "X-Larder-Token");
-    bool by_authorization = is_bearer(fields_get(&request->fields, "Authorization"), token);
+    bool by_authorization = is_token(bearer_of(request), token);
     bool by_own_field = is_token(own.p ? own : slice_of(""), token);
     return by_authorization || by_own_field;
+}
+
+bool
+access_names_token(const struct request *request)
+{
+    return bearer_of(request).n || fields_get(&request->fields, "X-Larder-Token").n;
 }
 
 /* -------------------------------------------------------------------- whole */

@@ -34,6 +34,9 @@ const char *access_client(const struct request *request, const struct config *co
 /* Does the request have the token? Takes as long for a wrong one as for the right one. */
 bool access_has_token(const struct request *request, const char *token);
 
+/* Does it have one at all, right or wrong? */
+bool access_names_token(const struct request *request);
+
 /* Is one of the words of this value, between blanks and commas, the token, whatever the scheme says?
  * Web servers join two lines of a field. The same holds of the time. */
 bool access_mentions_token(struct slice authorization, const char *token);

@@ -495,7 +495,11 @@ check_access(struct exchange *exchange, struct work *work, struct fields *fields
     case ACCESS_TOKEN:
         fields_add(fields, arena, slice_of("WWW-Authenticate"), slice_of("Bearer"));
         return refuse(work, answer, 401,
-                      "expected the token, as Authorization: Bearer TOKEN or as X-Larder-Token");
+                      access_names_token(request)
+                          ? "expected the token of admin in larder.conf, and another one came: "
+                            "compare them, and reload the pool if the token has changed"
+                          : "expected the token, as Authorization: Bearer TOKEN or as "
+                            "X-Larder-Token, and none came");
     case ACCESS_ADDRESS:
         return refuse(work, answer, 403, "no purges from this address");
     case ACCESS_RATE:

@@ -26,13 +26,13 @@ gets /page MISS 'GET /page #1'
 await is_hit /page
 
 # Who has no token, or another.
-refused 401 'expected the token' -d '{"all":true}'
+refused 401 'and none came' -d '{"all":true}'
 is "WWW-Authenticate" "$(field WWW-Authenticate)" Bearer
-refused 401 'expected the token' -d '{"all":true}' -H "Authorization: Bearer ${token}0"
-refused 401 'expected the token' -d '{"all":true}' -H "Authorization: Bearer 0123456789abcde"
-refused 401 'expected the token' -d '{"all":true}' -H "Authorization: Basic $token"
-refused 401 'expected the token' -d '{"all":true}' -H "X-Larder-Token: x$token"
-refused 401 'expected the token' -d '{"all":true}' -H 'Authorization: Bearer ' -H 'X-Larder-Token;'
+refused 401 'and another one came' -d '{"all":true}' -H "Authorization: Bearer ${token}0"
+refused 401 'and another one came' -d '{"all":true}' -H "Authorization: Bearer 0123456789abcde"
+refused 401 'and none came' -d '{"all":true}' -H "Authorization: Basic $token"
+refused 401 'and another one came' -d '{"all":true}' -H "X-Larder-Token: x$token"
+refused 401 'and none came' -d '{"all":true}' -H 'Authorization: Bearer ' -H 'X-Larder-Token;'
 
 # What else is asked of that path.
 for method in GET HEAD PUT OPTIONS; do
@@ -114,7 +114,7 @@ again() {
 # Too often with a wrong one; the right one has no limit (purge-token.sh).
 again "token = \"$token\"; rate = 3;"
 for _ in 1 2 3; do
-    refused 401 'expected the token' -d '{"all":true}'
+    refused 401 'and none came' -d '{"all":true}'
 done
 refused 429 'too many wrong tokens from this address' -d '{"all":true}'
 retry=$(field Retry-After)
