@@ -34,6 +34,7 @@
 #define PATTERNS_MAX ((size_t)256)
 
 static const char *const kinds[] = {"urls", "prefixes", "tags", "groups", "patterns"};
+static const char *const one_of_kind[] = {"url", "prefix", "tag", "group", "pattern"};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 struct purging {
@@ -396,7 +397,8 @@ tell(const struct purging *p)
     }
     for (size_t i = 0; i < KINDS; i++)
         if (p->count[i] > 0)
-            confirm_done(ctl, "purged %" PRId64 " %s", p->count[i], kinds[i]);
+            confirm_done(ctl, "purged %" PRId64 " %s", p->count[i],
+                         p->count[i] == 1 ? one_of_kind[i] : kinds[i]);
     if (p->all)
         confirm_done(ctl, "purged all responses");
     if (p->has_deleted)

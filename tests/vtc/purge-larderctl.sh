@@ -36,7 +36,7 @@ from() {
 
 fill /a /b '/c?h=Surrogate-Key:x' '/d?h=Cache-Groups:%22g%22' /deep/1 /session/1
 purge 0 --url "$origin/a"
-says 'purged 1 urls'
+is 'what it says' "$(cat "$DIR/out")" 'purged 1 url'
 from MISS /a
 from HIT /b
 purge 0 --tag x --tag y --url "$origin/b" --json
