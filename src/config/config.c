@@ -155,11 +155,12 @@ take_password(struct config *config, struct reader *reader)
         return reader_error(reader, in_file,
                             "redis.password_file: redis.password is set as well, expected one");
     warn_of_readers(inline_, &secret);
-    if (!password_from_environment(config, &status, reader->err) && in_file)
+    bool wanted = !(reader->without & CONFIG_WITHOUT_PASSWORD);
+    if (!password_from_environment(config, &status, reader->err) && in_file && wanted)
         status = read_secret_file(config, reader, in_file, &secret, config->redis_password_file,
                                   &config->redis.password);
     const config_setting_t *user = reader_setting(reader, "redis", "user");
-    if (status == LARDER_OK && user && !config->redis.password)
+    if (status == LARDER_OK && user && !config->redis.password && (wanted || !in_file))
         return reader_error(reader, user,
                             "redis.user: found \"%.40s\" without a password, expected "
                             "redis.password, redis.password_file or " PASSWORD_VARIABLE,
@@ -437,7 +438,7 @@ take_token(struct config *config, struct reader *reader)
         return reader_error(reader, in_file,
                             "admin.token_file: admin.token is set as well, expected one");
     warn_of_readers(inline_, &secret);
-    if (in_file)
+    if (in_file && !(reader->without & CONFIG_WITHOUT_TOKEN))
         status = read_secret_file(config, reader, in_file, &secret, config->admin_token_file,
                                   &config->admin_token);
     if (status == LARDER_OK && config->admin_token && !token_valid(config->admin_token))
@@ -579,10 +580,11 @@ read_documents(struct config *config, struct reader *reader, const config_settin
 }
 
 static enum larder_status
-load_file(struct config *config, const char *file, struct larder_error *err)
+load_file(struct config *config, const char *file, unsigned without, struct larder_error *err)
 {
     struct document own, preset = {.source = NULL};
-    struct reader reader = {.file = config->file, .arena = config->arena, .err = err};
+    struct reader reader = {
+        .file = config->file, .arena = config->arena, .err = err, .without = without};
     enum larder_status status = document_open(&own, file, (struct place){file, 0}, err);
     if (status == LARDER_OK)
         status = open_preset(config, &reader, document_root(&own), &preset);
@@ -595,6 +597,12 @@ load_file(struct config *config, const char *file, struct larder_error *err)
 
 struct config *
 config_load(const char *file, struct larder_error *err)
+{
+    return config_load_without(file, 0, err);
+}
+
+struct config *
+config_load_without(const char *file, unsigned without, struct larder_error *err)
 {
     struct arena *arena = arena_new(CONFIG_BYTES_MAX);
     struct config *config = arena ? arena_calloc(arena, 1, sizeof *config) : NULL;
@@ -622,7 +630,7 @@ config_load(const char *file, struct larder_error *err)
 
     enum larder_status status = LARDER_OK;
     if (file)
-        status = load_file(config, file, err);
+        status = load_file(config, file, without, err);
     else
         password_from_environment(config, &status, err);
     if (status == LARDER_OK)

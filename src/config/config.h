@@ -187,6 +187,12 @@ struct config {
  * and upstream.url NULL, which is for tools that do not need a backend.
  */
 struct config *config_load(const char *file, struct larder_error *err);
+
+/* Files with secrets that the caller has no use for, and perhaps no permission to read: they are not
+ * opened, and the secret is NULL. */
+#define CONFIG_WITHOUT_TOKEN 1u
+#define CONFIG_WITHOUT_PASSWORD 2u
+struct config *config_load_without(const char *file, unsigned without, struct larder_error *err);
 /* NULL is allowed. */
 void config_free(struct config *config);
 

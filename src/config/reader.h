@@ -20,6 +20,7 @@ struct reader {
     const char *file;    /* the configuration as a whole, for messages */
     struct arena *arena; /* what is read is copied into it */
     struct larder_error *err;
+    unsigned without;                         /* CONFIG_WITHOUT_TOKEN ... */
     const config_setting_t *set[OPTIONS_MAX]; /* by option_index(); NULL: nobody has set it */
 };
 

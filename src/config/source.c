@@ -131,6 +131,28 @@ group_name(char name[NAME_SIZE])
         snprintf(name, NAME_SIZE, "%u", (unsigned)getegid());
 }
 
+/* An operator's tool must not be let in by group: its user is whoever calls it, and the file may hold
+ * the token that says who may purge. */
+static bool read_by_tool;
+
+void
+source_set_tool(void)
+{
+    read_by_tool = true;
+}
+
+/* Of a web server and its scripts, or of whatever has no group. */
+static bool
+is_shared_group(const char *name)
+{
+    static const char *const shared[] = {"www-data", "apache",  "nginx", "http",
+                                         "www",      "nogroup", "nobody"};
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
+        if (strcmp(name, shared[i]) == 0)
+            return true;
+    return false;
+}
+
 const char *
 source_why(char buf[SOURCE_WHY_SIZE], int error)
 {
@@ -140,9 +162,19 @@ source_why(char buf[SOURCE_WHY_SIZE], int error)
         return strerror_r(error, buf, SOURCE_WHY_SIZE);
     user_name(user);
     group_name(group);
-    snprintf(buf, SOURCE_WHY_SIZE,
-             "Permission denied for user %s; chgrp %s and chmod 640 let it read the file", user,
-             group);
+    if (read_by_tool)
+        snprintf(buf, SOURCE_WHY_SIZE,
+                 "Permission denied for user %s; run it as root or as the user of larder-fcgi",
+                 user);
+    else if (is_shared_group(group))
+        snprintf(buf, SOURCE_WHY_SIZE,
+                 "Permission denied for user %s; other programs have its group %s too: run "
+                 "larder-fcgi as a user of its own, such as larder",
+                 user, group);
+    else
+        snprintf(buf, SOURCE_WHY_SIZE,
+                 "Permission denied for user %s; chgrp %s and chmod 640 let it read the file", user,
+                 group);
     return buf;
 }
 

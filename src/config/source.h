@@ -45,8 +45,11 @@ enum larder_status place_error(struct larder_error *err, struct place place, con
                                ...) __attribute__((format(printf, 3, 4)));
 
 /* Why a file cannot be opened, for a message: who was not let in, and what would. Returns buf. */
-#define SOURCE_WHY_SIZE 160
+#define SOURCE_WHY_SIZE 192
 const char *source_why(char buf[SOURCE_WHY_SIZE], int error);
+/* For a tool of operators, before it reads anything: source_why() then names the users that may read
+ * the files, and does not say how to open them to the caller's group. */
+void source_set_tool(void);
 
 /* At most SOURCE_SHOWN_MAX bytes of text, dots where it was cut. Returns buf. */
 #define SOURCE_SHOWN_SIZE (SOURCE_SHOWN_MAX + 4)

@@ -117,6 +117,8 @@ void options_print_help(FILE *to, const struct command *command); /* NULL: the w
 
 /* The configuration file and what the options change in it: fills redis and runtime_dir. */
 int settings_load(struct ctl *ctl);
+/* The same for a command that asks the pool alone: no password is read. */
+int settings_load_for_pool(struct ctl *ctl);
 /* Connect with what settings_load() found. On failure it has been said, and *cache is NULL. */
 int settings_connect(const struct ctl *ctl, struct larder **cache);
 /* Both. */

@@ -149,7 +149,7 @@ ctl_explain(struct ctl *ctl)
         return explain_preset(ctl);
     if (ctl->arg_count == 0)
         return options_usage(ctl->command);
-    code = settings_load(ctl);
+    code = settings_load_for_pool(ctl);
     if (code != CTL_OK)
         return code;
     if (!url_parse(&url, ctl->args[0])) {

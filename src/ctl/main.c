@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "config/source.h"
 #include "ctl/ctl.h"
 
 static int ctl_help(struct ctl *ctl);
@@ -108,6 +109,7 @@ main(int argc, char **argv)
     /* A reader that goes (`larderctl keys | head`) and a Redis that goes are errors of a call. */
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 
+    source_set_tool();
     code = options_parse(&ctl, argc, argv);
     if (code == CTL_OK) {
         if (ctl.help)

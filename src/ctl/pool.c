@@ -252,7 +252,7 @@ ask_pool(struct ctl *ctl, const char *command, json_object **answers)
 {
     struct part part;
     int64_t silent;
-    int code = settings_load(ctl);
+    int code = settings_load_for_pool(ctl);
 
     *answers = NULL;
     if (code != CTL_OK)

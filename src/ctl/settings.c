@@ -10,6 +10,7 @@
  * from --password-file, $LARDER_REDIS_PASSWORD or the file, in this order.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -69,14 +70,18 @@ out:
 }
 
 static int
-config_read(struct ctl *ctl)
+config_read(struct ctl *ctl, bool for_redis)
 {
     struct larder_error err = {0};
     const char *password;
+    /* The token is for HTTP: the control socket and Redis know their callers otherwise. */
+    unsigned without = CONFIG_WITHOUT_TOKEN;
 
+    if (!for_redis || ctl->password_file)
+        without |= CONFIG_WITHOUT_PASSWORD;
     larder_options_init(&ctl->redis);
     if (!ctl->no_config && (ctl->config_file || access(CONFIG_FILE, F_OK) == 0)) {
-        ctl->config = config_load(settings_file(ctl), &err);
+        ctl->config = config_load_without(settings_file(ctl), without, &err);
         if (!ctl->config) {
             complain("%s", err.message);
             return CTL_USAGE;
@@ -92,11 +97,11 @@ config_read(struct ctl *ctl)
     return CTL_OK;
 }
 
-int
-settings_load(struct ctl *ctl)
+static int
+load(struct ctl *ctl, bool for_redis)
 {
     struct larder_options *redis = &ctl->redis;
-    int code = config_read(ctl);
+    int code = config_read(ctl, for_redis);
 
     if (code != CTL_OK)
         return code;
@@ -116,7 +121,7 @@ settings_load(struct ctl *ctl)
         redis->database = (int)ctl->database;
     if (ctl->name_space)
         redis->name_space = ctl->name_space;
-    if (ctl->password_file) {
+    if (ctl->password_file && for_redis) {
         code = password_read(ctl);
         if (code != CTL_OK)
             return code;
@@ -132,6 +137,18 @@ settings_load(struct ctl *ctl)
     redis->log = NULL;
     redis->operation_timeout_ms = ctl->timeout_ms ? ctl->timeout_ms : CTL_TIMEOUT_MS;
     return CTL_OK;
+}
+
+int
+settings_load(struct ctl *ctl)
+{
+    return load(ctl, true);
+}
+
+int
+settings_load_for_pool(struct ctl *ctl)
+{
+    return load(ctl, false);
 }
 
 int

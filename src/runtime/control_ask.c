@@ -233,7 +233,8 @@ collect(struct round *round, const char *dir, json_object **answers, struct lard
     if (json_object_array_length(array) == 0 && round->refused) {
         json_object_put(array);
         return error_set(err, round->refused == EACCES ? LARDER_REFUSED : LARDER_UNAVAILABLE,
-                         "control %s: connect: %s", dir, strerror(round->refused));
+                         "control %s: connect: %s%s", dir, strerror(round->refused),
+                         round->refused == EACCES ? CONTROL_WHOSE : "");
     }
     if (json_object_array_length(array) == 0)
         say_why(round, dir, err);

@@ -61,8 +61,9 @@ control_open_dir(const char *dir, struct larder_error *err)
     DIR *list = fd < 0 ? NULL : fdopendir(fd);
 
     if (!list)
-        error_set(err, LARDER_UNAVAILABLE, "control: %s: %s", dir,
-                  errno == ENOTDIR ? "no directory, or a symbolic link to one" : strerror(errno));
+        error_set(err, LARDER_UNAVAILABLE, "control: %s: %s%s", dir,
+                  errno == ENOTDIR ? "no directory, or a symbolic link to one" : strerror(errno),
+                  errno == EACCES ? CONTROL_WHOSE : "");
     if (!list && fd >= 0)
         close(fd);
     return list;

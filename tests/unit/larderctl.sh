@@ -651,6 +651,53 @@ out_has '"fine":false,"error":"'
 expect 1 check-config no-such.conf
 err_has no-such.conf
 
+# The token is for HTTP: no command but check-config opens its file. The password is for Redis: a command
+# that asks the pool alone does not open that. The caller is never told to open either to its group.
+cat > secrets.conf << EOF
+upstream = { url = "http://127.0.0.1:1"; };
+redis = { socket = "$dir/redis"; namespace = ""; };
+admin = { token_file = "$dir/token"; };
+responder = { runtime_dir = "$dir/run"; };
+EOF
+as_stranger() {
+    checks=$((checks + 1))
+    if [ "$(id -u)" = 0 ]; then
+        setpriv --reuid 65534 --regid 65534 --clear-groups "$@" > out 2> err
+    else
+        "$@" > out 2> err
+    fi
+}
+echo 0123456789abcdef > token
+if [ "$(id -u)" = 0 ]; then chmod 600 token; else chmod 000 token; fi
+chmod 755 "$dir" && chmod 777 redis
+redis set k 1 > /dev/null
+last='a stranger: get'
+as_stranger "$ctl" -f secrets.conf get k || failed "$last: $(cat err)"
+redis_is 1 get k
+last='a stranger: check-config'
+as_stranger "$ctl" -f secrets.conf check-config secrets.conf && failed "$last: fine"
+err_has 'token: Permission denied for user [^;]*; run it as root or as the user of larder-fcgi$'
+grep -q chgrp err && failed "$last: $(cat err)"
+# Nor is the pool told to, where its group is that of the web server's scripts or of everything else.
+if [ "$(id -u)" = 0 ]; then
+    last='a stranger: larder-fcgi -t'
+    as_stranger "$top_builddir/larder-fcgi" -t -f secrets.conf && failed "$last: fine"
+    err_has 'other programs have its group [a-z]* too: run larder-fcgi as a user of its own'
+fi
+sed -i "s|namespace|password_file = \"$dir/token\"; user = \"u\"; &|" secrets.conf
+last='a stranger: get, password_file'
+as_stranger "$ctl" -f secrets.conf get k && failed "$last: succeeded"
+err_has 'redis.password_file: .*run it as root or as the user of larder-fcgi$'
+last='a stranger: status'
+as_stranger "$ctl" -f secrets.conf status && failed "$last: succeeded"
+grep -q 'token' err && failed "$last: $(cat err)"
+mkdir closed && chmod 700 closed
+sed -i "s|runtime_dir = .*/run|runtime_dir = \"$dir/closed|" secrets.conf
+if [ "$(id -u)" = 0 ]; then
+    as_stranger "$ctl" -f secrets.conf status && failed "$last: succeeded"
+    err_has 'closed: Permission denied; run it as root or as the user of larder-fcgi$'
+fi
+
 redis config set requirepass 'pass word' > /dev/null
 redis_auth() {
     redis --no-auth-warning -a 'pass word' "$@"
@@ -700,7 +747,7 @@ out_has '"keyspace_hits":[0-9]'
 
 mkdir -m 700 run
 expect 3 status
-err_has 'no process answers'
+grep -q 'token' err && failed "$last: $(cat err)"
 # member [hang]: another process of the pool
 member() {
     rm -f said
