@@ -8,6 +8,7 @@
  * Redis, and the same configuration unless one of them has not yet read it anew.
  * Only which scripts a FastCGI backend runs each process has seen for itself.
  */
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -124,6 +125,17 @@ knowledge(json_object *answer)
     return json_object_get_int64(json_object_object_get(script, "seen")) > 0;
 }
 
+/* How long ago it has seen the backend fail; less for one that has seen its requests come back. */
+static int64_t
+trouble_age_ms(json_object *answer)
+{
+    json_object *failure = json_object_object_get(answer, "backend_failure");
+
+    if (json_object_object_get(answer, "loops"))
+        return -1;
+    return failure ? json_object_get_int64(json_object_object_get(failure, "age_ms")) : INT64_MAX;
+}
+
 static json_object *
 best_of(json_object *answers)
 {
@@ -131,7 +143,8 @@ best_of(json_object *answers)
 
     for (size_t i = 1; i < json_object_array_length(answers); i++) {
         json_object *other = json_object_array_get_idx(answers, i);
-        if (knowledge(other) > knowledge(best))
+        int more = knowledge(other) - knowledge(best);
+        if (more > 0 || (more == 0 && trouble_age_ms(other) < trouble_age_ms(best)))
             best = other;
     }
     return best;

@@ -260,6 +260,7 @@ let_go_job(struct fetcher_job *job)
 static void
 refuse_loop(struct exchange *exchange)
 {
+    trouble_note_loop(&exchange->site->trouble, clock_now_ms());
     loop_note(exchange->loop, exchange->site->config, &exchange->request);
     exchange->reason = REASON_LOOP;
     bool sent = send_refusal(exchange, 508,

@@ -15,7 +15,6 @@
 #include "responder/exchange.h"
 #include "responder/explain_request.h"
 #include "responder/seen.h"
-#include "runtime/counters.h"
 
 #define WAIT_MAX_MS 500
 /* What is shown of one value. */
@@ -344,22 +343,29 @@ tell_decision(struct explanation *e, const struct reuse_decision *decision)
     }
 }
 
-/* Of the whole pool, since its counters began: who asks may ask another process than the one that
- * has seen it. */
+/* Of this process and this configuration: larderctl believes the process that has something to tell. */
 static void
-tell_loops(struct explanation *e)
+tell_trouble(struct explanation *e)
 {
     const struct config *config = e->exchange.site->config;
-    struct counters_total total;
-    if (counters_read(config->runtime_dir, &total, NULL) != LARDER_OK ||
-        total.value[COUNTER_loops] == 0)
-        return;
-    long long loops = (long long)total.value[COUNTER_loops];
-    put(e->answer, "loops", json_object_new_int64(loops));
-    say(e, "Loop:",
-        "%lld requests have come back from the backend and got 508. If there are more of "
-        "them each time, %s leads back to this web server.",
-        loops, loop_setting(config, e->exchange.arena));
+    struct trouble_told told;
+    trouble_tell(&e->exchange.site->trouble, clock_now_ms(), &told);
+    if (told.failure_age_ms >= 0) {
+        json_object *object = json_object_new_object();
+        put(object, "age_ms", json_object_new_int64(told.failure_age_ms));
+        put_text(e, object, "error", slice_of(told.failure));
+        put(e->answer, "backend_failure", object);
+        say(e, "Backend:", "its last failure was %s ago: %s", duration(e, told.failure_age_ms),
+            shown(e, slice_of(told.failure)));
+    }
+    if (told.loop_age_ms >= 0) {
+        put(e->answer, "loops", json_object_new_int64(told.loops));
+        say(e, "Loop:",
+            "%lld requests have come back from the backend and got 508, the last of them %s ago: "
+            "%s leads back to this web server.",
+            (long long)told.loops, duration(e, told.loop_age_ms),
+            loop_setting(config, e->exchange.arena));
+    }
 }
 
 static bool
@@ -481,7 +487,7 @@ explain(struct site *site, json_object *question, json_object *answer)
         if (!wrong) {
             tell_request(e);
             look(e);
-            tell_loops(e);
+            tell_trouble(e);
             put(answer, "text", e->text);
         } else {
             json_object_put(e->text);

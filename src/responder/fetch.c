@@ -155,6 +155,15 @@ finish_answer(struct fetch *fetch)
     }
 }
 
+/* And neither ours nor that of a request that could not be sent. */
+static bool
+is_backends_fault(const struct upstream_result *result)
+{
+    return result->outcome == UPSTREAM_UNREACHABLE || result->outcome == UPSTREAM_TIMEOUT ||
+           result->outcome == UPSTREAM_OVERLOADED ||
+           (result->outcome == UPSTREAM_BROKEN && result->error.status != LARDER_INVALID);
+}
+
 /* Not whole. Before the head an error can be told; after it only the broken connection tells. */
 static void
 finish_broken(struct fetch *fetch, const struct upstream_result *result)
@@ -210,6 +219,8 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
         counters_add(COUNTER_upstream_broken, 1);
         break;
     }
+    if (is_backends_fault(result))
+        trouble_note_failure(&exchange->site->trouble, result->error.message, clock_now_ms());
     log_write(LARDER_LOG_WARNING, "%.*s %.*s: %s%s", (int)request->method.n, request->method.p,
               (int)request->target.n, request->target.p, result->error.message,
               fetch->head_sent ? " (the answer was under way: connection closed)" : "");

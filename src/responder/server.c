@@ -66,6 +66,7 @@ site_new(struct config *config, struct site **out, struct larder_error *err)
                                    site_fetch_max_ms(config) + KEEP_HOLD_MS + SLACK_MS);
     }
     site->config = config;
+    trouble_init(&site->trouble);
     loop_id(site->loop_id, config);
     if (site->cache)
         reporter_open(site);
@@ -102,6 +103,7 @@ site_give(struct site *site)
     reporter_close(site);
     upstream_free(site->upstream);
     config_free(site->config);
+    trouble_free(&site->trouble);
     free(site);
 }
 

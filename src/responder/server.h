@@ -11,6 +11,7 @@
 
 #include "config/config.h"
 #include "responder/loop.h"
+#include "responder/trouble.h"
 #include "upstream/upstream.h"
 
 /* Immutable but for its count. Lives until the last request that took it gives it back. */
@@ -20,6 +21,7 @@ struct site {
     struct larder *cache; /* NULL: switched off */
     struct upstream *upstream;
     char loop_id[LOOP_ID_SIZE]; /* what this pool is called in CDN-Loop and Via */
+    struct trouble trouble;     /* with the backend, of late */
     struct journal *journal;    /* NULL: the cache is switched off, or there is no state_dir */
     struct journal *sweeps;     /* likewise; of application values, which lookups do not use */
 };

@@ -114,6 +114,28 @@ grep -q 'not of the form "Name: value"' "$DIR/error" || fail "$(cat "$DIR/error"
 explain '/page/a b' 2> "$DIR/error" && fail "a blank in a target"
 grep -q 'blank' "$DIR/error" || fail "$(cat "$DIR/error")"
 
+# What has gone wrong with the backend, whichever process has seen it, until the setting is another.
+reads=0
+again() {
+    conf routes="$routes" "$@"
+    pool signal HUP
+    reads=$((reads + 2))
+    await sh -c "test \$(grep -c 'read again' '$DIR/log/larder') -ge $reads"
+}
+again url="$url"
+get /elsewhere
+is "a loop: status" "$(status)" 508
+explain "$url$page" > "$DIR/explained"
+line "^Loop: .*upstream.url = \"$url\" leads back"
+again
+explain "$url$page" > "$DIR/explained"
+grep -q '^Loop:' "$DIR/explained" && fail "a loop that was mended: $(cat "$DIR/explained")"
+backend stop
+get /elsewhere
+is "no backend: status" "$(status)" 502
+explain "$url$page" > "$DIR/explained"
+line '^Backend: *its last failure was .* ago: backend .*connect'
+
 # Without Redis, and without a pool.
 redis pause
 says 'MISS (no-generations)' "$page"
