@@ -293,7 +293,8 @@ fill_in(struct chosen_script *out, const struct form *form, struct slice host, s
     if (!slice_equal(next_part(&p), host))
         return false;
     struct slice base = next_part(&p), *members[MEMBERS];
-    if (base.n >= path.n || memcmp(path.p, base.p, base.n) != 0 || path.p[base.n] != '/')
+    if (base.n >= path.n || (base.n && memcmp(path.p, base.p, base.n) != 0) ||
+        path.p[base.n] != '/')
         return false;
     struct slice rest = without_base(path, base.n), root = {NULL, 0};
     members_of(members, out);
@@ -309,15 +310,15 @@ fill_in(struct chosen_script *out, const struct form *form, struct slice host, s
 static int
 later(const void *a, const void *b)
 {
-    const struct form *const *one = a, *const *two = b;
-    return ((*one)->used < (*two)->used) - ((*one)->used > (*two)->used);
+    const struct form *one = a, *two = b;
+    return (one->used < two->used) - (one->used > two->used);
 }
 
 size_t
 seen_candidates(struct chosen_script *out, const struct request *request, struct slice host,
                 struct arena *arena)
 {
-    const struct form *list[SEEN_MAX];
+    struct form list[SEEN_MAX];
     size_t count = 0, filled = 0;
     char *room = arena_alloc(arena, request->path.n + 1);
     if (!room || request->path.n == 0 || request->path.p[0] != '/')
@@ -326,10 +327,10 @@ seen_candidates(struct chosen_script *out, const struct request *request, struct
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < SEEN_MAX; i++)
         if (forms[i].used)
-            list[count++] = &forms[i];
+            list[count++] = forms[i];
     qsort(list, count, sizeof *list, later);
     for (size_t i = 0; i < count; i++)
-        filled += fill_in(&out[filled], list[i], host, path, query, arena);
+        filled += fill_in(&out[filled], &list[i], host, path, query, arena);
     pthread_mutex_unlock(&lock);
     return filled;
 }
