@@ -16,9 +16,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,6 +26,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/error.h"
 #include "config/grammar.h"
 
@@ -104,33 +103,6 @@ source_shown(char buf[SOURCE_SHOWN_SIZE], const char *text, size_t n)
     return buf;
 }
 
-/* A name of the system's database, or the number. */
-#define NAME_SIZE 33
-
-static void
-user_name(char name[NAME_SIZE])
-{
-    char room[4096];
-    struct passwd entry;
-    struct passwd *found = NULL;
-    if (getpwuid_r(geteuid(), &entry, room, sizeof room, &found) == 0 && found)
-        snprintf(name, NAME_SIZE, "%s", found->pw_name);
-    else
-        snprintf(name, NAME_SIZE, "%u", (unsigned)geteuid());
-}
-
-static void
-group_name(char name[NAME_SIZE])
-{
-    char room[4096];
-    struct group entry;
-    struct group *found = NULL;
-    if (getgrgid_r(getegid(), &entry, room, sizeof room, &found) == 0 && found)
-        snprintf(name, NAME_SIZE, "%s", found->gr_name);
-    else
-        snprintf(name, NAME_SIZE, "%u", (unsigned)getegid());
-}
-
 /* An operator's tool must not be let in by group: its user is whoever calls it, and the file may hold
  * the token that says who may purge. */
 static bool read_by_tool;
@@ -156,12 +128,12 @@ is_shared_group(const char *name)
 const char *
 source_why(char buf[SOURCE_WHY_SIZE], int error)
 {
-    char user[NAME_SIZE];
-    char group[NAME_SIZE];
+    char user[ACCOUNT_NAME_SIZE];
+    char group[ACCOUNT_NAME_SIZE];
     if (error != EACCES || geteuid() == 0)
         return strerror_r(error, buf, SOURCE_WHY_SIZE);
-    user_name(user);
-    group_name(group);
+    account_user(user, geteuid());
+    account_group(group, getegid());
     if (read_by_tool)
         snprintf(buf, SOURCE_WHY_SIZE,
                  "Permission denied for user %s; run it as root or as the user of larder-fcgi",

@@ -34,9 +34,11 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/clock.h"
 #include "base/error.h"
 
@@ -285,6 +287,28 @@ dial_network(struct link *link, int64_t timeout_ms, struct larder_error *err)
     return true;
 }
 
+/* The commonest mistake with PHP-FPM, and the system's two words for it do not lead out of it. */
+static void
+say_denied(const char *path, struct larder_error *err)
+{
+    char user[ACCOUNT_NAME_SIZE], owner[ACCOUNT_NAME_SIZE], group[ACCOUNT_NAME_SIZE];
+    struct stat st;
+    account_user(user, geteuid());
+    if (stat(path, &st) != 0) {
+        error_set(err, LARDER_UNAVAILABLE,
+                  "cannot connect: Permission denied for user %s in a directory above the socket "
+                  "(a unit with ProtectHome= hides /home and /root)",
+                  user);
+        return;
+    }
+    account_user(owner, st.st_uid);
+    account_group(group, st.st_gid);
+    error_set(err, LARDER_UNAVAILABLE,
+              "cannot connect: Permission denied for user %s: the socket is %s:%s, mode %04o; put "
+              "the user into group %s and restart larder",
+              user, owner, group, (unsigned)st.st_mode & 07777, group);
+}
+
 /* A Unix socket takes a connection at once, or has no room in its queue (EAGAIN), or there is none. */
 static bool
 dial_unix(struct link *link, struct larder_error *err)
@@ -297,6 +321,8 @@ dial_unix(struct link *link, struct larder_error *err)
         return true;
     if (errno == EAGAIN)
         error_set(err, LARDER_TIMEOUT, "the queue of its socket is full");
+    else if (errno == EACCES)
+        say_denied(path, err);
     else
         error_set(err, LARDER_UNAVAILABLE, "cannot connect: %s", strerrordesc_np(errno));
     return false;

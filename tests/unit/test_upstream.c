@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -1393,6 +1394,45 @@ a_backend_that_is_not_there_is_unreachable(void **state)
     close(fd);
 }
 
+/* The operator learns whose the socket is and what to do; the directory may be what is in the way. */
+static void
+a_socket_that_is_anothers_is_named(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    char directory[] = "/tmp/larder-test-XXXXXX", path[64], url[80];
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(chmod(directory, 0755), 0);
+    snprintf(path, sizeof path, "%s/a.sock", directory);
+    snprintf(url, sizeof url, "http+unix:%s", path);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    static const char *const wanted[] = {
+        "Permission denied for user nobody: the socket is root:root, mode 0600; put the user into "
+        "group root and restart larder",
+        "Permission denied for user nobody in a directory above the socket"};
+    for (size_t i = 0; i < LENGTH_OF(wanted); i++) {
+        struct upstream *u = open_upstream(url, NULL);
+        struct answer a = {0};
+        assert_int_equal(chmod(directory, i ? 0700 : 0755), 0);
+        assert_int_equal(seteuid(65534), 0);
+        int outcome = fetch(u, "GET", "/", &a);
+        assert_int_equal(seteuid(0), 0);
+        assert_int_equal(outcome, UPSTREAM_UNREACHABLE);
+        assert_non_null(strstr(a.result.error.message, wanted[i]));
+        answer_reset(&a);
+        upstream_free(u);
+    }
+    close(fd);
+    unlink(path);
+    rmdir(directory);
+}
+
 /* ---------------------------------------------------------------- the sink */
 
 /* Notes when the client has gone. */
@@ -1869,6 +1909,7 @@ main(void)
         cmocka_unit_test(a_slow_request_body_is_not_a_silent_backend),
         cmocka_unit_test(a_backend_that_does_not_read_is_a_timeout),
         cmocka_unit_test(a_backend_that_is_not_there_is_unreachable),
+        cmocka_unit_test(a_socket_that_is_anothers_is_named),
         cmocka_unit_test(a_sink_that_says_stop_ends_the_exchange),
         cmocka_unit_test(sixteen_threads_get_their_own_answers),
         cmocka_unit_test(tls_is_verified_against_the_given_certificates),
