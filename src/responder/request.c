@@ -247,9 +247,11 @@ host_name(struct slice host)
 static bool
 host_agrees(struct slice authority, struct slice host)
 {
+    if (!is_set(host))
+        return false;
     authority = host_name(authority);
     host = host_name(host);
-    return is_set(host) && host.n == authority.n && strncasecmp(host.p, authority.p, host.n) == 0;
+    return host.n == authority.n && strncasecmp(host.p, authority.p, host.n) == 0;
 }
 
 static const char too_large[] = "the request fields are too many or too large";
