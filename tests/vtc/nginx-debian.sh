@@ -34,7 +34,8 @@ debian() {
 # works WHAT HOST TARGET BODY: as the configuration is now.
 works() {
     nginx -t -q -c "$etc/nginx.conf" 2> "$DIR/log/nginx-t" || fail "$1: $(cat "$DIR/log/nginx-t")"
-    is "$1: what nginx -t says" "$(cat "$DIR/log/nginx-t")" ''
+    # For an ordinary user "user www-data" means nothing, which is not the snippet's affair.
+    is "$1: what nginx -t says" "$(grep -v 'the "user" directive makes sense only' "$DIR/log/nginx-t")" ''
     setsid nginx -c "$etc/nginx.conf" -g 'daemon off;' < /dev/null > "$DIR/log/nginx.out" 2>&1 &
     await listening "$PORT1"
     get "$3" -H "Host: $2"
