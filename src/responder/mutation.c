@@ -8,7 +8,8 @@
  * before it. Known only by the answer: what Location and Content-Location name,
  * and Cache-Group-Invalidation. These are dropped in one step, before the answer
  * goes out. An application that has purged by itself what it has changed says so in
- * its answer (Larder-Purge: done), and what the route names stays. Last come the application values that the patterns match.
+ * its answer (Larder-Purge: done), and what the route names stays. Last come the
+ * application values that the patterns match.
  *
  * A URL of which nothing is ever cached is not marked: it would cost a round trip
  * more. That what is cached under it after all (by another method's route) is dropped in
@@ -522,9 +523,8 @@ settle(struct mutation *mutation, struct exchange *exchange, bool changed)
 }
 
 /*
- * What the route names is as it was: the request did not change it, or the application has purged what
- * it changed.
- * What is left is what HTTP has every cache drop.
+ * The request did not change what the route names, or the application has purged it:
+ * only what HTTP has every cache drop is left to be dropped.
  */
 static void
 leave_route(struct mutation *mutation, const struct exchange *exchange)

@@ -21,7 +21,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
+#include "config/path.h"
 #include "responder/query.h"
 
 #define ROOT '\1'
@@ -61,25 +63,15 @@ members_of(struct slice *members[MEMBERS], struct chosen_script *script)
     members[6] = &script->query;
 }
 
-static int
-digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* As the web server names files: decoded. out has room for all of it. */
 static struct slice
 decoded(struct slice path, char *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < path.n; i++) {
-        bool escaped = path.p[i] == '%' && i + 2 < path.n && digit(path.p[i + 1]) >= 0 &&
-                       digit(path.p[i + 2]) >= 0;
-        out[n++] = escaped ? (char)(digit(path.p[i + 1]) * 16 + digit(path.p[i + 2])) : path.p[i];
-        i += escaped ? 2 : 0;
+        int byte = path_encoded_byte(path, i);
+        out[n++] = byte >= 0 ? (char)byte : path.p[i];
+        i += byte >= 0 ? 2 : 0;
     }
     return (struct slice){out, n};
 }
@@ -202,15 +194,6 @@ write_form(struct writer *w, const struct request *request, struct slice host, s
     write_query(w, script.query, query_of(request->target), rest);
 }
 
-static uint64_t
-hash_of(const char *p, size_t n)
-{
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ (unsigned char)p[i]) * 1099511628211u;
-    return hash;
-}
-
 static void
 remember(const struct writer *w, uint64_t hash)
 {
@@ -247,7 +230,7 @@ seen_note(const struct request *request, struct slice host)
     write_form(&w, request, host, decoded(request->path, path));
     if (w.failed)
         return;
-    uint64_t hash = hash_of(w.text, w.n);
+    uint64_t hash = XXH3_64bits(w.text, w.n);
     if (hash != last)
         remember(&w, hash);
     last = hash;
