@@ -3,13 +3,14 @@
  *
  *   passed                     the request as it came
  *   a stored response          its validators; never the client's, whose turn comes
- *                              when the answer is known (RFC 9111 §4.3.1, §4.3.2)
+ *                              when the answer is known (RFC 9111 §4.3.1, §4.3.2), and
+ *                              never another variant's: the same tag may stand for
+ *                              other bytes there (RFC 9110 §8.8.1)
  *   a part that begins at the  the rest of it, if the backend still has that very
  *   beginning                  representation (If-Range, RFC 9111 §3.4)
  *   nothing                    the client's own conditions, so that a page that is
- *                              not changed costs the backend a 304; other variants'
- *                              tags where the client has none; and its Range, unless
- *                              the route has the whole fetched
+ *                              not changed costs the backend a 304; and its Range,
+ *                              unless the route has the whole fetched
  *
  * A HEAD that misses is asked as GET, so that the next one does not.
  */
@@ -73,24 +74,6 @@ client_conditions(struct ask *ask, const struct exchange *exchange)
     return since.n == 0 || add(ask, arena, "If-Modified-Since", since);
 }
 
-/* Another variant may be what the backend would answer with: then a 304 says which (§4.3.1). */
-static bool
-variant_tags(struct ask *ask, const struct exchange *exchange)
-{
-    struct arena *arena = exchange->arena;
-    struct slice list = {NULL, 0};
-    for (size_t i = 0; i < exchange->marker.count; i++) {
-        struct slice etag = exchange->marker.tags[i].etag;
-        list = slice_of(
-            list.p ? arena_printf(arena, "%.*s, %.*s", (int)list.n, list.p, (int)etag.n, etag.p)
-                   : arena_strndup(arena, etag.p, etag.n));
-        if (!list.p)
-            return false;
-    }
-    ask->validates_variants = true;
-    return add(ask, arena, "If-None-Match", list);
-}
-
 static bool
 client_range(struct ask *ask, const struct exchange *exchange)
 {
@@ -148,9 +131,6 @@ ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind)
     if (!client_conditions(ask, exchange))
         return false;
     bool ranged = get && fields_get(client, "Range").p;
-    if (!ask->conditions && !ranged && !ask->head && exchange->marker.count &&
-        exchange->missing == REASON_VARY_MISS)
-        return variant_tags(ask, exchange);
     if (ranged && (exchange->match.route->range_fetch == 0 || kind == ASK_RANGE))
         return client_range(ask, exchange);
     ask->whole_for_range = ranged;

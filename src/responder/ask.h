@@ -5,16 +5,15 @@
 #include "responder/exchange.h"
 
 struct ask {
-    struct fields base;      /* without conditions and ranges: what Vary selects by */
-    struct fields fields;    /* what is sent */
-    struct slice method;     /* the request's; GET for a HEAD whose page can be stored */
-    bool head;               /* it is HEAD: no body comes */
-    bool validates;          /* with the validators of exchange->entry */
-    bool validates_variants; /* with the tags of exchange->marker */
-    bool conditions;         /* with the client's own conditions */
-    bool range;              /* with the client's own Range */
-    bool completes;          /* for the rest of the part that exchange->entry is */
-    bool whole_for_range;    /* the client wants a range, and the whole is asked for */
+    struct fields base;   /* without conditions and ranges: what Vary selects by */
+    struct fields fields; /* what is sent */
+    struct slice method;  /* the request's; GET for a HEAD whose page can be stored */
+    bool head;            /* it is HEAD: no body comes */
+    bool validates;       /* with the validators of exchange->entry */
+    bool conditions;      /* with the client's own conditions */
+    bool range;           /* with the client's own Range */
+    bool completes;       /* for the rest of the part that exchange->entry is */
+    bool whole_for_range; /* the client wants a range, and the whole is asked for */
 };
 
 enum ask_kind {

@@ -28,7 +28,6 @@
 #include "responder/backend_fields.h"
 #include "responder/client.h"
 #include "responder/coalesce.h"
-#include "responder/lookup.h"
 #include "responder/post.h"
 #include "responder/storer.h"
 #include "runtime/counters.h"
@@ -321,10 +320,6 @@ ask_backend(struct fetch *fetch)
     case MEANS_FAILURE:
         answer_stale(fetch);
         break;
-    case MEANS_VARIANT:
-        return !lookup_variant(exchange, exchange->marker.tags[fetch->variant].hash,
-                               clock_now_ms() + exchange->site->config->budget_ms) ||
-               !answer_freshened(fetch);
     case MEANS_AGAIN:
         return true;
     }

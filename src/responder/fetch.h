@@ -20,7 +20,6 @@ enum meaning {
     MEANS_ANSWER,    /* it is the answer, and is being sent */
     MEANS_FRESHENED, /* exchange->entry is, with new fields */
     MEANS_HEAD,      /* the same, said by a HEAD */
-    MEANS_VARIANT,   /* a 304 named the tag of another variant */
     MEANS_FAILURE,   /* the backend failed, and the stale entry stands in for it */
     MEANS_AGAIN      /* of no use: ask again, as fetch->kind then says */
 };
@@ -38,7 +37,6 @@ struct fetch {
     struct response_times times;
     struct kept kept;
     bool cacheable;  /* kept is meant */
-    size_t variant;  /* MEANS_VARIANT: which of the marker's tags */
     bool collecting; /* the head waits until the length is known (mod_fcgid) */
     bool head_sent;
     bool ended;              /* END_REQUEST is out */

@@ -160,18 +160,6 @@ incoming_may_stand_in(const struct fetch *fetch)
                            clock_wall_ms());
 }
 
-/* Which of the marker's tags does the 304 name? */
-static bool
-names_variant(struct fetch *fetch)
-{
-    const struct marker *marker = &fetch->exchange->marker;
-    struct slice etag = fields_get(&fetch->fields, "ETag");
-    for (fetch->variant = 0; fetch->variant < marker->count; fetch->variant++)
-        if (etag_equal_weak(etag, marker->tags[fetch->variant].etag))
-            return true;
-    return false;
-}
-
 /* The rest of the part that we have, of the very same representation? */
 static bool
 completes(const struct fetch *fetch)
@@ -196,8 +184,6 @@ meaning_of(struct fetch *fetch)
         /* One that names another representation must not freshen this one (§4.3.4). */
         return condition_selects(&exchange->entry.fields, &fetch->fields) ? MEANS_FRESHENED
                                                                           : MEANS_AGAIN;
-    if (fetch->status == 304 && ask->validates_variants)
-        return names_variant(fetch) ? MEANS_VARIANT : MEANS_AGAIN;
     if (status_is_failure(fetch->status) && incoming_may_stand_in(fetch))
         return MEANS_FAILURE;
     if (fetch->ask.head && fetch->status == 200 && exchange->use_entry) {

@@ -215,14 +215,12 @@ not_stored(const struct keep_after *after)
 
 /* What a variant needs besides. */
 static void
-add_variant(struct storer_item *item, const struct exchange *exchange, struct slice names,
-            struct slice etag)
+add_variant(struct storer_item *item, const struct exchange *exchange, struct slice names)
 {
     if (names.n == 0)
         return;
     item->primary = exchange->key.primary;
     item->names = names;
-    item->etag = etag;
     item->max_variants = (size_t)exchange->match.route->variants;
 }
 
@@ -261,7 +259,7 @@ put(const struct kept *kept, struct exchange *exchange, const struct entry *entr
     /* Only in place of the very entry that was validated: another one may be newer. */
     if (kept->replaces && !config->compat_ancestor)
         item.replaces = exchange->entry.checksum;
-    add_variant(&item, exchange, kept->names, fields_get(&entry->fields, "ETag"));
+    add_variant(&item, exchange, kept->names);
     if (now)
         storer_put_now(exchange->site, &item, clock_now_ms() + config->budget_ms);
     else
@@ -426,8 +424,7 @@ keep_mark(const struct kept *kept, struct exchange *exchange)
     if (!item.head)
         return;
     if (key->name != key->primary)
-        add_variant(&item, exchange, kept->names.n ? kept->names : exchange->marker.names,
-                    (struct slice){NULL, 0});
+        add_variant(&item, exchange, kept->names.n ? kept->names : exchange->marker.names);
     storer_put(exchange->site, &item);
 }
 

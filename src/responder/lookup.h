@@ -13,11 +13,4 @@
  */
 void lookup(struct exchange *exchange, int64_t wall_ms);
 
-/*
- * Another variant of the same URL, by the end of its key as a marker has it: in
- * place of what the exchange holds. For a 304 that names a variant's entity tag.
- * false: there is none that may be used; the exchange then holds none.
- */
-bool lookup_variant(struct exchange *exchange, struct slice hash, int64_t deadline_ms);
-
 #endif

@@ -41,7 +41,7 @@ struct job {
     bool replaces;
     char checksum[ENTRY_CHECKSUM_SIZE];
     char *primary; /* NULL: no variant */
-    struct slice names, etag;
+    struct slice names;
     size_t max_variants;
     struct purge purge;
 };
@@ -65,7 +65,6 @@ job_free(struct job *job)
     spool_give(job->body);
     free(job->primary);
     free((char *)job->names.p);
-    free((char *)job->etag.p);
     site_give(job->site);
     free(job);
 }
@@ -86,20 +85,8 @@ tell(struct job *job, bool stored)
     job->done = NULL;
 }
 
-/* The end of a response's key. */
-static struct slice
-hash_of(const char *key)
-{
-    size_t n = strlen(key);
-    return n < 64 ? (struct slice){key, 0} : (struct slice){key + n - 64, 64};
-}
-
-/*
- * The marker under the primary key: that there are variants, by which fields,
- * and this one's tag. Mostly it is there already and lives long enough. Two
- * processes that write at once lose one tag, which costs a 200 where a 304 would
- * have done.
- */
+/* The marker under the primary key: that there are variants, and by which fields. Mostly it is there
+ * already and lives long enough. */
 static enum larder_status
 put_marker(const struct job *job, int64_t deadline_ms, struct larder_error *err)
 {
@@ -114,11 +101,9 @@ put_marker(const struct job *job, int64_t deadline_ms, struct larder_error *err)
                             err) == LARDER_OK &&
                  marker_decode(&marker, value.data, value.len, arena);
     enum larder_status status = LARDER_OK;
-    struct slice hash = hash_of(job->key);
     bool lasts = there && (left_ms < 0 || left_ms >= job->ttl_ms);
-    if (!lasts || !marker_says(&marker, job->names, hash, job->etag)) {
-        struct slice text =
-            marker_encode(job->names, hash, job->etag, there ? &marker : NULL, arena);
+    if (!lasts || !slice_equal(marker.names, job->names)) {
+        struct slice text = marker_encode(job->names, arena);
         struct iovec piece = {(void *)text.p, text.n};
         int64_t ttl_ms = there && left_ms > job->ttl_ms ? left_ms : job->ttl_ms;
         if (ttl_ms > STORE_TTL_MAX_S * 1000)
@@ -292,11 +277,9 @@ static struct job *
 job_put(struct site *site, const struct storer_item *item)
 {
     struct job *job = job_new(site, JOB_PUT, item->key, item->primary);
-    if (job) {
+    if (job)
         job->names = (struct slice){copy_of(item->names), item->names.n};
-        job->etag = (struct slice){copy_of(item->etag), item->etag.n};
-    }
-    if (!job || (item->names.n && !job->names.p) || (item->etag.n && !job->etag.p)) {
+    if (!job || (item->names.n && !job->names.p)) {
         job_free(job);
         free(item->head);
         if (item->done)
