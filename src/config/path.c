@@ -206,3 +206,53 @@ path_readings_find(struct path_readings *readings, struct arena *arena, struct s
     }
     return true;
 }
+
+/* As they are while a path is decoded: ended by \ and by parameters too. */
+static bool
+has_climbing_segment(struct slice text)
+{
+    bool begins = true;
+    for (size_t i = 0; i < text.n; i++) {
+        size_t rest = text.n - i;
+        const char *p = text.p + i;
+        if (begins && rest >= 2 && p[0] == '.' && p[1] == '.' &&
+            (rest == 2 || p[2] == '/' || p[2] == '\\' || p[2] == ';'))
+            return true;
+        begins = *p == '/' || *p == '\\';
+    }
+    return false;
+}
+
+bool
+path_climbs(struct arena *arena, struct slice path, bool *climbs)
+{
+    *climbs = has_climbing_segment(path);
+    for (int i = 0; i < 2 && !*climbs && memchr(path.p, '%', path.n); i++) {
+        char *buf = arena_alloc(arena, path.n);
+        size_t n = 0;
+        if (!buf)
+            return false;
+        for (size_t k = 0; k < path.n; k++) {
+            int decoded = path_encoded_byte(path, k);
+            buf[n++] = decoded < 0 ? path.p[k] : (char)decoded;
+            k += decoded < 0 ? 0 : 2;
+        }
+        path = (struct slice){buf, n};
+        *climbs = has_climbing_segment(path);
+    }
+    return true;
+}
+
+struct slice
+path_script(struct slice path)
+{
+    static const struct slice suffix = {".php", 4}, front = {"/index.php", 10};
+    for (size_t i = suffix.n; i < path.n; i++) {
+        if (path.p[i] != '/' || memcmp(path.p + i - suffix.n, suffix.p, suffix.n) != 0)
+            continue;
+        if (i >= front.n && memcmp(path.p + i - front.n, front.p, front.n) == 0)
+            break;
+        return (struct slice){path.p, i};
+    }
+    return (struct slice){path.p, 0};
+}

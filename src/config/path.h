@@ -42,6 +42,20 @@ struct path_readings {
 /* Most paths have one, which is themselves. false: no memory. */
 bool path_readings_find(struct path_readings *readings, struct arena *arena, struct slice path);
 
+/*
+ * Has the path a segment `..` for some backend: as it stands, decoded once or twice,
+ * with \ for / or parameters behind it? What it leads to depends on what the backend
+ * takes for segments. No client sends one by itself (RFC 3986 §6.2.2.3).
+ */
+bool path_climbs(struct arena *arena, struct slice path, bool *climbs);
+
+/*
+ * A path whose middle names a PHP script: that script's own path, since web servers run it and
+ * hand it the rest (PATH_INFO). index.php does not count: what stands behind it is what
+ * an application takes for the path. .n 0: there is none. path: in normal form.
+ */
+struct slice path_script(struct slice path);
+
 /* Text in normal form but for its dot segments, into room for 3 * n bytes. Returns the length. */
 size_t path_encode(char *buf, struct slice text);
 

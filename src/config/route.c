@@ -445,9 +445,8 @@ search(const struct lookup *lookup, struct slice path, struct route_match *out)
     return best;
 }
 
-/* Does the key of the one have the other's user in it? */
-static bool
-has_user_of(const struct route *route, const struct route *other)
+bool
+route_has_user_of(const struct route *route, const struct route *other)
 {
     return route->user == other->user &&
            (!other->user_name || strcmp(route->user_name, other->user_name) == 0);
@@ -463,7 +462,7 @@ look_at_reading(const struct lookup *lookup, struct slice path, struct route_mat
     if (says && says->client_cache == CLIENT_CACHE_NEVER)
         *said = says;
     if (out->route && other.route && other.route->user != USER_NONE &&
-        !has_user_of(out->route, other.route))
+        !route_has_user_of(out->route, other.route))
         out->never = true;
 }
 

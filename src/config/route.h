@@ -40,6 +40,9 @@ enum larder_status route_compile(struct route *route, struct arena *arena,
 bool route_find(const struct config *config, struct arena *arena, struct slice method,
                 struct slice host, struct slice target, struct route_match *out);
 
+/* Does the key of the one have the other's user in it? */
+bool route_has_user_of(const struct route *route, const struct route *other);
+
 /* Is anything that this route answers ever cached? */
 bool route_caches(const struct route *route);
 

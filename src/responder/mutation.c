@@ -1,5 +1,5 @@
 /*
- * What a mutation makes stale.
+ * How what a mutation makes stale (effect.h) is dropped.
  *
  * Known before the backend is asked: its own URL, as RFC 9111 §4.4 has it for
  * every cache, and what its route names: patterns, by the tag that covers them,
@@ -17,272 +17,19 @@
  */
 #include "responder/mutation.h"
 
-#include <strings.h>
-
 #include "base/clock.h"
 #include "base/log.h"
-#include "http/cache_control.h"
-#include "http/response_tags.h"
-#include "http/uri.h"
 #include "responder/drain.h"
-#include "responder/key.h"
+#include "responder/effect.h"
+#include "responder/outcome.h"
 #include "responder/post.h"
 #include "responder/storer.h"
-#include "responder/url_tags.h"
 #include "runtime/counters.h"
 
 /* While a request's body comes in, it is marked again after so long, or half of the margin. */
 #define AGAIN_MS 30000
 
-/* ------------------------------------------------------------------ what becomes stale */
-
-static struct slice
-visible_host(const struct request *request)
-{
-    return request->forwarded_host.p ? request->forwarded_host : request->host;
-}
-
-/* The patterns of the route with this request's user and captures, and the tags that cover them.
- * Patterns with a placeholder that has no value are left out. */
-static bool
-add_patterns(struct purge *purge, const struct exchange *exchange)
-{
-    const struct route_match *match = &exchange->match;
-    const struct route *route = match->route;
-    struct arena *arena = exchange->arena;
-    struct slice user = exchange->key.user;
-    /* In the keys of responses a user stands escaped, in those of the application as he is. */
-    char escaped[STORE_TAG_SIZE];
-    struct slice in_response = user;
-    if (user.n && store_escape_user(escaped, sizeof escaped, user.p, user.n))
-        in_response = slice_of(escaped);
-    bool twice = !slice_equal(user, in_response);
-    purge->patterns = arena_calloc(arena, 2 * route->invalidate.count + 1, sizeof *purge->patterns);
-    if (!purge->patterns)
-        return false;
-    for (size_t i = 0; i < 2 * route->invalidate.count; i++) {
-        const char *source = route->invalidate.list[i / 2];
-        if (i % 2 == 1 && (!twice || !strstr(source, "{user}")))
-            continue;
-        const char *pattern = route_expand(match, arena, source, i % 2 == 0 ? user : in_response);
-        char tag[STORE_TAG_SIZE];
-        if (!pattern)
-            continue;
-        purge->patterns[purge->pattern_count++] = pattern;
-        if (!exchange->site->config->compat_ancestor && store_tag_for_pattern(pattern, tag) &&
-            !purge_add_tag(purge, arena, tag))
-            return false;
-    }
-    return true;
-}
-
-static bool
-add_route_tags(struct purge *purge, const struct exchange *exchange)
-{
-    const struct route *route = exchange->match.route;
-    for (size_t i = 0; i < route->tags.count; i++) {
-        char tag[STORE_TAG_SIZE];
-        struct slice name = route_expand_name(&exchange->match, exchange->arena,
-                                              route->tags.list[i], exchange->key.user);
-        /* Without it no response is stored under it either. */
-        if (name.p && store_named_tag(tag, name) && !purge_add_tag(purge, exchange->arena, tag))
-            return false;
-    }
-    return true;
-}
-
-static bool
-add_own_url(struct purge *purge, const struct exchange *exchange)
-{
-    const struct request *request = &exchange->request;
-    return purge_add_url(purge, exchange->site->config, request->scheme, visible_host(request),
-                         request->target, exchange->arena);
-}
-
-/* Is a GET of this URL ever cached, however some backend may read it? */
-static bool
-url_is_cached(const struct exchange *exchange)
-{
-    const struct request *request = &exchange->request;
-    const struct url url = url_make(request->scheme, request->host, request->target);
-    struct arena *arena = exchange->arena;
-    struct path_readings readings;
-    struct route_match match;
-    if (!path_readings_find(&readings, arena, url.path))
-        return true;
-    for (size_t i = 0; i < readings.count; i++) {
-        struct slice target = url_target(&url, readings.list[i], arena);
-        if (!target.p ||
-            !route_find(exchange->site->config, arena, slice_of("GET"), request->host, target,
-                        &match) ||
-            (match.route && !match.never && route_caches(match.route)))
-            return true;
-    }
-    return false;
-}
-
-/* What the answer names on its own origin. */
-static bool
-add_answers_urls(struct purge *purge, const struct exchange *exchange,
-                 const struct fields *response)
-{
-    static const char *const names[] = {"Location", "Content-Location"};
-    const struct request *request = &exchange->request;
-    struct arena *arena = exchange->arena;
-    const struct uri_base base = {
-        .scheme = request->scheme,
-        .host = key_normal_host(visible_host(request), request->scheme, arena),
-        .target = request->target};
-    if (!base.host.p)
-        return false;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct slice reference = fields_get(response, names[i]);
-        if (!reference.p)
-            continue;
-        struct slice target = uri_same_origin_target(&base, reference, arena);
-        if (target.p && !slice_equal(target, request->target) &&
-            !purge_add_url(purge, exchange->site->config, base.scheme, base.host, target, arena))
-            return false;
-    }
-    return true;
-}
-
-/* RFC 9875 §3: all responses of these groups that came from the same origin. */
-static bool
-add_answers_groups(struct purge *purge, const struct exchange *exchange,
-                   const struct fields *response)
-{
-    const struct request *request = &exchange->request;
-    struct arena *arena = exchange->arena;
-    struct response_tags groups;
-    store_hash origin;
-    if (exchange->site->config->response_tags == RESPONSE_TAGS_IGNORE)
-        return true;
-    if (!response_tags_invalidated(&groups, response, arena))
-        return false;
-    /* Nobody knows what the others are called. */
-    if (groups.too_many)
-        return purge_add_tag(purge, arena, "all");
-    if (!url_origin_hash(origin, request->scheme, visible_host(request), arena))
-        return false;
-    for (size_t i = 0; i < groups.count; i++) {
-        char tag[STORE_TAG_SIZE];
-        /* A group whose name is too long has no stored responses (keep.c). */
-        if (store_group_tag(tag, origin, groups.list[i].name) && !purge_add_tag(purge, arena, tag))
-            return false;
-    }
-    return true;
-}
-
 /* ------------------------------------------------------------------------- before */
-
-enum outcome {
-    CHANGED,   /* the backend says that it did something (RFC 9111 §4.4: 2xx, 3xx) */
-    UNCHANGED, /* it says that it did not, or never heard of it */
-    UNKNOWN    /* it heard of it, and did not say */
-};
-
-/* Might anybody be given that answer, as far as its Cache-Control says? */
-static bool
-is_public(const struct fields *response)
-{
-    struct cache_control cc;
-    cache_control_parse(&cc, response);
-    return !cc.no_cache && !cc.no_store && !cc.is_private;
-}
-
-/* Is the answer one that the route gives to those who may not? */
-static bool
-is_refusal(const struct route *route, int status, const struct fields *response)
-{
-    struct slice location = {NULL, 0};
-    if (route && response && route->refused_public && is_public(response))
-        return true;
-    if (route && response && status >= 300 && status < 400)
-        location = fields_get(response, "Location");
-    for (size_t i = 0; location.p && i < route->refused_location.count; i++) {
-        const char *glob = route->refused_location.list[i];
-        if (glob_match(glob, strlen(glob), location.p, location.n))
-            return true;
-    }
-    return false;
-}
-
-/* May what the web server has run for the request change what its route names? A path can be made to
- * look like that of another script; which one runs is for the web server to say. */
-static bool
-is_changing_script(const struct exchange *exchange)
-{
-    const struct request *request = &exchange->request;
-    const struct string_list *globs = &exchange->match.route->change_script;
-    struct slice script = {"", 0};
-    if (globs->count == 0 || !exchange->site->config->fastcgi)
-        return true;
-    for (size_t i = 0; i < request->parameter_count; i++)
-        if (slice_equal(request->parameters[i].name, slice_of("SCRIPT_NAME"))) {
-            script = request->parameters[i].value;
-            break;
-        }
-    for (size_t i = 0; i < globs->count; i++)
-        if (glob_match(globs->list[i], strlen(globs->list[i]), script.p, script.n))
-            return true;
-    return false;
-}
-
-/* Does the answer have a field NAME whose value matches the glob behind "NAME:", if there is one? */
-static bool
-has_field_like(const struct fields *response, const char *wanted)
-{
-    const char *colon = strchr(wanted, ':');
-    const char *glob = colon ? colon + 1 + strspn(colon + 1, " ") : "*";
-    size_t n = colon ? (size_t)(colon - wanted) : strlen(wanted);
-    for (size_t i = 0; i < response->count; i++) {
-        const struct field *field = &response->list[i];
-        if (field->name.n == n && strncasecmp(field->name.p, wanted, n) == 0 &&
-            glob_match(glob, strlen(glob), field->value.p, field->value.n))
-            return true;
-    }
-    return false;
-}
-
-/* Is the answer one of those by which the application tells of a change to what the route names? */
-static bool
-is_changing_answer(const struct route *route, const struct fields *response)
-{
-    if (!route || route->change_answer.count == 0)
-        return true;
-    for (size_t i = 0; response && i < route->change_answer.count; i++)
-        if (has_field_like(response, route->change_answer.list[i]))
-            return true;
-    return false;
-}
-
-/* Has the application purged by itself what the request has changed? */
-static bool
-is_purged(const struct fields *response)
-{
-    return response && slice_equal(fields_get(response, "Larder-Purge"), slice_of("done"));
-}
-
-/* What an answer (status 0: there was none) says. */
-static enum outcome
-outcome_of(const struct mutation *mutation, const struct route *route, int status, bool received,
-           const struct fields *response)
-{
-    /* What was to be done is not known to the backend whole, and will not be: whatever it did, it
-     * has done. So a visitor who breaks off what he sends keeps nothing marked. */
-    if (status == 0 && mutation->cut)
-        return received ? CHANGED : UNCHANGED;
-    if (status == 0)
-        return received ? UNKNOWN : UNCHANGED;
-    /* A gateway between us and the backend that got no answer, or a bad one, knows no more than we
-     * would. */
-    if (status == 502 || status == 504)
-        return UNKNOWN;
-    if (is_refusal(route, status, response))
-        return UNCHANGED;
-    return status >= 200 && status < 400 ? CHANGED : UNCHANGED;
-}
 
 static bool
 has_cache(const struct exchange *exchange)
@@ -296,7 +43,7 @@ has_cache(const struct exchange *exchange)
 static bool
 marks_url(const struct exchange *exchange)
 {
-    return exchange->site->config->refuse_unreachable || url_is_cached(exchange);
+    return exchange->site->config->refuse_unreachable || effect_url_is_cached(exchange);
 }
 
 bool
@@ -304,9 +51,7 @@ mutation_marks(const struct exchange *exchange)
 {
     const struct route *route = exchange->match.route;
     return has_cache(exchange) && !(route && !route->mark) &&
-           ((route && (route->tags.count || route->invalidate.count) &&
-             is_changing_script(exchange)) ||
-            marks_url(exchange));
+           (effect_has_route(exchange) || marks_url(exchange));
 }
 
 static int64_t
@@ -425,9 +170,7 @@ mutation_begin(struct mutation *mutation, struct exchange *exchange)
     *mutation = (struct mutation){.marked = false};
     if (!has_cache(exchange))
         return MUTATION_GO;
-    if (route && is_changing_script(exchange) &&
-        (!add_patterns(&mutation->known, exchange) ||
-         (!config->compat_ancestor && !add_route_tags(&mutation->known, exchange))))
+    if (!effect_add_route(&mutation->known, exchange))
         return MUTATION_NO_MEMORY;
     mutation->of_route = mutation->known.tag_count;
     /* The ancestor's entries have no generations. With mark = false the tags of the route go in one
@@ -437,7 +180,7 @@ mutation_begin(struct mutation *mutation, struct exchange *exchange)
     if (!store_token_make(mutation->token))
         return MUTATION_GO;
     if ((mutation->known.tag_count > 0 || marks_url(exchange)) &&
-        !add_own_url(&mutation->known, exchange))
+        !effect_add_url(&mutation->known, exchange))
         return MUTATION_NO_MEMORY;
     if (mutation->known.tag_count == 0)
         return MUTATION_GO;
@@ -573,9 +316,8 @@ drop(struct mutation *mutation, struct exchange *exchange, const struct fields *
     int64_t deleted = 0;
     bool begun = mutation->marked || mutation->noted;
     if (!exchange->site->config->compat_ancestor &&
-        ((!begun && !add_own_url(&rest, exchange)) ||
-         (response && (!add_answers_urls(&rest, exchange, response) ||
-                       !add_answers_groups(&rest, exchange, response)))))
+        ((!begun && !effect_add_url(&rest, exchange)) ||
+         (response && !effect_add_answer(&rest, exchange, response))))
         return PURGE_FAILED;
     if (rest.tag_count == 0 && rest.pattern_count == 0)
         return PURGE_DONE;
@@ -592,9 +334,8 @@ queue(struct mutation *mutation, struct exchange *exchange, const struct fields 
 {
     struct purge all = mutation->known;
     if (!exchange->site->config->compat_ancestor &&
-        (!add_own_url(&all, exchange) ||
-         (response && (!add_answers_urls(&all, exchange, response) ||
-                       !add_answers_groups(&all, exchange, response)))))
+        (!effect_add_url(&all, exchange) ||
+         (response && !effect_add_answer(&all, exchange, response))))
         return "failed";
     return storer_invalidate(exchange->site, &all) ? "queued" : NULL;
 }
@@ -604,7 +345,7 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
              const struct fields *response, struct exchange **post)
 {
     const struct route *route = exchange->match.route;
-    enum outcome outcome = outcome_of(mutation, route, status, received, response);
+    enum outcome outcome = outcome_find(route, status, received, mutation->cut, response);
     if (mutation->ended || !has_cache(exchange))
         return NULL;
     mutation->ended = true;
@@ -616,7 +357,7 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
             settle(mutation, exchange, false);
         return NULL;
     }
-    if (outcome == CHANGED && (is_purged(response) || !is_changing_answer(route, response)))
+    if (outcome == CHANGED && (outcome_is_purged(response) || !outcome_is_change(route, response)))
         leave_route(mutation, exchange);
     /* The ancestor's entries are found by the patterns of a route alone. */
     if (exchange->site->config->compat_ancestor && mutation->known.pattern_count == 0)

@@ -149,9 +149,7 @@ wordpress-admin-change POST /wp-admin/options.php
 wordpress-admin-change POST /wp-admin/options-general.php
 wordpress-admin-change POST /wp-admin/nav-menus.php
 wordpress-admin-change POST /wp-admin/admin.php?page=seo
-wordpress-script-path POST /wp-login.php/wp-admin/post.php
-wordpress-script-path POST /wp-login.php//wp-admin/post.php
-wordpress-script-path POST /wp-cron.php;/x/wp-admin/post.php
+wordpress-admin-change POST /shop.php.d/wp/wp-admin/post.php
 wordpress-install POST /wp-admin//install.php
 wordpress-admin GET /wp-admin
 wordpress-admin GET /wp-admin/
@@ -255,6 +253,7 @@ fill $pages
 drops POST '/wp-admin/post.php?status=302&h=Location:/wp-admin/post.php&h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
 drops POST '/blog/wp-admin/options.php?status=302&h=Location:/wp-admin/options-general.php&h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
 drops POST '/wp-json/wp/v2/posts/7?h=Cache-Control:no-cache&h=Allow:GET,%20POST,%20PUT,%20PATCH,%20DELETE'
+drops POST '/shop.php.d/wp/wp-admin/post.php?status=302&h=Location:/x&h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
 drops DELETE '/wp-json/wp/v2/posts/7?h=Cache-Control:no-cache&h=Allow:GET,%20POST,%20PUT,%20PATCH,%20DELETE'
 drops POST '/wp-json/batch/v1?status=207&h=Cache-Control:no-cache&h=Allow:GET,%20POST,%20PUT,%20PATCH,%20DELETE'
 drops PUT '/wp-json/wc/v3/products/7?h=Cache-Control:no-cache&h=Allow:GET,%20POST,%20PUT,%20PATCH,%20DELETE'
@@ -283,6 +282,8 @@ drops_not POST '/my-account/orders/wp-json/wp/v2/x?h=Cache-Control:no-cache&h=X-
 drops_not POST '/my-account/?rest_routes=/wp/v2/x&h=Cache-Control:no-cache&h=Access-Control-Expose-Headers:Link'
 drops_not POST '/wp-login.php/wp-admin/post.php?h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
 drops_not POST '/wp-login.php//wp-admin/post.php?h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
+drops_not POST '/wp-cron.php;/x/wp-admin/post.php?h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
+drops_not POST '/wp-admin/x/..%2f..%2fwp-login.php?h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
 
 drops_not POST /wp-admin/admin-ajax.php
 drops_not POST '/wp-admin/admin-post.php?status=302&h=Location:/thanks/'

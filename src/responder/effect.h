@@ -1,0 +1,37 @@
+/*
+ * What a mutation makes stale.
+ *
+ * Its own URL in all its spellings, as RFC 9111 §4.4 has it for every cache; what its
+ * answer names (Location, Content-Location, Cache-Group-Invalidation); and what its
+ * route names: tags, and patterns.
+ *
+ * What the route names may be the whole site, and nobody who may not change it should
+ * be able to drop it. So it is dropped only if every backend takes the request for one
+ * of that route: by each reading of the path (config/path.h), and as a script with the
+ * rest of the path as its PATH_INFO, the route is this one, or one that drops the same
+ * by the same answers. A path that climbs (`..`, in any spelling) proves nothing. In all
+ * these cases what the URL names, by all readings, is dropped still.
+ */
+#ifndef RESPONDER_EFFECT_H
+#define RESPONDER_EFFECT_H
+
+#include "responder/exchange.h"
+#include "responder/purge.h"
+
+/* Does the mutation drop what its route names, unless its answer says otherwise? */
+bool effect_has_route(const struct exchange *exchange);
+
+/* What its route names, if it drops that; to an empty purge. false: no memory. */
+bool effect_add_route(struct purge *purge, const struct exchange *exchange);
+
+/* Its own URL. false: no memory. */
+bool effect_add_url(struct purge *purge, const struct exchange *exchange);
+
+/* Is a GET of its URL ever cached, however some backend may read it? */
+bool effect_url_is_cached(const struct exchange *exchange);
+
+/* What an answer with these fields names. false: no memory. */
+bool effect_add_answer(struct purge *purge, const struct exchange *exchange,
+                       const struct fields *response);
+
+#endif
