@@ -41,17 +41,21 @@ from MISS "/?p=$id"
 has 'By another'
 # shellcheck disable=SC2086
 fill $pages
+# The name that pages show.
+rest editor POST '/index.php?rest_route=%2Fwp%2Fv2%2Fusers%2Fme&_locale=user' -d 'name=Another'
+is "users/me: status" "$(status)" 200
+# shellcheck disable=SC2086
+stale $pages
 
 # What an open editor sends all the time is no change.
 rest editor POST "/index.php?rest_route=%2Fwp%2Fv2%2Fposts%2F$id%2Fautosaves&_locale=user" -d 'title=x'
 is "an autosave: status" "$(status)" 200
-rest editor POST '/index.php?rest_route=%2Fwp%2Fv2%2Fusers%2Fme&_locale=user' -d 'meta[persisted_preferences][x]=1'
 # shellcheck disable=SC2086
 kept $pages
 # Nor is what anybody may send.
 for address in "/?rest_route=/wp/v2/posts/$id" '/?rest_route=/wp/v2/posts' '/?rest_route=/wp/v2/posts&_method=GET' \
     '/index.php?rest_route=%2Fwp%2Fv2%2Fposts&_method=OPTIONS' '/?rest_route=/batch/v1' \
-    '/?rest_route=/wp/v2/nothing' '/?rest_route=/wp/v2/comments' '/?rest_route=/' '/?rest.route=/wp/v2/posts&_method=GET'; do
+    '/?rest_route=/wp/v2/users/me' '/?rest_route=/wp/v2/nothing' '/?rest_route=/wp/v2/comments' '/?rest_route=/' '/?rest.route=/wp/v2/posts&_method=GET'; do
     for cookie in a=b 'wordpress_logged_in_0123456789abcdef0123456789abcdef=editor%7C9999999999%7Cx%7Cy'; do
         get "$address" -d 'title=x' -b "$cookie"
         get "$address" -d 'title=x' -b "$cookie" -H 'X-HTTP-Method-Override: GET'

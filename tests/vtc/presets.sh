@@ -163,7 +163,7 @@ wordpress-script POST /wp-comments-post.php
 wordpress-xmlrpc POST /xmlrpc.php
 wordpress-rest-autosave POST /wp-json/wp/v2/posts/7/autosaves
 wordpress-rest-autosave POST /wp-json/wp/v2/pages/7/autosaves?_locale=user
-wordpress-rest-me POST /wp-json/wp/v2/users/me
+wordpress-rest-change POST /wp-json/wp/v2/users/me
 wordpress-rest-preview POST /wp-json/wp/v2/block-renderer/core/archives
 wordpress-rest-change POST /wp-json/wp/v2/posts/7
 wordpress-rest-change DELETE /wp-json/wp/v2/comments/7
@@ -175,7 +175,7 @@ wordpress-rest POST /wp-json/wc/v3/orders
 wordpress-rest GET /wp-json/wp/v2/posts
 wordpress-plain-rest-unseen POST /?rest_route=/wp/v2/posts/7/autosaves
 wordpress-plain-rest-unseen POST /index.php?_locale=user&rest_route=%2Fwp%2Fv2%2Fpages%2F7%2Fautosaves
-wordpress-plain-rest-unseen POST /?rest_route=/wp/v2/users/me&_locale=user
+wordpress-plain-rest-change POST /?rest_route=/wp/v2/users/me&_locale=user
 wordpress-plain-rest-change POST /?rest_route=/wp/v2/posts/7
 wordpress-plain-rest-change POST /index.php?rest_route=%2Fwp%2Fv2%2Fposts%2F7&_locale=user
 wordpress-plain-rest-change DELETE /?rest.route=/wp/v2/comments/7
@@ -253,6 +253,7 @@ fill $pages
 drops POST '/wp-admin/post.php?status=302&h=Location:/wp-admin/post.php&h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
 drops POST '/blog/wp-admin/options.php?status=302&h=Location:/wp-admin/options-general.php&h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
 drops POST '/wp-json/wp/v2/posts/7?h=Cache-Control:no-cache&h=Allow:GET,%20POST,%20PUT,%20PATCH,%20DELETE'
+drops POST '/wp-json/wp/v2/users/me?h=Cache-Control:no-cache&h=Allow:GET,%20POST,%20PUT,%20PATCH,%20DELETE'
 drops POST '/shop.php.d/wp/wp-admin/post.php?status=302&h=Location:/x&h=Cache-Control:no-cache&h=X-Frame-Options:SAMEORIGIN'
 drops DELETE '/wp-json/wp/v2/posts/7?h=Cache-Control:no-cache&h=Allow:GET,%20POST,%20PUT,%20PATCH,%20DELETE'
 drops POST '/wp-json/batch/v1?status=207&h=Cache-Control:no-cache&h=Allow:GET,%20POST,%20PUT,%20PATCH,%20DELETE'
@@ -292,7 +293,7 @@ drops_not POST '/wp-admin/post.php?status=302&h=Location:/wp-login.php%3Fredirec
 drops_not POST /wp-login.php
 drops_not POST /xmlrpc.php
 drops_not POST /wp-json/wp/v2/posts/7/autosaves
-drops_not POST /wp-json/wp/v2/users/me
+drops_not POST '/wp-json/wp/v2/users/me?status=401'
 drops_not POST '/wp-json/wp/v2/posts/7?status=401'
 drops_not POST /wp-json/wc/store/v1/cart/add-item
 drops_not GET /wp-admin/post.php
