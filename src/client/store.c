@@ -380,26 +380,62 @@ store_current(struct larder *cache, const char *const *tags, size_t n, int64_t d
 
 /* ------------------------------------------------------------------------ put */
 
-/* 1: stored. 0: what is there is not what was seen. */
+/* 1: stored. 0: the guard forbids it. ARGV[4] is '1' where the bytes have to be there. */
 static const char put_script[] =
-    "if redis.call('GETRANGE', KEYS[1], ARGV[1], ARGV[2]) ~= ARGV[3] then\n"
+    "local there = redis.call('GETRANGE', KEYS[1], ARGV[1], ARGV[2]) == ARGV[3]\n"
+    "if there ~= (ARGV[4] == '1') then\n"
     "    return 0\n"
     "end\n"
-    "redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5])\n"
+    "redis.call('SET', KEYS[1], ARGV[5], 'PX', ARGV[6])\n"
     "return 1\n";
 
+static const char drop_script[] =
+    "local there = redis.call('GETRANGE', KEYS[1], ARGV[1], ARGV[2]) == ARGV[3]\n"
+    "if there ~= (ARGV[4] == '1') then\n"
+    "    return 0\n"
+    "end\n"
+    "redis.call('UNLINK', KEYS[1])\n"
+    "return 1\n";
+
+/* The beginning of either, with `more` arguments to come. */
 static void
-put_guarded(const struct larder *cache, struct wire *wire, const char *key, const struct iovec *iov,
-            int iovcnt, int64_t ttl_ms, const struct store_guard *guard)
+begin_guarded(const struct larder *cache, struct wire *wire, const char *script, const char *key,
+              const struct store_guard *guard, size_t more)
 {
-    wire_begin(wire, 9);
+    wire_begin(wire, 8 + more);
     wire_text(wire, "EVAL");
-    wire_text(wire, put_script);
+    wire_text(wire, script);
     wire_number(wire, 1);
     command_key(cache, wire, key);
     wire_number(wire, (int64_t)guard->offset);
     wire_number(wire, (int64_t)(guard->offset + guard->len - 1));
     wire_arg(wire, guard->bytes, guard->len);
+    wire_number(wire, guard->unless ? 0 : 1);
+}
+
+static bool
+guard_is_possible(const struct store_guard *guard)
+{
+    return guard->len > 0 && guard->len <= LARDER_VALUE_MAX &&
+           guard->offset <= LARDER_VALUE_MAX - guard->len;
+}
+
+/* What a guarded command answers. */
+static enum larder_status
+guarded_reply(struct larder *cache, enum command command, const redisReply *reply, const char *key,
+              struct larder_error *err)
+{
+    if (reply->type != REDIS_REPLY_INTEGER)
+        return command_unexpected(cache, command, err);
+    return reply->integer == 1 ? LARDER_OK
+                               : error_set(err, LARDER_EXISTS, "%s is not what it was", key);
+}
+
+static void
+put_guarded(const struct larder *cache, struct wire *wire, const char *key, const struct iovec *iov,
+            int iovcnt, int64_t ttl_ms, const struct store_guard *guard)
+{
+    begin_guarded(cache, wire, put_script, key, guard, 2);
     wire_pieces(wire, iov, iovcnt);
     wire_number(wire, ttl_ms);
 }
@@ -427,8 +463,7 @@ check_put(const struct larder *cache, const char *key, const struct iovec *iov, 
         return status;
     if (ttl_ms <= 0 || ttl_ms > STORE_TTL_MAX_S * 1000)
         return error_set(err, LARDER_INVALID, "a time to live of %lld ms", (long long)ttl_ms);
-    if (guard && (guard->len == 0 || guard->len > LARDER_VALUE_MAX ||
-                  guard->offset > LARDER_VALUE_MAX - guard->len))
+    if (guard && !guard_is_possible(guard))
         return error_set(err, LARDER_INVALID, "a guard that cannot be");
     for (int i = 0; i < iovcnt; i++) {
         if (iov[i].iov_len > LARDER_VALUE_MAX - total)
@@ -444,7 +479,9 @@ store_put(struct larder *cache, const char *key, const struct iovec *iov, int io
           int64_t ttl_ms, const struct store_guard *guard, int64_t deadline_ms,
           struct larder_error *err)
 {
-    enum command command = guard ? COMMAND_PUT_IF : COMMAND_SET;
+    enum command command = !guard          ? COMMAND_SET
+                           : guard->unless ? COMMAND_PUT_UNLESS
+                                           : COMMAND_PUT_IF;
     redisReply *reply = NULL;
     struct wire wire;
 
@@ -462,10 +499,43 @@ store_put(struct larder *cache, const char *key, const struct iovec *iov, int io
     wire_free(&wire);
     if (status != LARDER_OK)
         return status;
-    if (reply->type != (guard ? REDIS_REPLY_INTEGER : REDIS_REPLY_STATUS))
+    if (guard)
+        status = guarded_reply(cache, command, reply, key, err);
+    else if (reply->type != REDIS_REPLY_STATUS)
         status = command_unexpected(cache, command, err);
-    else if (guard && reply->integer != 1)
-        status = error_set(err, LARDER_EXISTS, "%s is not any more what it was", key);
+    command_free_replies(&reply, 1);
+    return status;
+}
+
+enum larder_status
+store_drop(struct larder *cache, const char *key, const struct store_guard *guard,
+           int64_t deadline_ms, struct larder_error *err)
+{
+    enum command command = guard ? COMMAND_DROP_IF : COMMAND_UNLINK;
+    redisReply *reply = NULL;
+    struct wire wire;
+
+    if (!cache->options.enabled)
+        return disabled(err);
+    enum larder_status status = command_check_key(cache, key, err);
+    if (status != LARDER_OK)
+        return status;
+    if (guard && !guard_is_possible(guard))
+        return error_set(err, LARDER_INVALID, "a guard that cannot be");
+    wire_init(&wire);
+    if (guard) {
+        begin_guarded(cache, &wire, drop_script, key, guard, 0);
+    } else {
+        wire_begin(&wire, 2);
+        wire_text(&wire, "UNLINK");
+        command_key(cache, &wire, key);
+    }
+    status = command_run(cache, command, &wire, deadline_ms, &reply, 1, NULL, err);
+    wire_free(&wire);
+    if (status != LARDER_OK)
+        return status;
+    if (guard)
+        status = guarded_reply(cache, command, reply, key, err);
     command_free_replies(&reply, 1);
     return status;
 }

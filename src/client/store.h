@@ -232,13 +232,15 @@ enum larder_status store_own_generations(struct larder *cache, const struct stor
 /*
  * SET key <iov> PX ttl_ms; the value goes out by sendmsg, without a copy. ttl_ms
  * is at least 1 and at most STORE_TTL_MAX_S. With `guard` it is stored only if the
- * value that is there has these bytes at guard->offset: for who replaces what he
- * has read, and not what came since. LARDER_EXISTS: it is another, or gone.
+ * value that is there has these bytes at guard->offset (replaces what was read, and
+ * not what came since), or with guard->unless only if it has others or there is
+ * none. LARDER_EXISTS: the guard forbids it.
  */
 struct store_guard {
     size_t offset;
     const void *bytes;
     size_t len;
+    bool unless;
 };
 enum larder_status store_put(struct larder *cache, const char *key, const struct iovec *iov,
                              int iovcnt, int64_t ttl_ms, const struct store_guard *guard,
@@ -366,8 +368,10 @@ enum larder_status store_peek(struct larder *cache, const char *key, size_t max_
                               int64_t deadline_ms, struct store_value *value, int64_t *ttl_ms,
                               struct larder_error *err);
 
-/* Unlink one key; for an entry that is known to be of no use. */
-enum larder_status store_drop(struct larder *cache, const char *key, int64_t deadline_ms,
+/* Unlink one key, for an entry that is known to be of no use; with `guard` (NULL: none) only if that
+ * allows it, so that what somebody else has stored meanwhile stays. LARDER_EXISTS: it does not. */
+enum larder_status store_drop(struct larder *cache, const char *key,
+                              const struct store_guard *guard, int64_t deadline_ms,
                               struct larder_error *err);
 
 /* Does the glob match? Redis' own rules: * ? [..] [^..] and backslash. Linear in memory, bounded

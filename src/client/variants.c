@@ -220,23 +220,6 @@ store_variant_touch(struct larder *cache, const char *primary, const char *key, 
 }
 
 enum larder_status
-store_drop(struct larder *cache, const char *key, int64_t deadline_ms, struct larder_error *err)
-{
-    struct wire wire;
-
-    if (!cache->options.enabled)
-        return disabled(err);
-    enum larder_status status = command_check_key(cache, key, err);
-    if (status != LARDER_OK)
-        return status;
-    wire_init(&wire);
-    wire_begin(&wire, 2);
-    wire_text(&wire, "UNLINK");
-    command_key(cache, &wire, key);
-    return run_plain(cache, COMMAND_UNLINK, &wire, deadline_ms, err);
-}
-
-enum larder_status
 store_peek(struct larder *cache, const char *key, size_t max_len, int64_t deadline_ms,
            struct store_value *value, int64_t *ttl_ms, struct larder_error *err)
 {

@@ -143,6 +143,24 @@ vary_parse(struct vary *out, const struct fields *response, const char *extra, s
     return !extra || add(out, slice_of(extra), &bytes, arena);
 }
 
+bool
+vary_union(struct vary *out, const struct vary *a, const struct vary *b)
+{
+    size_t i = 0, k = 0, bytes = 0;
+    *out = (struct vary){.count = 0};
+    while (i < a->count || k < b->count) {
+        int which = i == a->count ? 1 : k == b->count ? -1 : order(a->names[i], b->names[k]);
+        struct slice name = which > 0 ? b->names[k] : a->names[i];
+        i += which <= 0;
+        k += which >= 0;
+        if (out->count == VARY_NAMES_MAX || name.n > VARY_BYTES_MAX - bytes)
+            return false;
+        out->names[out->count++] = name;
+        bytes += name.n;
+    }
+    return true;
+}
+
 struct slice
 vary_format(const struct vary *vary, struct arena *arena)
 {

@@ -27,6 +27,9 @@ struct vary {
 bool vary_parse(struct vary *out, const struct fields *response, const char *extra,
                 struct arena *arena);
 
+/* All names of both. false: more than there may be. The names stay where they are. */
+bool vary_union(struct vary *out, const struct vary *a, const struct vary *b);
+
 /* "accept-encoding,foo": the names as a marker keeps them; and back. false: not of that form. */
 struct slice vary_format(const struct vary *vary, struct arena *arena);
 bool vary_unformat(struct vary *out, struct slice text, struct arena *arena);

@@ -32,11 +32,16 @@ implied_name(const struct fields *fields)
     return coding.n && !slice_equal_nocase(coding, "identity") ? "accept-encoding" : NULL;
 }
 
-/* The key under which a response with this Vary stands. */
+/*
+ * The key under which a response with this Vary stands. What selects at a URL are
+ * the fields that all its responses name together, as the marker has them: an
+ * answer without Vary is then one for requests like the one that brought it, and
+ * takes nothing away from those that have one (RFC 9111 §4.1).
+ */
 static enum reason
 choose_key(struct kept *kept, struct exchange *exchange, const struct ask *ask)
 {
-    struct vary vary;
+    struct vary vary, all;
     if (exchange->site->config->compat_ancestor)
         return fields_get(kept->fields, "Vary").p ? REASON_VARY : REASON_NONE;
     if (!vary_parse(&vary, kept->fields, implied_name(kept->fields), exchange->arena))
@@ -45,6 +50,10 @@ choose_key(struct kept *kept, struct exchange *exchange, const struct ask *ask)
         return REASON_VARY_STAR;
     if (vary.invalid)
         return REASON_VARY;
+    size_t own = vary.count;
+    if (exchange->has_marker && vary_union(&all, &exchange->marker.vary, &vary))
+        vary = all;
+    kept->names_all = own == vary.count;
     key_unselect(&exchange->key);
     if (vary.count == 0)
         return REASON_NONE;
@@ -215,12 +224,14 @@ not_stored(const struct keep_after *after)
 
 /* What a variant needs besides. */
 static void
-add_variant(struct storer_item *item, const struct exchange *exchange, struct slice names)
+add_variant(struct storer_item *item, const struct exchange *exchange, struct slice names,
+            bool names_all)
 {
     if (names.n == 0)
         return;
     item->primary = exchange->key.primary;
     item->names = names;
+    item->names_all = names_all;
     item->max_variants = (size_t)exchange->match.route->variants;
 }
 
@@ -259,7 +270,7 @@ put(const struct kept *kept, struct exchange *exchange, const struct entry *entr
     /* Only in place of the very entry that was validated: another one may be newer. */
     if (kept->replaces && !config->compat_ancestor)
         item.replaces = exchange->entry.checksum;
-    add_variant(&item, exchange, kept->names);
+    add_variant(&item, exchange, kept->names, kept->names_all);
     if (now)
         storer_put_now(exchange->site, &item, clock_now_ms() + config->budget_ms);
     else
@@ -424,7 +435,7 @@ keep_mark(const struct kept *kept, struct exchange *exchange)
     if (!item.head)
         return;
     if (key->name != key->primary)
-        add_variant(&item, exchange, kept->names.n ? kept->names : exchange->marker.names);
+        add_variant(&item, exchange, kept->names.n ? kept->names : exchange->marker.names, false);
     storer_put(exchange->site, &item);
 }
 

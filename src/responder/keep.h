@@ -13,7 +13,8 @@ struct kept {
     const struct fields *fields; /* the backend's; for a freshened entry the updated ones */
     int64_t head_wall_ms;
     int64_t fetch_ms;    /* from the question to the head, so far */
-    struct slice names;  /* of selecting fields; .n 0: no Vary */
+    struct slice names;  /* of the fields that select it at this URL; .n 0: none do */
+    bool names_all;      /* ... and its own Vary has them all */
     struct own_tags own; /* that it brings, proven not to have been invalidated meanwhile */
     bool replaces;       /* exchange->entry, under its very key: and nothing else */
     bool part;           /* the body is a part: */

@@ -4,7 +4,7 @@
  */
 #include "responder/marker.h"
 
-static const char magic[] = "LARDERV1\n";
+static const char magic[] = MARKER_MAGIC;
 #define MAGIC_LEN (sizeof magic - 1)
 
 bool

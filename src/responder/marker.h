@@ -23,7 +23,8 @@ struct marker {
     struct vary vary;
 };
 
-/* Does it begin like one? */
+/* Does it begin like one? Its first bytes, for who must not replace one: MARKER_MAGIC. */
+#define MARKER_MAGIC "LARDERV1\n"
 bool marker_is_one(const char *data, size_t len);
 
 /* What the result points to is copied into the arena. false: not one, damaged, no memory. */

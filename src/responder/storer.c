@@ -42,6 +42,7 @@ struct job {
     char checksum[ENTRY_CHECKSUM_SIZE];
     char *primary; /* NULL: no variant */
     struct slice names;
+    bool names_all;
     size_t max_variants;
     struct purge purge;
 };
@@ -85,8 +86,22 @@ tell(struct job *job, bool stored)
     job->done = NULL;
 }
 
-/* The marker under the primary key: that there are variants, and by which fields. Mostly it is there
- * already and lives long enough. */
+/* The names of both; those of the job alone if that is too much. .p NULL: no memory. */
+static struct slice
+names_together(const struct marker *there, struct slice names, struct arena *arena)
+{
+    struct vary own, all;
+    if (!vary_unformat(&own, names, arena) || !vary_union(&all, &there->vary, &own))
+        return names;
+    return vary_format(&all, arena);
+}
+
+/*
+ * The marker under the primary key: that there are variants, and by which fields.
+ * Mostly it is there already and lives long enough. Names come to it as responses
+ * bring them, and go with it: it lives as long as the last response that had them
+ * all, so that a name which nobody has any more does not split a page for ever.
+ */
 static enum larder_status
 put_marker(const struct job *job, int64_t deadline_ms, struct larder_error *err)
 {
@@ -101,9 +116,11 @@ put_marker(const struct job *job, int64_t deadline_ms, struct larder_error *err)
                             err) == LARDER_OK &&
                  marker_decode(&marker, value.data, value.len, arena);
     enum larder_status status = LARDER_OK;
-    bool lasts = there && (left_ms < 0 || left_ms >= job->ttl_ms);
-    if (!lasts || !slice_equal(marker.names, job->names)) {
-        struct slice text = marker_encode(job->names, arena);
+    bool lasts = there && (left_ms < 0 || left_ms >= job->ttl_ms || !job->names_all);
+    struct slice names = there ? names_together(&marker, job->names, arena) : job->names;
+    if (!there || !slice_equal(marker.names, names) ||
+        (!lasts && slice_equal(marker.names, job->names))) {
+        struct slice text = names.p ? marker_encode(names, arena) : names;
         struct iovec piece = {(void *)text.p, text.n};
         int64_t ttl_ms = there && left_ms > job->ttl_ms ? left_ms : job->ttl_ms;
         if (ttl_ms > STORE_TTL_MAX_S * 1000)
@@ -139,9 +156,15 @@ run_put(struct job *job, int64_t deadline_ms)
     struct larder_error err = {0};
     struct larder *cache = job->site->cache;
     enum larder_status status;
-    const struct store_guard same = {ENTRY_CHECKSUM_AT, job->checksum, sizeof job->checksum};
+    const struct store_guard same = {
+        .offset = ENTRY_CHECKSUM_AT, .bytes = job->checksum, .len = sizeof job->checksum};
+    /* One with Vary has come while this one was fetched: its variants stay. */
+    const struct store_guard marker = {
+        .bytes = MARKER_MAGIC, .len = sizeof MARKER_MAGIC - 1, .unless = true};
     const struct store_guard *guard = job->replaces ? &same : NULL;
     if (!job->primary) {
+        if (!guard && !job->site->config->compat_ancestor)
+            guard = &marker;
         status = store_put(cache, job->key, value, 2, job->ttl_ms, guard, deadline_ms, &err);
     } else {
         status = store_variant_put(cache, job->primary, job->key, value, 2, job->ttl_ms, guard,
@@ -192,7 +215,7 @@ run(struct job *job)
                             NULL);
         break;
     case JOB_DROP:
-        store_drop(job->site->cache, job->key, deadline_ms, NULL);
+        store_drop(job->site->cache, job->key, NULL, deadline_ms, NULL);
         break;
     case JOB_INVALIDATE:
         run_purge(job);
@@ -296,6 +319,7 @@ job_put(struct site *site, const struct storer_item *item)
     job->replaces = item->replaces != NULL;
     if (item->replaces)
         memcpy(job->checksum, item->replaces, sizeof job->checksum);
+    job->names_all = item->names_all;
     job->max_variants = item->max_variants;
     return job;
 }

@@ -29,6 +29,7 @@ struct storer_item {
     /* A variant: key is its own; NULL: none of this counts. */
     const char *primary;
     struct slice names; /* of the selecting fields, as the marker has them */
+    bool names_all;     /* the response has them all in its own Vary */
     size_t max_variants;
     /* NULL, or called once, whatever became of it: by the storer's thread, or before the call
      * returns. stored: there is one under this key now, this or a newer one. */

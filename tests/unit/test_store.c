@@ -281,7 +281,7 @@ a_guarded_put_replaces_only_what_was_seen(void **state)
     char first[] = "head one, body", second[] = "head two, body", third[] = "head three";
     struct iovec pieces[2] = {{second, 4}, {second + 4, sizeof second - 5}};
     struct iovec other = {third, sizeof third - 1};
-    struct store_guard guard = {5, "one", 3};
+    struct store_guard guard = {.offset = 5, .bytes = "one", .len = 3};
 
     (void)state;
     /* Not what is not there at all. */
@@ -303,6 +303,42 @@ a_guarded_put_replaces_only_what_was_seen(void **state)
     free(value.data);
     guard.len = 0;
     assert_status(store_put(cache, "k", &other, 1, 60000, &guard, soon(), NULL), LARDER_INVALID);
+    larder_close(cache);
+}
+
+static void
+a_guard_may_protect_what_is_there(void **state)
+{
+    struct larder *cache = open_redis();
+    char text[] = "anything";
+    struct iovec piece = {text, sizeof text - 1};
+    const struct store_guard guard = {.bytes = "MARK", .len = 4, .unless = true};
+
+    (void)state;
+    assert_ok(store_put(cache, "k", &piece, 1, 60000, &guard, soon(), NULL));
+    assert_ok(store_put(cache, "k", &piece, 1, 60000, &guard, soon(), NULL));
+    redis_says("SET t:k MARK:1", "+OK");
+    assert_status(store_put(cache, "k", &piece, 1, 60000, &guard, soon(), NULL), LARDER_EXISTS);
+    redis_says("STRLEN t:k", ":6");
+    larder_close(cache);
+}
+
+static void
+a_guarded_drop_takes_only_what_was_seen(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_guard guard = {.offset = 2, .bytes = "one", .len = 3};
+
+    (void)state;
+    assert_status(store_drop(cache, "k", &guard, soon(), NULL), LARDER_EXISTS);
+    redis_says("SET t:k a-two", "+OK");
+    assert_status(store_drop(cache, "k", &guard, soon(), NULL), LARDER_EXISTS);
+    redis_says("EXISTS t:k", ":1");
+    redis_says("SET t:k a-one", "+OK");
+    assert_ok(store_drop(cache, "k", &guard, soon(), NULL));
+    redis_says("EXISTS t:k", ":0");
+    guard.len = 0;
+    assert_status(store_drop(cache, "k", &guard, soon(), NULL), LARDER_INVALID);
     larder_close(cache);
 }
 
@@ -615,6 +651,8 @@ main(void)
                                empty_redis),
         cmocka_unit_test(a_soft_part_tells_its_time),
         cmocka_unit_test_setup(a_guarded_put_replaces_only_what_was_seen, empty_redis),
+        cmocka_unit_test_setup(a_guard_may_protect_what_is_there, empty_redis),
+        cmocka_unit_test_setup(a_guarded_drop_takes_only_what_was_seen, empty_redis),
         cmocka_unit_test_setup(a_generation_lives_long_once_something_is_stored_under_it,
                                empty_redis),
         cmocka_unit_test_setup(a_value_too_long_is_corrupt_and_harms_nobody, empty_redis),

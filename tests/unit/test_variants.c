@@ -127,7 +127,7 @@ a_peek_tells_value_and_life_and_is_bounded(void **state)
     free(value.data);
     assert_status(store_peek(cache, "some", 4, soon(), &value, &ttl_ms, NULL), LARDER_CORRUPT);
     assert_null(value.data);
-    assert_ok(store_drop(cache, "some", soon(), NULL));
+    assert_ok(store_drop(cache, "some", NULL, soon(), NULL));
     redis_says("EXISTS t:some", ":0");
     larder_close(cache);
 }

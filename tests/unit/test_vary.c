@@ -393,10 +393,39 @@ no_memory_is_not_an_absent_field(void **state)
     arena_free(none);
 }
 
+static void
+union_has_each_name_once_and_in_order(void **state)
+{
+    (void)state;
+    struct vary a, b, all;
+    assert_true(vary_unformat(&a, slice_of("accept,cookie"), arena));
+    assert_true(vary_unformat(&b, slice_of("a,cookie,origin"), arena));
+    assert_true(vary_union(&all, &a, &b));
+    assert_true(slice_equal(vary_format(&all, arena), slice_of("a,accept,cookie,origin")));
+    assert_true(vary_unformat(&b, slice_of(""), arena));
+    assert_true(vary_union(&all, &b, &a));
+    assert_true(slice_equal(vary_format(&all, arena), slice_of("accept,cookie")));
+}
+
+static void
+union_of_too_many_names_is_none(void **state)
+{
+    (void)state;
+    struct vary a, b, all;
+    assert_true(vary_unformat(&a, slice_of("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p"), arena));
+    assert_int_equal(a.count, VARY_NAMES_MAX);
+    assert_true(vary_unformat(&b, slice_of("p"), arena));
+    assert_true(vary_union(&all, &a, &b));
+    assert_true(vary_unformat(&b, slice_of("q"), arena));
+    assert_false(vary_union(&all, &a, &b));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(union_has_each_name_once_and_in_order),
+        cmocka_unit_test(union_of_too_many_names_is_none),
         cmocka_unit_test(vary_names_are_lower_case_sorted_and_single),
         cmocka_unit_test(vary_star_in_any_place_is_star),
         cmocka_unit_test(vary_that_is_no_list_of_tokens_is_invalid),
