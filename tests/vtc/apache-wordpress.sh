@@ -2,6 +2,7 @@
 # which lies elsewhere and has its wp-content in a third place. (wordpress-apache-*.sh have a real one.)
 # needs: apache2 mod_proxy_fcgi mod_fcgid spawn-fcgi redis-server redis-cli curl php-fpm
 . case
+. php-names
 
 # Each says who it is; nothing that was uploaded may.
 write() {
@@ -15,13 +16,17 @@ for root in htdocs debian; do
     for script in index wp-login wp-config wp-admin/index wp-admin/admin wp-config-sample.old; do
         write "$root/$script.php"
     done
+    names_in "$DIR/$root"
 done
 for content in htdocs/wp-content debian-content; do
     for script in plugins/a/index.php uploads/index.php uploads/2026/11/x.php uploads/sites/2/x.php \
         uploads/X.PHP uploads/x.phtml uploads/x.phar uploads/x.php5 uploads/x.php.jpg uploads/d/index.php; do
         write "$content/$script"
     done
-    echo picture > "$DIR/$content/uploads/2026/11/x.png"
+    # And what WordPress makes of such names.
+    for file in 2026/11/x.png talk.php_.pdf; do
+        echo picture > "$DIR/$content/uploads/$file"
+    done
 done
 cat > "$DIR/front.extra" << END
 Define LARDER_WORDPRESS "$DIR/debian"
@@ -32,7 +37,7 @@ Alias /media "$DIR/htdocs/wp-content/uploads"
 END
 
 redis start
-fpm start
+fpm start 'security.limit_extensions=.php .phtml .phar'
 conf url="$(fpm url)" responder='workers = 1; max_fetchers = 1;' admin='token = "0123456789abcdef";' routes='
     { path = "/**"; }'
 pool start -n 2
@@ -61,6 +66,10 @@ for port in "$PORT1" "$PORT2"; do
         answers 301 "$at/wp-admin"
         answers 200 "$at/wp-content/plugins/a/" "a/index.php $at/wp-content/plugins/a/index.php $at/wp-content/plugins/a/"
         answers 200 "$at/wp-content/uploads/2026/11/x.png" picture
+        answers 200 "$at/wp-content/uploads/talk.php_.pdf" picture
+        addresses_lead "$at/" "$name/index.php $at/index.php *"
+        names_are apache "$at/"
+        answers 301 "$at/dir.inc"
 
         for refused in wp-config.php wp-config.php/x wp-config.php.bak wp-config.php~ .git/config .htaccess; do
             answers 403 "$at/$refused"

@@ -135,7 +135,8 @@ serve larder-php
 scripts
 get /app
 is "a directory without its slash" "$(status) $(field Location | sed "s|^$url||")" '301 /app/'
-answers 404 /nothing /nothing.php /nothing.php/x /2026/post/
+answers 404 /nothing /nothing.php /nothing.php/x /2026/post/ /acme.inc /tag/acme.inc
+answers 301 /dir.inc
 stop
 
 # WordPress at the root.
@@ -146,6 +147,7 @@ for target in /2026/post/ /nothing /nothing.php '/2026/x.html' /app/nothing/; do
     runs "$target" "$root/index.php" /index.php '' ''
 done
 runs '/?s=1' "$root/index.php" /index.php '' s=1
+addresses_lead / "$root/index.php /index.php *"
 runs '/2026/post/?a=1&b=%2F' "$root/index.php" /index.php '' 'a=1&b=%2F'
 runs /wp-admin/ "$root/wp-admin/index.php" /wp-admin/index.php '' ''
 runs '/wp-admin/?x' "$root/wp-admin/index.php" /wp-admin/index.php '' x

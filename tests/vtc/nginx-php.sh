@@ -32,10 +32,14 @@ location /front/ {
     alias $DIR/app/;
     index index.php;
     client_max_body_size 0;
-    include larder/larder-php-scripts.conf;
-    try_files \$uri \$uri/ @front;
+    include larder/larder-php-front.conf;
+    try_files \$uri \$uri/ @larder_front;
 }
-location @front { rewrite ^ /front/index.php last; }
+location @larder_front {
+    rewrite ^/front/ /front/index.php last;
+    rewrite ^ /index.php last;
+}
+location ^~ /wiki/ { rewrite ^ /index.php last; }
 location /app/ {
     alias $DIR/app/;
     client_max_body_size 0;
@@ -81,9 +85,10 @@ for place in '/ htdocs' '/app/ app'; do
     answers 200 "${at}up/x.jpg" picture
     is "a file: X-Cache" "$(field X-Cache)" ''
     answers 200 "${at}.well-known/x" challenge
-    for nothing in no/such/thing nothing.php nothing.php/x nothing.php5 x.jpg/y.php index.phpx; do
+    for nothing in no/such/thing nothing.php nothing.php/x nothing.php5 x.jpg/y.php index.phpx acme.inc; do
         answers 404 "$at$nothing"
     done
+    answers 301 "${at}dir.inc"
 
     # What an operator keeps from being run is not run by another way.
     for upload in up/x.php up/x.php/y up/./x.php up/%78.php up//x.php up/x%2ephp; do
@@ -111,10 +116,18 @@ answers 200 /front/no/such/thing "app/index.php - /front/index.php"
 answers 200 /front/ "app/index.php - /front/index.php"
 answers 200 /front/rest.php/x "app/rest.php /x /front/rest.php"
 answers 200 /front/up/x.jpg picture
+answers 200 /front/nothing.php "app/index.php - /front/index.php"
+answers 200 /front/nothing.php/x "app/index.php - /front/index.php"
+answers 200 /front/up/x.jpg/y.php "app/index.php - /front/index.php"
+answers 301 /front/dir.inc
+addresses_lead /front/ "app/index.php - /front/index.php"
+names_are nginx /front/
+addresses_lead /wiki/ "htdocs/index.php - /index.php"
 
 # An upload to an address that names no script may be as large as PHP takes it.
 head -c 2000000 /dev/zero > "$DIR/upload"
-for target in / /mw-config/ /app/ /app/mw-config/ /front/ /front/no/such/thing /rest.php; do
+for target in / /mw-config/ /app/ /app/mw-config/ /front/ /front/no/such/thing /front/acme.inc /front/none.php \
+    /rest.php; do
     get "$target" --data-binary "@$DIR/upload" -H 'Content-Type: image/png'
     is "an upload to $target: status" "$(status)" 200
 done

@@ -1,6 +1,7 @@
 # WordPress' rewriting and denials behind nginx. (wordpress-nginx.sh has a real one.)
 # needs: nginx spawn-fcgi redis-server redis-cli curl php-fpm
 . case
+. php-names
 
 # Each says who it is; nothing that was uploaded may.
 write() {
@@ -13,14 +14,18 @@ END
 for script in index wp-login wp-config wp-admin/index wp-admin/admin wp-content/plugins/a/index; do
     write "$script.php"
 done
-for upload in index.php 2026/11/x.php sites/2/x.php X.PHP x.phtml x.phar x.php5 x.php.jpg d/index.php; do
+for upload in index.php 2026/11/x.php sites/2/x.php X.PHP x.phtml x.phar x.php5 d/index.php; do
     write "wp-content/uploads/$upload"
 done
 write wp-content/blogs.dir/2/files/x.php
 for file in .git/config .htaccess .git/x.php wp-config.php.bak wp-login.php~; do
     write "$file"
 done
-echo picture > "$DIR/htdocs/wp-content/uploads/2026/11/x.png"
+# What WordPress makes of such names, and what it has not made.
+for file in 2026/11/x.png talk.php_.pdf x.php.jpg tool.phar_.asc; do
+    echo picture > "$DIR/htdocs/wp-content/uploads/$file"
+done
+names_in "$DIR/htdocs"
 : > "$DIR/htdocs/wp-content/uploads/x.jpg"
 
 redis start
@@ -44,7 +49,11 @@ answers 200 '/wp-login.php?action=x' 'htdocs/wp-login.php /wp-login.php /wp-logi
 answers 200 /wp-admin/ 'wp-admin/index.php /wp-admin/index.php /wp-admin/'
 answers 301 /wp-admin
 answers 200 /wp-content/plugins/a/ 'a/index.php /wp-content/plugins/a/index.php /wp-content/plugins/a/'
-answers 200 /wp-content/uploads/2026/11/x.png picture
+for file in 2026/11/x.png talk.php_.pdf x.php.jpg; do
+    answers 200 "/wp-content/uploads/$file" picture
+done
+addresses_lead / 'htdocs/index.php /index.php *'
+names_are nginx /
 for refused in wp-config.php wp-config.php/x wp-config.php.bak wp-config.php~ wp-login.php~ .git/config \
     .htaccess .git/x.php; do
     answers 403 "/$refused"
@@ -52,7 +61,7 @@ done
 # Nothing that was uploaded is run: not by its name, with a path behind it, in another case, or as the
 # index of its directory.
 for upload in index.php 2026/11/x.php 2026/11/x.php/a.png sites/2/x.php X.PHP x.phtml x.phar x.php5 \
-    x.php.jpg d/index.php x.jpg/y.php x.jpg/.php; do
+    d/index.php x.jpg/y.php x.jpg/.php; do
     answers 403 "/wp-content/uploads/$upload"
     answers 403 "//wp-content/./uploads/$upload"
     answers 403 "/wp%2Dcontent/upload%73/$upload"
@@ -64,7 +73,7 @@ for directory in '' d/; do
 done
 # An upload may go to any address, and be as large as PHP takes it.
 head -c 2000000 /dev/zero > "$DIR/upload"
-for target in / /wp-json/wp/v2/media /wp-admin/ /wp-login.php /nothing.php; do
+for target in / /wp-json/wp/v2/media /wp-admin/ /wp-login.php /nothing.php /acme.inc; do
     get "$target" --data-binary "@$DIR/upload" -H 'Content-Type: image/png'
     is "an upload to $target: status" "$(status)" 200
 done
