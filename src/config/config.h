@@ -128,8 +128,9 @@ struct config {
     struct larder_options redis; /* enabled, namespace, pool, timeouts, password from file or env */
     const char *redis_password_file; /* where redis.password came from; NULL: elsewhere */
 
-    bool fastcgi;       /* the upstream speaks FastCGI */
-    bool trust_restart; /* redis.after_restart = "trust" */
+    bool fastcgi;           /* the upstream speaks FastCGI */
+    bool rewritten_ignored; /* upstream.rewritten = "ignore" */
+    bool trust_restart;     /* redis.after_restart = "trust" */
     bool cache_enabled;
     bool compat_ancestor;          /* compat = "ancestor" */
     bool refuse_unreachable;       /* on_unreachable = "refuse" */

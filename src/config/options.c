@@ -42,6 +42,7 @@ static const char *const error_choices[] = {"safe", "rfc", NULL};
 static const char *const set_cookie_choices[] = {"pass", "strip", "keep", NULL};
 static const char *const client_control_choices[] = {"limited", "honour", "ignore", NULL};
 static const char *const restart_choices[] = {"cold", "trust", NULL};
+static const char *const rewritten_choices[] = {"follow", "ignore", NULL};
 static const char *const unreachable_choices[] = {"journal", "refuse", NULL};
 static const char *const tags_choices[] = {"strip", "keep", "ignore", NULL};
 static const char *const cache_status_choices[] = {"full", "short", "off", NULL};
@@ -98,6 +99,9 @@ const struct option options[] = {
     {"upstream", "trusted_fields", OPTION_STRINGS, NULL, 0, 64, NULL,
      "request fields that the web server sets itself, whatever the client sends",
      IN_CONFIG(trusted_fields)},
+    {"upstream", "rewritten", OPTION_SWITCH, "follow", 0, 0, rewritten_choices,
+     "ask an HTTP backend for the URL that the web server has rewritten, or ignore that",
+     IN_CONFIG(rewritten_ignored)},
 
     {"redis", "host", OPTION_STRING, "127.0.0.1", 1, 255, NULL,
      "name or address",

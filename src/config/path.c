@@ -113,9 +113,8 @@ path_encode(char *buf, struct slice text)
     return n;
 }
 
-/* RFC 3986 §5.2.4, in place: the text only becomes shorter. */
-static size_t
-remove_dot_segments(char *p, size_t n)
+size_t
+path_remove_dot_segments(char *p, size_t n)
 {
     size_t out = 0;
     size_t i = 0;
@@ -146,7 +145,7 @@ path_normalise(struct arena *arena, struct slice path, struct slice *out)
         return false;
     size_t n = path_encode(buf, path);
     if (n && buf[0] == '/')
-        n = remove_dot_segments(buf, n);
+        n = path_remove_dot_segments(buf, n);
     *out = (struct slice){buf, n};
     return true;
 }

@@ -59,6 +59,9 @@ struct slice path_script(struct slice path);
 /* Text in normal form but for its dot segments, into room for 3 * n bytes. Returns the length. */
 size_t path_encode(char *buf, struct slice text);
 
+/* RFC 3986 §5.2.4, in place. Returns the length. */
+size_t path_remove_dot_segments(char *p, size_t n);
+
 /* The byte that %XX at text[i] stands for; -1: no such thing there. */
 int path_encoded_byte(struct slice text, size_t i);
 

@@ -493,7 +493,7 @@ route_find(const struct config *config, struct arena *arena, struct slice method
     out->route = NULL;
     out->capture_count = 0;
     out->client_cache = NULL;
-    out->never = false;
+    out->never = out->by_asked = false;
     struct lookup lookup = {.config = config, .method = method, .target = target};
     if (config->routes_have_hosts)
         take_host(&lookup, host);

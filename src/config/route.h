@@ -30,6 +30,7 @@ struct route_match {
      * some backend may read as such a one (path_loosen) counts as well, and so does one that some
      * backend may read as a user's own while this route's key does not have that user in it. */
     bool never;
+    bool by_asked; /* route and captures are those of what the web server has made of the URL */
 };
 
 /* Compile route->path. LARDER_INVALID with words. */

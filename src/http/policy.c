@@ -14,6 +14,7 @@ reason_name(enum reason reason)
         [REASON_ROUTE_NO_TTL] = "route-no-ttl",
         [REASON_METHOD] = "method",
         [REASON_BODY] = "body-in-request",
+        [REASON_REWRITTEN] = "rewritten",
         [REASON_ERROR_PAGE] = "error-page",
         [REASON_RANGE] = "range-in-request",
         [REASON_PRECONDITION] = "precondition-in-request",

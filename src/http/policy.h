@@ -20,6 +20,7 @@ enum reason {
     REASON_ROUTE_NO_TTL,
     REASON_METHOD,
     REASON_BODY,
+    REASON_REWRITTEN,  /* the web server has made a URL of it that must not be stored or shared */
     REASON_ERROR_PAGE, /* what the web server shows for an error of its own */
     REASON_RANGE,
     REASON_PRECONDITION,

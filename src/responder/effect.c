@@ -101,7 +101,8 @@ static bool
 find_matches(struct matches *matches, const struct exchange *exchange, bool *alike)
 {
     const struct request *request = &exchange->request;
-    const struct url url = url_make(request->scheme, request->host, request->target);
+    struct slice target = exchange->match.by_asked ? request->asked : request->target;
+    const struct url url = url_make(request->scheme, request->host, target);
     /* The pattern knows of the script itself: /remote.php/dav/{path}. */
     bool scripts = strstr(exchange->match.route->path, ".php/") == NULL;
     struct path_readings readings;
@@ -226,15 +227,19 @@ bool
 effect_add_url(struct purge *purge, const struct exchange *exchange)
 {
     const struct request *request = &exchange->request;
-    return purge_add_url(purge, exchange->site->config, request->scheme, visible_host(request),
-                         request->target, exchange->arena);
+    const struct config *config = exchange->site->config;
+    struct slice host = visible_host(request);
+    struct arena *arena = exchange->arena;
+    return purge_add_url(purge, config, request->scheme, host, request->target, arena) &&
+           (!request->asked.p ||
+            purge_add_url(purge, config, request->scheme, host, request->asked, arena));
 }
 
-bool
-effect_url_is_cached(const struct exchange *exchange)
+static bool
+target_is_cached(const struct exchange *exchange, struct slice asked)
 {
     const struct request *request = &exchange->request;
-    const struct url url = url_make(request->scheme, request->host, request->target);
+    const struct url url = url_make(request->scheme, request->host, asked);
     struct arena *arena = exchange->arena;
     struct path_readings readings;
     struct route_match match;
@@ -251,27 +256,44 @@ effect_url_is_cached(const struct exchange *exchange)
     return false;
 }
 
-/* What the answer names on its own origin. */
+bool
+effect_url_is_cached(const struct exchange *exchange)
+{
+    const struct request *request = &exchange->request;
+    return target_is_cached(exchange, request->target) ||
+           (request->asked.p && target_is_cached(exchange, request->asked));
+}
+
+/* What a reference names on this origin, seen from the target. */
+static bool
+add_reference(struct purge *purge, const struct exchange *exchange, struct slice host,
+              struct slice from, struct slice reference)
+{
+    const struct request *request = &exchange->request;
+    const struct uri_base base = {.scheme = request->scheme, .host = host, .target = from};
+    struct slice target = uri_same_origin_target(&base, reference, exchange->arena);
+    return !target.p || slice_equal(target, request->target) ||
+           slice_equal(target, request->asked) ||
+           purge_add_url(purge, exchange->site->config, request->scheme, host, target,
+                         exchange->arena);
+}
+
+/* What the answer names on its own origin: from the URL that the backend knows, and the visitor's. */
 static bool
 add_answers_urls(struct purge *purge, const struct exchange *exchange,
                  const struct fields *response)
 {
     static const char *const names[] = {"Location", "Content-Location"};
     const struct request *request = &exchange->request;
-    struct arena *arena = exchange->arena;
-    const struct uri_base base = {
-        .scheme = request->scheme,
-        .host = key_normal_host(visible_host(request), request->scheme, arena),
-        .target = request->target};
-    if (!base.host.p)
+    struct slice host = key_normal_host(visible_host(request), request->scheme, exchange->arena);
+    if (!host.p)
         return false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct slice reference = fields_get(response, names[i]);
         if (!reference.p)
             continue;
-        struct slice target = uri_same_origin_target(&base, reference, arena);
-        if (target.p && !slice_equal(target, request->target) &&
-            !purge_add_url(purge, exchange->site->config, base.scheme, base.host, target, arena))
+        if (!add_reference(purge, exchange, host, request->target, reference) ||
+            (request->asked.p && !add_reference(purge, exchange, host, request->asked, reference)))
             return false;
     }
     return true;

@@ -1,7 +1,7 @@
 /*
  * What a mutation makes stale.
  *
- * Its own URL in all its spellings, as RFC 9111 §4.4 has it for every cache; what its
+ * Its own URL in all its spellings, and that which the web server has made of it, as RFC 9111 §4.4 has it for every cache; what its
  * answer names (Location, Content-Location, Cache-Group-Invalidation); and what its
  * route names: tags, and patterns.
  *
@@ -24,10 +24,10 @@ bool effect_has_route(const struct exchange *exchange);
 /* What its route names, if it drops that; to an empty purge. false: no memory. */
 bool effect_add_route(struct purge *purge, const struct exchange *exchange);
 
-/* Its own URL. false: no memory. */
+/* Its own URL, and what the web server has made of it. false: no memory. */
 bool effect_add_url(struct purge *purge, const struct exchange *exchange);
 
-/* Is a GET of its URL ever cached, however some backend may read it? */
+/* Is a GET of one of these ever cached, however some backend may read it? */
 bool effect_url_is_cached(const struct exchange *exchange);
 
 /* What an answer with these fields names. false: no memory. */

@@ -22,6 +22,7 @@
 #include "responder/coalesce.h"
 #include "responder/lookup.h"
 #include "responder/reply.h"
+#include "responder/rewriting.h"
 #include "responder/seen.h"
 #include "responder/storer.h"
 #include "responder/worker.h"
@@ -305,6 +306,9 @@ exchange_examine(struct exchange *exchange)
     if (!route_find(config, exchange->arena, request->method, request->host, request->target,
                     &exchange->match))
         return REASON_NO_MEMORY;
+    bool closed = false, bypass = false;
+    if (!rewriting_route(&exchange->match, request, config, exchange->arena, &closed, &bypass))
+        return REASON_NO_MEMORY;
     exchange->policy = route_policy(exchange->site, &exchange->match);
     exchange->facts = (struct request_facts){
         .method = request->method,
@@ -316,9 +320,12 @@ exchange_examine(struct exchange *exchange)
     };
     if (!key_examine(&exchange->key, &exchange->facts, request, &exchange->match, exchange->arena))
         return REASON_NO_MEMORY;
+    exchange->facts.query_bypass |= bypass;
     enum reason reason = decide_request(&exchange->policy, &exchange->facts);
     if (reason != REASON_NONE)
         return reason;
+    if (closed)
+        return REASON_REWRITTEN;
     if (exchange->loop == LOOP_SAME_STORE)
         return REASON_SAME_STORE;
     return key_make(&exchange->key, request, &exchange->match, config, exchange->arena);
@@ -328,9 +335,10 @@ bool
 exchange_own(struct exchange *exchange)
 {
     struct arena *arena = exchange->arena;
-    enum { COUNT = 4 };
-    struct slice *const slices[COUNT] = {&exchange->key.target, &exchange->key.cookies,
-                                         &exchange->key.keyed_cookies, &exchange->key.user};
+    enum { COUNT = 5 };
+    struct slice *const slices[COUNT] = {&exchange->key.target, &exchange->key.asked,
+                                         &exchange->key.cookies, &exchange->key.keyed_cookies,
+                                         &exchange->key.user};
     if (!request_own(&exchange->request, arena))
         return false;
     exchange->facts.method = exchange->request.method;
@@ -615,7 +623,8 @@ exchange_serve(struct connection *connection)
         return;
     }
     exchange->reason = exchange_examine(exchange);
-    if (exchange->reason == REASON_NONE && exchange->site->config->fastcgi && exchange->key.host.p)
+    if (exchange->reason == REASON_NONE && exchange->key.host.p &&
+        (exchange->site->config->fastcgi || exchange->request.script.name.n))
         seen_note(&exchange->request, exchange->key.host);
     if (exchange->reason == REASON_NONE && serve_from_cache(exchange))
         return;

@@ -14,6 +14,7 @@
 #include "config/scalar.h"
 #include "responder/exchange.h"
 #include "responder/explain_request.h"
+#include "responder/rewriting.h"
 #include "responder/seen.h"
 
 #define WAIT_MAX_MS 500
@@ -373,6 +374,9 @@ look_as(struct exchange *exchange, const struct chosen_script *script,
         struct reuse_decision *decision)
 {
     exchange->request.script = *script;
+    *decision = (struct reuse_decision){.reuse = REUSE_VALIDATE, .reason = REASON_NO_MEMORY};
+    if (!rewriting_ask(&exchange->request, exchange->site->config, exchange->arena))
+        return false;
     exchange->key = (struct cache_key){.name = NULL};
     exchange->reason = exchange_examine(exchange);
     *decision = (struct reuse_decision){.reuse = REUSE_VALIDATE, .reason = exchange->reason};
@@ -411,35 +415,67 @@ tell_script(struct explanation *e, size_t seen, size_t found)
     put(e->answer, "script", object);
 }
 
+/* A backend that speaks HTTP: nothing to say of a URL that nobody has seen rewritten. */
+static void
+tell_rewriting(struct explanation *e, size_t found)
+{
+    const struct request *request = &e->exchange.request;
+    if (request->script.name.n == 0 && found < 2)
+        return;
+    if (request->script.name.n == 0) {
+        say(e, "Rewrite:", "not, as far as it is told here");
+    } else {
+        struct slice asked = rewriting_target(request->mount, request->script.name,
+                                              request->script.query, e->exchange.arena);
+        put_text(e, e->answer, "rewritten", asked);
+        say(e, "Rewrite:", "by the web server, to %s", shown(e, asked));
+    }
+    if (found > 1)
+        say(e, "", "one of %zu that have something stored for the URL", found);
+}
+
 /*
- * With a FastCGI backend the web server says which script it is, and a question does
- * not: those are tried that have been seen for its host, the last one first.
+ * The web server says which script it is, or to what it has rewritten the URL, and a
+ * question does not: what has been seen for its host is tried, the last one first. A
+ * URL for a backend that speaks HTTP is mostly not rewritten, which is tried first.
  */
 static struct reuse_decision
 look_by_script(struct explanation *e)
 {
     struct exchange *exchange = &e->exchange;
-    struct chosen_script list[SEEN_MAX] = {{.filename = {NULL, 0}}};
-    const char *names[SEEN_MAX];
+    const bool fastcgi = exchange->site->config->fastcgi;
+    struct chosen_script list[SEEN_MAX + 1] = {{.filename = {NULL, 0}}};
+    const char *names[SEEN_MAX + 1];
     struct reuse_decision decision;
-    size_t seen = seen_candidates(list, &exchange->request, exchange->key.host, exchange->arena);
+    size_t first = fastcgi ? 0 : 1;
+    size_t seen =
+        seen_candidates(list + first, &exchange->request, exchange->key.host, exchange->arena);
     size_t found = 0, which = 0;
     int64_t until_ms = clock_now_ms() + WAIT_MAX_MS;
-    for (size_t i = 0; i < seen && clock_now_ms() < until_ms; i++) {
-        exchange->redis_until_ms = until_ms;
-        if (!look_as(exchange, &list[i], &decision) || !exchange->redis_answered)
+    for (size_t i = 0; i < first + seen && clock_now_ms() < until_ms; i++) {
+        if (i >= first)
+            exchange->redis_until_ms = until_ms;
+        bool looked = look_as(exchange, &list[i], &decision);
+        if (looked && !exchange->redis_answered && i < first)
+            return decision;
+        if (looked && !exchange->redis_answered)
+            break;
+        if (!looked && fastcgi)
             break;
         size_t known = 0;
-        while (known < found && strcmp(names[known], exchange->key.primary) != 0)
+        while (looked && known < found && strcmp(names[known], exchange->key.primary) != 0)
             known++;
-        if (known < found || !has_something(exchange))
+        if (!looked || known < found || !has_something(exchange))
             continue;
         if (found == 0)
             which = i;
         names[found++] = exchange->key.primary;
     }
     look_as(exchange, &list[which], &decision);
-    tell_script(e, seen, found);
+    if (fastcgi)
+        tell_script(e, seen, found);
+    else
+        tell_rewriting(e, found);
     return decision;
 }
 
@@ -464,7 +500,7 @@ look(struct explanation *e)
         return;
     }
     exchange->redis_until_ms = clock_now_ms() + (budget_ms < WAIT_MAX_MS ? budget_ms : WAIT_MAX_MS);
-    bool by_script = exchange->site->config->fastcgi && exchange->key.host.p;
+    bool by_script = exchange->key.host.p != NULL;
     const struct reuse_decision decision = by_script ? look_by_script(e)
                                                      : exchange_look(exchange, clock_wall_ms());
     tell_key(e);

@@ -16,6 +16,9 @@ explain_reason(enum reason reason)
             "the route caches nothing: it has neither cache = \"rfc\" nor a ttl",
         [REASON_METHOD] = "only GET and HEAD are answered from the cache",
         [REASON_BODY] = "the request has a body",
+        [REASON_REWRITTEN] =
+            "the web server has rewritten the URL to one of which a route says that "
+            "it is not stored, or is one user's own",
         [REASON_ERROR_PAGE] =
             "the web server asks for a page to show for an error of its own (REDIRECT_STATUS)",
         [REASON_RANGE] = "the request asks for a range",

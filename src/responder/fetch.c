@@ -260,7 +260,7 @@ make_request(struct fetch *fetch, struct upstream_request *out)
     *out = (struct upstream_request){
         .method = method,
         /* What is not in the key is not sent either. */
-        .target = keyed ? exchange->key.target : request->target,
+        .target = keyed ? exchange->key.asked : request_asked(request),
         .fields = &fetch->ask.fields,
         .has_body = request->has_body || expects_body,
         .body_len = request->has_body ? request->content_length : 0,

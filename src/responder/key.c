@@ -179,6 +179,23 @@ script_hash(char hash[DIGEST_DIGITS_MAX + 1], const struct cache_key *key,
     return digest_hex((struct slice){m.p, m.n}, hash, DIGEST_DIGITS_MAX);
 }
 
+/* Without what the route leaves out of the visitor's query. false: no memory. */
+static bool
+reduce_asked(struct cache_key *key, const struct request *request, struct arena *arena)
+{
+    key->asked = key->target;
+    if (!request->asked.p)
+        return true;
+    struct slice query = query_of(request->asked);
+    struct slice path = {request->asked.p, request->asked.n - query.n - (query.n > 0)};
+    query = query_reduced(query, request->target, key->target, arena);
+    if (!query.p)
+        return false;
+    key->asked = slice_of(arena_printf(arena, "%.*s%s%.*s", (int)path.n, path.p, query.n ? "?" : "",
+                                       (int)query.n, query.p));
+    return key->asked.p != NULL;
+}
+
 struct slice
 key_normal_host(struct slice host, struct slice scheme, struct arena *arena)
 {
@@ -205,13 +222,15 @@ has_credentials_in_key(const struct route *route)
 /* The ancestor's own key: target, and the user where the route is per user. */
 static enum reason
 ancestor_key(struct cache_key *key, const struct request *request, const struct route_match *match,
-             struct arena *arena)
+             const struct config *config, struct arena *arena)
 {
     /* That key has no room for credentials or cookies: what depends on them cannot be shared. */
     if (has_credentials_in_key(match->route))
         return REASON_NO_USER;
     if (key->cookies.n)
         return REASON_COOKIE;
+    if (request->script.name.n && !config->fastcgi)
+        return REASON_REWRITTEN;
     char *target = arena_strndup(arena, request->target.p, request->target.n);
     char *user = key->user.n ? arena_strndup(arena, key->user.p, key->user.n) : NULL;
     char *name = arena_alloc(arena, 128);
@@ -220,7 +239,7 @@ ancestor_key(struct cache_key *key, const struct request *request, const struct 
     if (larder_response_key(name, 128, target, user) != LARDER_OK)
         return REASON_KEY_TOO_LONG;
     key->name = key->primary = name;
-    key->material = key->primary_material = key->target = request->target;
+    key->material = key->primary_material = key->target = key->asked = request->target;
     key->tags.count = 0;
     return REASON_NONE;
 }
@@ -267,19 +286,45 @@ add_tag(void *arg, const char *tag)
     return store_tags_add(list->tags, list->arena, tag);
 }
 
+/* By what the visitor asks for, and by what the web server has made of it. */
+static bool
+add_url_tags(struct cache_key *key, const struct request *request, struct slice host,
+             struct slice target, const struct config *config, struct arena *arena)
+{
+    const struct url url = url_make(request->scheme, host, target);
+    struct tag_list list = {&key->tags, arena};
+    struct path_readings readings;
+    return path_readings_find(&readings, arena, url.path) &&
+           url_tags(&url, &readings, config, request->host, arena, add_tag, &list);
+}
+
+static bool
+add_directory_tags(struct cache_key *key, const struct request *request, struct slice host,
+                   struct slice target, const struct route *route, const struct config *config,
+                   struct arena *arena)
+{
+    const struct url url = url_make(request->scheme, host, target);
+    struct tag_list list = {&key->tags, arena};
+    struct path_readings readings;
+    if (!path_readings_find(&readings, arena, url.path))
+        return false;
+    /* What some backend takes for a path of another route is found by that one's directories; so is
+     * what the web server takes for another URL. */
+    bool is_of_others = readings.count > 1 || request->asked.p;
+    int levels = is_of_others ? config->directory_tags_max : route->directory_tags;
+    return url_directory_tags(&url, &readings, levels, arena, add_tag, &list);
+}
+
 /* Everything that can make a response of this key stale and is known before it is fetched. */
 static enum reason
 add_tags(struct cache_key *key, const struct request *request, struct slice host, const char *user,
          const struct route_match *match, const struct config *config, struct arena *arena)
 {
     const struct route *route = match->route;
-    const struct url url = url_make(request->scheme, host, request->target);
-    struct tag_list list = {&key->tags, arena};
-    struct path_readings readings;
     if (!store_tags_for(&key->tags, arena, route->resource, user))
         return REASON_KEY_TOO_LONG;
-    if (!path_readings_find(&readings, arena, url.path) ||
-        !url_tags(&url, &readings, config, request->host, arena, add_tag, &list))
+    if (!add_url_tags(key, request, host, request->target, config, arena) ||
+        (request->asked.p && !add_url_tags(key, request, host, key->asked, config, arena)))
         return REASON_NO_MEMORY;
     for (size_t i = 0; i <= route->tags.count; i++) {
         bool is_default = i == route->tags.count;
@@ -297,10 +342,11 @@ add_tags(struct cache_key *key, const struct request *request, struct slice host
         if (is_default && key->tags.count > before)
             key->default_tag = key->tags.count;
     }
-    /* What some backend takes for a path of another route is found by that one's directories. */
-    int levels = readings.count > 1 ? config->directory_tags_max : route->directory_tags;
-    return url_directory_tags(&url, &readings, levels, arena, add_tag, &list) ? REASON_NONE
-                                                                              : REASON_NO_MEMORY;
+    if (!add_directory_tags(key, request, host, request->target, route, config, arena) ||
+        (request->asked.p &&
+         !add_directory_tags(key, request, host, key->asked, route, config, arena)))
+        return REASON_NO_MEMORY;
+    return REASON_NONE;
 }
 
 enum reason
@@ -311,7 +357,7 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
     if (key->user.n > USER_MAX)
         return REASON_KEY_TOO_LONG;
     if (config->compat_ancestor)
-        return ancestor_key(key, request, match, arena);
+        return ancestor_key(key, request, match, config, arena);
 
     struct slice host = key_normal_host(request->host, request->scheme, arena);
     struct slice outer = request->forwarded_host;
@@ -324,7 +370,7 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
         authorization = fields_join(&request->fields, arena, "Authorization");
 
     key->target = key_target(request->target, route, arena);
-    if (!key->target.p)
+    if (!key->target.p || !reduce_asked(key, request, arena))
         return REASON_NO_MEMORY;
     struct material m = {.n = 0};
     m.p = arena_alloc(arena, host.n + outer.n + key->target.n + key->cookies.n + key->user.n +
@@ -338,7 +384,7 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
     part(&m, 'm', slice_of("GET"));
     part(&m, 't', key->target);
     char hash[DIGEST_DIGITS_MAX + 1];
-    if (config->fastcgi) {
+    if (config->fastcgi || request->script.name.n) {
         if (!script_hash(hash, key, request, arena))
             return REASON_NO_MEMORY;
         part(&m, 'p', slice_of(hash));

@@ -27,6 +27,7 @@ struct cache_key {
     size_t default_tag; /* which of them is the route's default_tag, counted from 1; 0: none is */
     /* What the key says is what the backend is told on a cacheable miss. */
     struct slice target;         /* the query reduced as the route says */
+    struct slice asked;          /* the same, or what the web server has made of it (rewriting.h) */
     struct slice cookies;        /* .n 0: none; of these some may count only for Vary: Cookie */
     struct slice keyed_cookies;  /* those that are part of every key */
     struct slice host;           /* .p NULL: not in the key (compat = "ancestor") */

@@ -26,7 +26,7 @@ post_prepare(struct exchange *exchange)
     const struct config *config = exchange->site->config;
     struct arena *arena = exchange->arena;
     struct request *request = &exchange->request;
-    if (exchange->reason != REASON_METHOD || config->compat_ancestor ||
+    if (exchange->reason != REASON_METHOD || config->compat_ancestor || request->asked.p ||
         !slice_equal(request->method, slice_of("POST")))
         return NULL;
     struct exchange *get = arena_calloc(arena, 1, sizeof *get);

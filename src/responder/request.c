@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "http/cache_control.h"
+#include "responder/rewriting.h"
 
 static const struct slice absent = {NULL, 0};
 
@@ -35,7 +36,7 @@ struct parameters {
     struct slice server_protocol, redirect_status;
     struct slice script_filename, ssl_client_verify, authorization, redirect_authorization;
     struct slice redirect_user, redirect_auth_type;
-    struct slice document_root, path_translated, redirect_url;
+    struct slice document_root, document_uri, path_translated, redirect_url;
 };
 
 /* Where the value of one goes that means something to us; NULL: it does not. */
@@ -76,6 +77,7 @@ parameter_slot(struct parameters *parameters, struct slice name)
         PARAMETER("REDIRECT_REMOTE_USER", redirect_user),
         PARAMETER("REDIRECT_AUTH_TYPE", redirect_auth_type),
         PARAMETER("DOCUMENT_ROOT", document_root),
+        PARAMETER("DOCUMENT_URI", document_uri),
         PARAMETER("PATH_TRANSLATED", path_translated),
         PARAMETER("REDIRECT_URL", redirect_url),
     };
@@ -135,40 +137,14 @@ which_mount(const struct parameters *p)
 #undef STARTS
 }
 
-static bool
-is_unreserved(unsigned char c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
 /* Without REQUEST_URI: what is left of the target, encoded again. */
 static struct slice
 rebuild_target(const struct parameters *p, struct arena *arena)
 {
-    static const char hex[] = "0123456789ABCDEF";
-    struct slice parts[2] = {p->script_name, p->path_info};
-    char *text = arena_alloc(arena, 3 * (parts[0].n + parts[1].n) + p->query_string.n + 2);
-    if (!text)
-        return absent;
-    size_t n = 0;
-    for (int part = 0; part < 2; part++)
-        for (size_t i = 0; i < parts[part].n; i++) {
-            unsigned char c = (unsigned char)parts[part].p[i];
-            if (is_unreserved(c) || (c && strchr("/!$&'()*+,;=:@", c))) {
-                text[n++] = (char)c;
-            } else {
-                text[n++] = '%';
-                text[n++] = hex[c >> 4];
-                text[n++] = hex[c & 15];
-            }
-        }
-    if (is_set(p->query_string)) {
-        text[n++] = '?';
-        memcpy(text + n, p->query_string.p, p->query_string.n);
-        n += p->query_string.n;
-    }
-    return (struct slice){text, n};
+    struct slice path = p->script_name;
+    if (is_set(p->path_info))
+        path = slice_of(arena_printf(arena, "%s%s", path.p ? path.p : "", p->path_info.p));
+    return rewriting_target(MOUNT_OTHER, path, p->query_string, arena);
 }
 
 /* "http://host:port/path?q" to "/path?q"; *authority gets the host if there was one. A URL of another
@@ -631,12 +607,24 @@ request_parse(struct request *request, char **envp, const struct config *config,
                              is_vouched_for(request, config);
     request->error_page = is_set(p.redirect_status) &&
                           !slice_equal(p.redirect_status, slice_of("200"));
+    const struct told_url told = {p.document_uri, p.script_name, p.path_info, p.query_string};
+    if (!config->fastcgi && !rewriting_find(request, &told, config, arena)) {
+        *why = "out of memory";
+        return 500;
+    }
+    if (request->asked.n > REQUEST_TARGET_MAX) {
+        *why = "what the web server has made of the request target is too long";
+        return 414;
+    }
     /* Its URL is that of what was refused, and a backend that speaks HTTP knows nothing else. */
-    if (request->error_page && !config->fastcgi) {
-        *why =
-            "the web server asks for the page of an error of its own, which a backend that speaks "
-            "HTTP would take for the page that was refused: make it a file of the web server's "
-            "(error_page, ErrorDocument, server.error-handler)";
+    if (request->error_page && !config->fastcgi && !request->asked.p) {
+        *why = "the web server asks for the page of an error of its own by the URL that it has "
+               "refused, "
+               "which a backend that speaks HTTP would take for the page itself: name another URL "
+               "or a "
+               "file of the web server's (error_page, ErrorDocument, server.error-handler), not a "
+               "named "
+               "location";
         return 403;
     }
     request->client_certificate = is_set(p.ssl_client_verify) &&
@@ -736,9 +724,10 @@ request_own(struct request *request, struct arena *arena)
 {
     struct request own = *request;
     struct chosen_script *script = &own.script;
-    enum { COUNT = 16 };
+    enum { COUNT = 17 };
     struct slice *const slices[COUNT] = {&own.method,
                                          &own.target,
+                                         &own.asked,
                                          &own.path,
                                          &own.host,
                                          &own.remote_addr,

@@ -33,7 +33,9 @@ enum mount {
 #define REQUEST_PARAMETERS_MAX 1024
 #define REQUEST_PARAMETERS_BYTES_MAX ((size_t)256 * 1024)
 
-/* What the web server has chosen to run, where the backend speaks FastCGI; .p NULL: it does not say. */
+/* What the web server has chosen to run, where the backend speaks FastCGI; .p NULL: it does not say.
+ * For a backend that speaks HTTP: name and query of the URL, decoded, to which the web server has
+ * rewritten another; all empty: to none (rewriting.h). */
 struct chosen_script {
     struct slice document_root, filename, name, path_info;
     struct slice path_translated, redirect_url; /* Apache's, by which PHP goes as well */
@@ -44,6 +46,7 @@ struct request {
     struct slice method;
     struct slice target; /* raw, origin-form: path and query as the client sent them */
     struct slice path;   /* the target up to '?' */
+    struct slice asked;  /* what the web server has made of the target; .p NULL: nothing else */
     struct slice host;   /* as asked for: Host, or the server's name (or address) and port */
     struct slice remote_addr;
     struct slice remote_user; /* .p NULL: none */
@@ -86,6 +89,13 @@ int request_parse(struct request *request, char **envp, const struct config *con
  * false: no memory; the request is as it was.
  */
 bool request_own(struct request *request, struct arena *arena);
+
+/* The target that the backend is asked for, unless the route leaves something out of it. */
+static inline struct slice
+request_asked(const struct request *request)
+{
+    return request->asked.p ? request->asked : request->target;
+}
 
 /* Can this be the name of a host, with or without a port? */
 bool request_host_valid(struct slice host);

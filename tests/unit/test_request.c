@@ -927,6 +927,99 @@ a_page_for_an_error_is_no_page(void **state)
     assert_true(r.error_page);
     config->fastcgi = false;
     assert_int_equal(PARSE(&r, "REDIRECT_STATUS=403"), 403);
+    assert_int_equal(PARSE(&r, NGINX, "REDIRECT_STATUS=403", "DOCUMENT_URI=/plain"), 403);
+    assert_int_equal(PARSE(&r, NGINX, "REDIRECT_STATUS=403", "DOCUMENT_URI=/denied"), 0);
+    assert_true(r.error_page);
+}
+
+static void
+assert_asked(char *const *parameters, const char *wanted)
+{
+    struct request r;
+    assert_int_equal(parse(&r, parameters), 0);
+    if (!wanted)
+        assert_null(r.asked.p);
+    else
+        assert_true(slice_equal(r.asked, slice_of(wanted)));
+    assert_int_equal(r.script.name.n > 0, wanted != NULL);
+}
+#define ASSERT_ASKED(wanted, ...) assert_asked((char *const[]){__VA_ARGS__, NULL}, wanted)
+
+static void
+a_rewriting_is_told_from_a_spelling(void **state)
+{
+    (void)state;
+    static const struct {
+        char *sent, *told;
+    } same[] = {
+        {"REQUEST_URI=/a//b", "DOCUMENT_URI=/a/b"},
+        {"REQUEST_URI=/a/../b/.", "DOCUMENT_URI=/b/"},
+        {"REQUEST_URI=/a/..//b", "DOCUMENT_URI=/b"},
+        {"REQUEST_URI=/a//../b", "DOCUMENT_URI=/a/b"},
+        {"REQUEST_URI=/a%2Fb%2525%41", "DOCUMENT_URI=/a%2Fb%25A"},
+        {"REQUEST_URI=/a%2Fb%2525%41", "DOCUMENT_URI=/a/b%25A"},
+        {"REQUEST_URI=/a%252Fb", "DOCUMENT_URI=/a%2Fb"},
+        {"REQUEST_URI=/a/..%2Fb", "DOCUMENT_URI=/b"},
+        {"REQUEST_URI=/a/..%2Fb", "DOCUMENT_URI=/a/..%2Fb"},
+        {"REQUEST_URI=/caf\xc3\xa9", "DOCUMENT_URI=/caf\xc3\xa9"},
+        {"REQUEST_URI=/a;b=1", "DOCUMENT_URI=/a;b=1"},
+        {"REQUEST_URI=http://example.org/a%20b", "DOCUMENT_URI=/a b"},
+        {"REQUEST_URI=/d/", "DOCUMENT_URI=/d/index.html"},
+        {"REQUEST_URI=/d/", "DOCUMENT_URI="},
+    };
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        ASSERT_ASKED(NULL, NGINX, same[i].sent, same[i].told, "QUERY_STRING=");
+    ASSERT_ASKED(NULL, NGINX, "REQUEST_URI=/a?", "DOCUMENT_URI=/a", "QUERY_STRING=");
+    ASSERT_ASKED(NULL, NGINX, "REQUEST_URI=/a?b", "DOCUMENT_URI=/a");
+    ASSERT_ASKED(NULL, LIGHTTPD, "REQUEST_URI=/a/b?%41=1", "SCRIPT_NAME=/a", "PATH_INFO=/b",
+                 "QUERY_STRING=A=1");
+    /* Nobody knows what it means elsewhere. */
+    ASSERT_ASKED(NULL, "REQUEST_URI=/a", "DOCUMENT_URI=/b", "SCRIPT_NAME=/c");
+
+    ASSERT_ASKED("/denied", NGINX, "REQUEST_URI=/a?b", "DOCUMENT_URI=/denied", "QUERY_STRING=");
+    ASSERT_ASKED("/denied", NGINX, "REQUEST_URI=/a?b", "DOCUMENT_URI=/denied");
+    ASSERT_ASKED("/a?c", NGINX, "REQUEST_URI=/a", "DOCUMENT_URI=/a", "QUERY_STRING=c");
+    ASSERT_ASKED("/a", NGINX, "REQUEST_URI=/a?c", "DOCUMENT_URI=/a", "QUERY_STRING=");
+    ASSERT_ASKED("/d/login.html", NGINX, "REQUEST_URI=/d/", "DOCUMENT_URI=/d/login.html");
+    ASSERT_ASKED("/d/index.d/x", NGINX, "REQUEST_URI=/d/", "DOCUMENT_URI=/d/index.d/x");
+    ASSERT_ASKED("/b%20%25%3F%C3%A9%2541?x=%20y", NGINX, "REQUEST_URI=/a",
+                 "DOCUMENT_URI=/b %?\xc3\xa9%41", "QUERY_STRING=x= y");
+    ASSERT_ASKED("/b%252F", NGINX, "REQUEST_URI=/a", "DOCUMENT_URI=/b%2F");
+    ASSERT_ASKED("/b%2F%25", APACHE, "REQUEST_URI=/a", "SCRIPT_NAME=/b%2F%");
+    ASSERT_ASKED("/b/c", LIGHTTPD, "REQUEST_URI=/a", "SCRIPT_NAME=/b", "PATH_INFO=/c");
+
+    struct request r;
+    config->rewritten_ignored = true;
+    assert_int_equal(PARSE(&r, NGINX, "REQUEST_URI=/a", "DOCUMENT_URI=/b"), 0);
+    config->rewritten_ignored = false;
+    assert_null(r.asked.p);
+    assert_true(r.script.name.n > 0);
+    config->fastcgi = true;
+    assert_int_equal(PARSE(&r, NGINX, "REQUEST_URI=/a", "DOCUMENT_URI=/b"), 0);
+    config->fastcgi = false;
+    assert_null(r.asked.p);
+}
+
+/* Not mixed with what is asked for by the visitor's URL, nor with another rewriting's. */
+static void
+what_was_rewritten_has_a_key_of_its_own(void **state)
+{
+    (void)state;
+    const char *plain = NAME(NGINX, "REQUEST_URI=/plain", "DOCUMENT_URI=/plain");
+    const char *rewritten = NAME(NGINX, "REQUEST_URI=/plain", "DOCUMENT_URI=/query");
+    assert_string_equal(plain, NAME("REQUEST_URI=/plain"));
+    assert_string_not_equal(plain, rewritten);
+    assert_string_not_equal(rewritten, NAME("REQUEST_URI=/query"));
+    assert_string_not_equal(
+        rewritten, NAME(NGINX, "REQUEST_URI=/plain", "DOCUMENT_URI=/plain", "QUERY_STRING=a"));
+    config->rewritten_ignored = true;
+    assert_string_equal(rewritten, NAME(NGINX, "REQUEST_URI=/plain", "DOCUMENT_URI=/query"));
+    config->rewritten_ignored = false;
+    /* What the route leaves out of the visitor's query is not in the rewritten one either. */
+    struct exchange *x = EXAMINED(NGINX, "REQUEST_URI=/query?b=1&utm_source=x&a=2",
+                                  "DOCUMENT_URI=/plain", "QUERY_STRING=q=1&b=1&utm_source=x&a=2");
+    assert_true(slice_equal(x->key.asked, slice_of("/plain?q=1&b=1&a=2")) ||
+                slice_equal(x->key.asked, slice_of("/plain?q=1&a=2&b=1")));
 }
 
 int
@@ -969,6 +1062,8 @@ main(void)
         cmocka_unit_test(credentials_under_another_name_come_under_that),
         cmocka_unit_test(parameters_outlive_their_connection_and_are_bounded),
         cmocka_unit_test(a_page_for_an_error_is_no_page),
+        cmocka_unit_test(a_rewriting_is_told_from_a_spelling),
+        cmocka_unit_test(what_was_rewritten_has_a_key_of_its_own),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,5 +1,6 @@
-# A backend that speaks HTTP is asked by the URL alone, and that of a page for an error of the web
-# server's is the URL of what was refused: it is not asked, and it shows nobody what was refused.
+# A backend that speaks HTTP is asked by the URL alone. The page for an error of the web server's has
+# one of its own, and the backend is asked for that. Where it has none (nginx' named location), it
+# would be the URL of what was refused: it is not asked, and nobody is shown what was refused.
 # needs: apache2 mod_proxy_fcgi nginx spawn-fcgi redis-server redis-cli curl
 . case
 
@@ -11,6 +12,8 @@ cat > "$DIR/front.extra" << 'END'
 error_page 403 /denied;
 error_page 404 = /fallback;
 location ^~ /secret/ { allow 127.0.0.9; deny all; include larder/larder-pass.conf; }
+location ^~ /named/ { error_page 403 @denied; allow 127.0.0.9; deny all; include larder/larder-pass.conf; }
+location @denied { include larder/larder-pass.conf; }
 END
 front nginx "$PORT1"
 cat > "$DIR/front.extra" << 'END'
@@ -21,23 +24,27 @@ ErrorDocument 403 /denied
 END
 front apache-proxy-fcgi "$PORT2"
 
-# refused TARGET
+# refused TARGET BODY: the beginning of it.
 refused() {
     get "$1"
     is "$1: status" "$(status)" 403
-    grep -q "$page" "$DIR/body" && fail "$1: shows what was refused"
-    grep -q 'error_page' "$DIR/body" || fail "$1: $(cat "$DIR/body")"
+    is "$1: X-Cache" "$(field X-Cache)" BYPASS
+    head -n 1 "$DIR/body" | grep -q "^$2" || fail "$1: $(cat "$DIR/body")"
+}
+# twice TARGET BODY: before and after somebody has had the page.
+twice() {
+    refused "$1" "$2"
+    is "$1: at the backend" "$(backend count GET "$1")" 0
+    get "$1" --interface 127.0.0.9
+    is "$1: status" "$(status)" 200
+    is "$1: body" "$(cat "$DIR/body")" "GET $1 #1"
+    refused "$1" "$2"
+    is "$1: at the backend" "$(backend count GET "$1")" 1
 }
 for port in "$PORT1" "$PORT2"; do
     url=http://127.0.0.1:$port
-    target=/secret/$port
-    page=nothing-yet
-    refused "$target"
-    is "$target: at the backend" "$(backend count GET "$target")" 0
-    get "$target" --interface 127.0.0.9
-    is "$target: status" "$(status)" 200
-    page=$(cat "$DIR/body")
-    test -n "$page" || fail "$target: there is no page"
-    refused "$target"
-    is "$target: at the backend" "$(backend count GET "$target")" 1
+    twice "/secret/$port" 'GET /denied #'
 done
+url=http://127.0.0.1:$PORT1
+twice /named/x '403 Forbidden'
+grep -q 'error_page' "$DIR/body" || fail "/named/x: $(cat "$DIR/body")"

@@ -1,0 +1,238 @@
+/*
+ * Rewritings by the web server, for a backend that speaks HTTP.
+ *
+ * The web servers' own proxies ask for the URL as it came, and for what a rewriting
+ * has made of it if there was one. Larder gets both: REQUEST_URI as it came, and
+ * beside it the path as the web server goes by it, decoded and without dot segments.
+ * Whether that is the same URL is found out by doing to the first what web servers
+ * do: nginx and lighttpd decode %2F, Apache leaves it; all of them merge slashes,
+ * nginx after it has decoded, before or after dot segments. A wrong "not the same"
+ * does little harm: the backend is asked for the web server's spelling of the URL.
+ *
+ * Every mount's parameters were looked at for this (tests/vtc/rewriting.sh). A web
+ * server of which nothing is known may take a prefix off the path, so nothing is
+ * concluded there.
+ */
+#include "responder/rewriting.h"
+
+#include <string.h>
+
+#include "client/store.h"
+#include "config/path.h"
+#include "http/uri.h"
+#include "responder/query.h"
+
+static bool
+may_stand_in_path(unsigned char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           (c && strchr("-._~/!$&'()*+,;=:@", c));
+}
+
+static size_t
+put_encoded(char *text, size_t n, char byte)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    unsigned char c = (unsigned char)byte;
+    text[n++] = '%';
+    text[n++] = hex[c >> 4];
+    text[n++] = hex[c & 15];
+    return n;
+}
+
+/* "%2F", as Apache leaves it in a path that is otherwise decoded. */
+static bool
+is_encoded_slash(struct slice path, size_t i)
+{
+    return path.p[i] == '%' && path_encoded_byte(path, i) == '/';
+}
+
+struct slice
+rewriting_target(enum mount mount, struct slice path, struct slice query, struct arena *arena)
+{
+    bool keeps_slash = mount == MOUNT_APACHE_PROXY_FCGI || mount == MOUNT_APACHE_FCGID;
+    char *text = arena_alloc(arena, 3 * (path.n + query.n) + 2);
+    size_t n = 0;
+    if (!text)
+        return (struct slice){NULL, 0};
+    for (size_t i = 0; i < path.n; i++) {
+        if (may_stand_in_path((unsigned char)path.p[i]) ||
+            (keeps_slash && is_encoded_slash(path, i)))
+            text[n++] = path.p[i];
+        else
+            n = put_encoded(text, n, path.p[i]);
+    }
+    if (query.n)
+        text[n++] = '?';
+    for (size_t i = 0; i < query.n; i++) {
+        /* It is encoded as it came; a rule may have put a blank of the path into it. */
+        unsigned char c = (unsigned char)query.p[i];
+        if (c <= 0x20 || c == 0x7f || c == '#')
+            n = put_encoded(text, n, query.p[i]);
+        else
+            text[n++] = query.p[i];
+    }
+    return (struct slice){text, n};
+}
+
+/* ------------------------------------------------------------------ comparing */
+
+static size_t
+merge_slashes(char *p, size_t n)
+{
+    size_t out = 0;
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != '/' || out == 0 || p[out - 1] != '/')
+            p[out++] = p[i];
+    return out;
+}
+
+/* As web servers read a path, each in one of two ways. Into room for all of it. */
+static struct slice
+plain_path(char *out, struct slice path, bool encoded, bool merge_first)
+{
+    size_t n = 0, used = 0;
+    for (size_t i = 0; i < path.n; i++) {
+        int byte = encoded ? path_encoded_byte(path, i) : -1;
+        out[n++] = byte >= 0 ? (char)byte : path.p[i];
+        i += byte >= 0 ? 2 : 0;
+    }
+    const struct slice once = {out, n};
+    for (size_t i = 0; i < n; i++) {
+        bool slash = is_encoded_slash(once, i);
+        out[used++] = slash ? '/' : out[i];
+        i += slash ? 2 : 0;
+    }
+    n = merge_first ? merge_slashes(out, used) : used;
+    n = path_remove_dot_segments(out, n);
+    return (struct slice){out, merge_slashes(out, n)};
+}
+
+/* The file that stands for a directory is the directory's page: DirectoryIndex, nginx' index. */
+static bool
+is_index_of(struct slice directory, struct slice file)
+{
+    static const struct slice index = {"index.", 6};
+    size_t n = directory.n;
+    return n && directory.p[n - 1] == '/' && file.n > n + index.n &&
+           memcmp(file.p, directory.p, n) == 0 && memcmp(file.p + n, index.p, index.n) == 0 &&
+           !memchr(file.p + n, '/', file.n - n);
+}
+
+/* false: no memory. */
+static bool
+is_same_path(bool *same, struct slice sent, struct slice told, struct arena *arena)
+{
+    *same = slice_equal(sent, told);
+    if (*same)
+        return true;
+    char *room = arena_alloc(arena, sent.n + told.n + 1);
+    for (int i = 0; room && !*same && i < 2; i++) {
+        struct slice a = plain_path(room, sent, true, i == 0);
+        struct slice b = plain_path(room + sent.n, told, false, i == 0);
+        *same = slice_equal(a, b) || is_index_of(a, b);
+    }
+    return room != NULL;
+}
+
+/* lighttpd has a spelling of its own for what it has not rewritten. false: no memory. */
+static bool
+is_same_query(bool *same, enum mount mount, struct slice sent, struct slice told,
+              struct arena *arena)
+{
+    *same = slice_equal(sent, told);
+    if (*same || mount != MOUNT_LIGHTTPD)
+        return true;
+    struct slice a = uri_query_normal(sent, arena), b = uri_query_normal(told, arena);
+    *same = a.p && b.p && slice_equal(a, b);
+    return a.p && b.p;
+}
+
+/* .p NULL: not told, or no memory (*failed). */
+static struct slice
+told_path(enum mount mount, const struct told_url *told, struct arena *arena, bool *failed)
+{
+    if (mount == MOUNT_OTHER)
+        return (struct slice){NULL, 0};
+    if (mount == MOUNT_NGINX)
+        return told->uri;
+    if (told->info.n == 0)
+        return told->name;
+    char *path = arena_alloc(arena, told->name.n + told->info.n);
+    *failed = !path;
+    if (!path)
+        return (struct slice){NULL, 0};
+    if (told->name.n)
+        memcpy(path, told->name.p, told->name.n);
+    memcpy(path + told->name.n, told->info.p, told->info.n);
+    return (struct slice){path, told->name.n + told->info.n};
+}
+
+bool
+rewriting_find(struct request *request, const struct told_url *told, const struct config *config,
+               struct arena *arena)
+{
+    bool failed = false, same_path, same_query = true;
+    struct slice path = told_path(request->mount, told, arena, &failed);
+    struct slice sent_query = query_of(request->target);
+    if (path.n == 0 || path.p[0] != '/' || request->path.p[0] != '/')
+        return !failed;
+    if (!is_same_path(&same_path, request->path, path, arena) ||
+        (told->query.p &&
+         !is_same_query(&same_query, request->mount, sent_query, told->query, arena)))
+        return false;
+    if (same_path && same_query)
+        return true;
+    request->script.name = path;
+    request->script.query = told->query.p ? told->query : slice_of("");
+    return rewriting_ask(request, config, arena);
+}
+
+bool
+rewriting_ask(struct request *request, const struct config *config, struct arena *arena)
+{
+    const struct chosen_script *script = &request->script;
+    request->asked = (struct slice){NULL, 0};
+    if (config->fastcgi || config->rewritten_ignored || script->name.n == 0)
+        return true;
+    request->asked = rewriting_target(request->mount, script->name, script->query, arena);
+    return request->asked.p != NULL;
+}
+
+/* -------------------------------------------------------------------- routes */
+
+/* Would a page of this URL be kept from those who get it by another one? */
+static bool
+is_closed(const struct route_match *chosen, const struct route *visitors)
+{
+    const struct route *route = chosen->route;
+    if (chosen->never)
+        return true;
+    if (!route || route == visitors)
+        return false;
+    return !route_caches(route) ||
+           (route->user != USER_NONE && !route_has_user_of(route, visitors));
+}
+
+bool
+rewriting_route(struct route_match *match, const struct request *request,
+                const struct config *config, struct arena *arena, bool *closed, bool *bypass)
+{
+    struct route_match chosen;
+    if (!request->asked.p)
+        return true;
+    if (!route_find(config, arena, request->method, request->host, request->asked, &chosen))
+        return false;
+    if (!match->route && !match->never) {
+        *match = chosen;
+        match->by_asked = chosen.route != NULL;
+    } else if (match->route && is_closed(&chosen, match->route)) {
+        *closed = true;
+        if (chosen.never)
+            match->client_cache = chosen.client_cache;
+    }
+    if (chosen.route)
+        *bypass = uri_query_has(request->asked, chosen.route->query_bypass.list,
+                                chosen.route->query_bypass.count, glob_match);
+    return true;
+}

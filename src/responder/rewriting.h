@@ -1,0 +1,43 @@
+/*
+ * What the web server has made of a URL before it handed the request on: by a
+ * rewriting rule, by a page for an error of its own. A FastCGI backend is told by
+ * its parameters; a backend that speaks HTTP by the URL that it is asked for.
+ */
+#ifndef RESPONDER_REWRITING_H
+#define RESPONDER_REWRITING_H
+
+#include "config/route.h"
+#include "responder/request.h"
+
+/* Path and query as parameters have them. */
+struct told_url {
+    struct slice uri;        /* DOCUMENT_URI, nginx' name for the whole path */
+    struct slice name, info; /* SCRIPT_NAME and PATH_INFO, which make the path elsewhere */
+    struct slice query;      /* .p NULL: not told */
+};
+
+/*
+ * For a backend that speaks HTTP: if what is told is no spelling of request->target,
+ * it becomes request->script (its path and query), and request->asked unless the
+ * operator wants the visitor's URL asked for. false: no memory.
+ */
+bool rewriting_find(struct request *request, const struct told_url *told,
+                    const struct config *config, struct arena *arena);
+
+/* request->asked again, from request->script. false: no memory. */
+bool rewriting_ask(struct request *request, const struct config *config, struct arena *arena);
+
+/* Path and query as a target: what may not stand in a path is encoded. .p NULL: no memory. */
+struct slice rewriting_target(enum mount mount, struct slice path, struct slice query,
+                              struct arena *arena);
+
+/*
+ * What the routes say of request->asked, beside what they say of the visitor's URL,
+ * which is in `match`. *closed: it must not be stored or shared although the visitor's
+ * may. *bypass: by its query. Does nothing where nothing was rewritten. false: no
+ * memory.
+ */
+bool rewriting_route(struct route_match *match, const struct request *request,
+                     const struct config *config, struct arena *arena, bool *closed, bool *bypass);
+
+#endif
