@@ -216,9 +216,36 @@ condition_is_sent_with_304(struct slice name)
     return true;
 }
 
+static bool
+lines_agree(const struct fields *stored, const struct fields *fresh, const char *name)
+{
+    size_t old_at = 0, new_at = 0;
+    for (;;) {
+        const struct field *old = fields_next(stored, name, &old_at);
+        const struct field *new = fields_next(fresh, name, &new_at);
+        if (!old || !new)
+            return !old && !new;
+        if (!slice_equal(trim(old->value), trim(new->value)))
+            return false;
+    }
+}
+
+bool
+condition_content_agrees(const struct fields *stored, const struct fields *fresh)
+{
+    static const char *const names[] = {"Content-Type", "Content-Encoding", "Content-Language",
+                                        "Content-Range"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (fields_get(fresh, names[i]).p && !lines_agree(stored, fresh, names[i]))
+            return false;
+    return true;
+}
+
 bool
 condition_selects(const struct fields *stored, const struct fields *fresh)
 {
+    if (!condition_content_agrees(stored, fresh))
+        return false;
     struct slice etag = fields_get(fresh, "ETag"), modified = fields_get(fresh, "Last-Modified");
     struct slice old = fields_get(stored, "ETag");
     if (etag_is_strong(etag))

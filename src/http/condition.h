@@ -61,8 +61,13 @@ bool condition_is_sent_with_304(struct slice name);
 /*
  * Is the response of the same representation as the stored one, so that a 304
  * or a HEAD with it may freshen it (RFC 9111 §4.3.4)? By strong validator if
- * the new one has one, then by weak ones, then, without any, true.
+ * the new one has one, then by weak ones, then, without any, true. Not if what it
+ * says of the content (condition_content_agrees()) is not true of the stored body.
  */
 bool condition_selects(const struct fields *stored, const struct fields *fresh);
+
+/* Have both the same Content-Type, Content-Encoding, Content-Language and Content-Range, as far as
+ * `fresh` has them? */
+bool condition_content_agrees(const struct fields *stored, const struct fields *fresh);
 
 #endif

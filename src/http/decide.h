@@ -107,6 +107,10 @@ struct store_decision decide_store(const struct policy *policy, const struct req
                                    int status, const struct fields *response,
                                    const struct response_times *times);
 
+/* Is a response on which this was decided everybody's for a while, whether or not it can be stored
+ * here? Not what has to be asked about each time. */
+bool decision_shares(const struct store_decision *decision);
+
 /* Corrected initial age (§4.2.3): apparent age, Age and the delay of this exchange. Seconds. */
 int64_t response_initial_age_s(const struct fields *response, const struct response_times *times);
 
@@ -183,6 +187,12 @@ int64_t response_age_s(int64_t initial_age_s, int64_t stored_ms, int64_t now_ms)
  */
 bool response_update_fields(struct fields *out, struct arena *arena, const struct policy *policy,
                             const struct fields *stored, const struct fields *update);
+
+/* Of a 304's own fields those that are not kept (response_field_is_left_out()), but for those that are
+ * said anew with each answer: the visitor whose request brought it gets them, in `out`. false: no
+ * memory. */
+bool response_own_fields(struct fields *out, struct arena *arena, const struct policy *policy,
+                         const struct fields *update);
 
 /*
  * A HEAD was answered with 200 while a GET's response is stored (§4.3.5): true

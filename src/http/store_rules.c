@@ -229,6 +229,13 @@ keep_ms(const struct store_decision *decision, const struct policy *policy, bool
     return at_most(kept_ms, DECIDE_TTL_MAX_MS);
 }
 
+bool
+decision_shares(const struct store_decision *decision)
+{
+    return decision->reason == REASON_NONE && decision->ttl_ms > 0 &&
+           !(decision->flags & STORED_NO_CACHE);
+}
+
 struct store_decision
 decide_store(const struct policy *policy, const struct request_facts *request, int status,
              const struct fields *response, const struct response_times *times)

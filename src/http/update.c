@@ -5,19 +5,26 @@
 #include "http/condition.h"
 #include "http/decide.h"
 
-bool
-response_field_is_left_out(const struct policy *policy, const struct cache_control *cc,
-                           const struct field *field)
+/* Said of an answer while it is given. */
+static bool
+is_said_anew(const struct field *field)
 {
     static const char *const anew[] = {"Age", "Content-Length", "X-Cache", "X-Cache-Invalidate"};
     for (size_t i = 0; i < sizeof anew / sizeof *anew; i++)
         if (slice_equal_nocase(field->name, anew[i]))
             return true;
+    /* A warning of the kind 1xx was about the response as it was then. */
+    return slice_equal_nocase(field->name, "Warning") && field->value.n && field->value.p[0] == '1';
+}
+
+bool
+response_field_is_left_out(const struct policy *policy, const struct cache_control *cc,
+                           const struct field *field)
+{
+    if (is_said_anew(field))
+        return true;
     if (policy->set_cookie != SET_COOKIE_KEEP && (slice_equal_nocase(field->name, "Set-Cookie") ||
                                                   slice_equal_nocase(field->name, "Set-Cookie2")))
-        return true;
-    /* A warning of the kind 1xx was about the response as it was then. */
-    if (slice_equal_nocase(field->name, "Warning") && field->value.n && field->value.p[0] == '1')
         return true;
     for (size_t i = 0; i < cc->name_count; i++)
         if (field->name.n == cc->names[i].n &&
@@ -67,11 +74,29 @@ response_update_fields(struct fields *out, struct arena *arena, const struct pol
 }
 
 bool
+response_own_fields(struct fields *out, struct arena *arena, const struct policy *policy,
+                    const struct fields *update)
+{
+    struct cache_control cc;
+    bool targeted;
+    cache_control_of_response(&cc, update, &targeted);
+    for (size_t i = 0; i < update->count; i++) {
+        const struct field *f = &update->list[i];
+        if (!is_said_anew(f) && response_field_is_left_out(policy, &cc, f) &&
+            !fields_add(out, arena, f->name, f->value))
+            return false;
+    }
+    return true;
+}
+
+bool
 response_head_agrees(const struct fields *stored, int64_t stored_length, const struct fields *head)
 {
     int64_t length;
     struct slice told = fields_get(head, "Content-Length");
     if (told.p && (!http_seconds_parse(told, &length) || length != stored_length))
+        return false;
+    if (!condition_content_agrees(stored, head))
         return false;
     struct slice etag = fields_get(head, "ETag"), modified = fields_get(head, "Last-Modified");
     if (etag.p && !etag_equal_weak(etag, fields_get(stored, "ETag")))

@@ -232,6 +232,7 @@ reply_of(struct exchange *exchange, const struct entry *entry, const struct answ
         .age_s = stored->age_s < 0 ? -1 : response_age_s(stored->age_s, stored->stored_ms, wall_ms),
         .content_length = -1,
         .client_cache = exchange->match.client_cache,
+        .shared = !origin->personal && stored->ttl_ms > 0 && !(stored->flags & STORED_NO_CACHE),
         .per_user = exchange->policy.per_user,
         .via = true,
         .stale = origin->stale,

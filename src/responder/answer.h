@@ -19,6 +19,7 @@ struct answer {
 struct answer_origin {
     const char *x_cache; /* HIT, STALE, REVALIDATED */
     bool stale;
+    bool personal; /* what came for it is not to be shared, though the body is what is stored */
     struct cache_status status; /* hit, forward, forward_status, stored, detail; the rest is filled
                                    in */
 };

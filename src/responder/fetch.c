@@ -74,6 +74,7 @@ answer_freshened(struct fetch *fetch)
         return false;
     bool stored = kept.decision.reason == REASON_NONE;
     const struct answer_origin origin = {.x_cache = "REVALIDATED",
+                                         .personal = !kept.shared,
                                          .status = {.forward = exchange->forward,
                                                     .forward_status = fetch->status,
                                                     .stored = stored,
@@ -89,6 +90,12 @@ answer_freshened(struct fetch *fetch)
     } else {
         storer_drop(exchange->site, exchange->key.name);
         coalesce_over(exchange);
+    }
+    /* What the 304 sets is for the visitor whose request brought it, and has been stored for nobody. */
+    if (!response_own_fields(&exchange->entry.fields, exchange->arena, &exchange->policy,
+                             &fetch->fields)) {
+        exchange_let_go(exchange, false);
+        return true;
     }
     answer_from_entry(fetch, &origin);
     return true;

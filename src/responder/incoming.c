@@ -68,6 +68,7 @@ reply_of(const struct fetch *fetch)
         .age_s = in_cache && age_s > 0 ? age_s : -1,
         .content_length = -1,
         .client_cache = exchange->match.client_cache,
+        .shared = in_cache && fetch->shared,
         .per_user = exchange->policy.per_user,
         .error_page = exchange->request.error_page,
         .under_way = true,
@@ -249,14 +250,19 @@ decide(struct fetch *fetch)
                     &fetch->times);
     fetch->cacheable = (fetch->post || exchange->reason == REASON_NONE) &&
                        fetch->kept.decision.reason == REASON_NONE;
-    if (exchange->reason == REASON_NONE && fetch->status == 304 && fetch->ask.conditions &&
-        !fetch->ask.head && !exchange->background && exchange->generations_complete) {
-        struct request_facts facts = exchange->facts;
-        facts.method = fetch->ask.method;
-        const struct store_decision whole =
-            decide_store(&exchange->policy, &facts, 200, &fetch->fields, &fetch->times);
-        fetch->fill = whole.reason == REASON_NONE;
-    }
+    fetch->shared = fetch->kept.shared;
+    if (exchange->reason != REASON_NONE || (fetch->status != 304 && !fetch->ask.head))
+        return;
+    /* A head alone is judged as the page that it speaks of. */
+    struct request_facts facts = exchange->facts;
+    facts.method = slice_of("GET");
+    const struct store_decision whole = decide_store(&exchange->policy, &facts,
+                                                     fetch->status == 304 ? 200 : fetch->status,
+                                                     &fetch->fields, &fetch->times);
+    fetch->shared = decision_shares(&whole);
+    fetch->fill = fetch->status == 304 && fetch->ask.conditions && !fetch->ask.head &&
+                  !exchange->background && exchange->generations_complete &&
+                  whole.reason == REASON_NONE;
 }
 
 /* Tags are between the backend and us; which they are is known by now. */

@@ -137,6 +137,7 @@ keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask,
         *reason = part_of(kept, exchange, ask);
     if (*reason == REASON_NONE)
         *reason = choose_key(kept, exchange, ask);
+    kept->shared = decision_shares(&kept->decision);
     if (*reason == REASON_NONE)
         *reason = limits(exchange, fields);
     const struct own_tags *before = kept->part || ask->completes ? parts_tags(exchange) : NULL;
@@ -504,6 +505,7 @@ keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask
     kept->decision.flags |= part;
     if (kept->decision.reason == REASON_NONE)
         kept->decision.reason = choose_key(kept, exchange, ask);
+    kept->shared = decision_shares(&kept->decision);
     if (kept->decision.reason == REASON_NONE && !exchange->generations_complete)
         kept->decision.reason = REASON_NO_GENERATIONS;
     if (kept->decision.reason == REASON_NONE)

@@ -9,6 +9,8 @@
 /* A response that may be stored. */
 struct kept {
     struct store_decision decision; /* reason REASON_NONE: it may, and everything below counts */
+    bool
+        shared; /* the response itself is everybody's; what is against storing it is of our making */
     int status;
     const struct fields *fields; /* the backend's; for a freshened entry the updated ones */
     int64_t head_wall_ms;

@@ -172,9 +172,9 @@ client_cache_control(const struct reply *reply, struct arena *arena)
         return slice_of("");
     if (route->client_cache == CLIENT_CACHE_NEVER)
         return slice_of("no-store, no-cache, must-revalidate");
-    /* A route opens pages to browsers and proxies on the way, not errors, and not what the backend
-     * itself calls somebody's own. */
-    if (reply->status >= 400 || says_private(reply->fields))
+    /* A route opens pages to browsers and proxies on the way, not errors, and neither what the cache
+     * itself would not keep for others nor what the backend calls somebody's own. */
+    if (!reply->shared || reply->status >= 400 || says_private(reply->fields))
         return slice_of("");
     return slice_of(arena_printf(arena, "%s, max-age=%lld", reply->per_user ? "private" : "public",
                                  (long long)route->client_cache_s));

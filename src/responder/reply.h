@@ -17,7 +17,8 @@ struct reply {
     int64_t age_s;                    /* -1: leave the field as it is */
     int64_t content_length;           /* -1: leave the field as it is */
     const struct route *client_cache; /* NULL: leave Cache-Control as it is */
-    bool per_user;                    /* then the browser's copy is private */
+    bool shared; /* the cache takes the answer for everybody's: what opens it to browsers counts */
+    bool per_user; /* then the browser's copy is private */
     bool via;
     bool stale; /* then it is said, for those who still read Warning */
     /* A part of what `fields` describe: .n 0: the field as it is there. */

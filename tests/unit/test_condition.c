@@ -143,6 +143,22 @@ a_304_with_another_strong_tag_must_not_update(void **state)
 }
 
 static void
+a_304_of_other_content_must_not_update(void **state)
+{
+    (void)state;
+    const char stored[] = "ETag: \"a\"\nContent-Encoding: gzip\nContent-Type: text/css\n"
+                          "Content-Language: de\nContent-Language: en";
+    assert_true(selects(stored, "ETag: \"a\""));
+    assert_true(selects(stored, "ETag: \"a\"\ncontent-encoding:  gzip\nContent-Type: text/css"));
+    assert_false(selects(stored, "ETag: \"a\"\nContent-Encoding: br"));
+    assert_false(selects(stored, "ETag: \"a\"\nContent-Encoding: gzip\nContent-Encoding: br"));
+    assert_false(selects(stored, "Content-Type: text/html"));
+    assert_false(selects(stored, "Content-Language: de"));
+    assert_false(selects(stored, "Content-Range: bytes 0-1/2"));
+    assert_false(selects("ETag: \"a\"", "ETag: \"a\"\nContent-Encoding: gzip"));
+}
+
+static void
 only_a_tag_by_the_grammar_is_strong(void **state)
 {
     (void)state;
@@ -177,6 +193,7 @@ main(void)
         cmocka_unit_test(only_a_200_or_its_part_is_evaluated),
         cmocka_unit_test(a_304_has_no_fields_about_content),
         cmocka_unit_test(a_304_with_another_strong_tag_must_not_update),
+        cmocka_unit_test(a_304_of_other_content_must_not_update),
         cmocka_unit_test(only_a_tag_by_the_grammar_is_strong),
         cmocka_unit_test(quotes_are_added_where_they_lack),
     };

@@ -114,6 +114,26 @@ an_update_brings_no_cookie_past_a_route_that_strips_them(void **state)
     updated_is(&passes, "A: 1", "Set-Cookie: a=b", "A: 1\nSet-Cookie: a=b");
 }
 
+static void
+what_a_304_sets_is_its_own_visitors(void **state)
+{
+    (void)state;
+    struct fields update = fields_of("Age: 1\nSet-Cookie: a=b\nA: 1\nB: 2\n"
+                                     "Warning: 113 - \"x\"\nCache-Control: private=\"b\"");
+    struct fields out = {0};
+    assert_true(response_own_fields(&out, arena, &passes, &update));
+    assert_int_equal(out.count, 2);
+    assert_true(slice_equal(fields_get(&out, "Set-Cookie"), slice_of("a=b")));
+    assert_true(slice_equal(fields_get(&out, "B"), slice_of("2")));
+    out = (struct fields){0};
+    assert_true(response_own_fields(&out, arena, &strips, &update));
+    assert_int_equal(out.count, 2);
+    /* Kept, it is among the stored ones already. */
+    out = (struct fields){0};
+    assert_true(response_own_fields(&out, arena, &keeps, &update));
+    assert_int_equal(out.count, 1);
+}
+
 static bool
 agrees(const char *stored, int64_t length, const char *head)
 {
@@ -132,6 +152,7 @@ a_head_that_differs_makes_the_stored_one_old(void **state)
     assert_false(agrees("ETag: \"a\"", 10, "ETag: \"a\"\nContent-Length: 11"));
     assert_false(agrees("ETag: \"a\"", 10, "ETag: \"a\"\nContent-Length: x"));
     assert_false(agrees("", 10, "ETag: \"a\""));
+    assert_false(agrees("Content-Type: text/css", 10, "Content-Type: text/html"));
     assert_true(agrees("Last-Modified: " DATE_NOW, 10, "Last-Modified: " DATE_NOW));
     assert_false(
         agrees("Last-Modified: " DATE_NOW, 10, "Last-Modified: Tue, 14 Nov 2023 22:13:21 GMT"));
@@ -147,6 +168,7 @@ main(void)
         cmocka_unit_test(an_update_must_replace_all_fields_of_a_name),
         cmocka_unit_test(an_update_must_not_touch_the_length_of_the_body),
         cmocka_unit_test(an_update_brings_no_cookie_past_a_route_that_strips_them),
+        cmocka_unit_test(what_a_304_sets_is_its_own_visitors),
         cmocka_unit_test(a_head_that_differs_makes_the_stored_one_old),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
