@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fcgiapp.h>
-#include <getopt.h>
 #include <limits.h>
 #include <malloc.h>
 #include <poll.h>
@@ -31,6 +30,7 @@
 #include "client/store.h"
 #include "config/config.h"
 #include "responder/admin.h"
+#include "responder/arguments.h"
 #include "responder/coalesce.h"
 #include "responder/digest.h"
 #include "responder/drain.h"
@@ -43,14 +43,11 @@
 #include "responder/seen.h"
 #include "responder/server.h"
 #include "responder/storer.h"
+#include "responder/unavailable.h"
 #include "responder/worker.h"
 #include "runtime/control.h"
 #include "runtime/counters.h"
 #include "runtime/limits.h"
-
-#ifndef LARDER_SYSCONFDIR
-#define LARDER_SYSCONFDIR "/etc"
-#endif
 
 /* Stores that are still queued at the end get this long. */
 #define LAST_STORES_MS 5000
@@ -61,39 +58,8 @@
 /* Longest reason of a failed start. */
 #define REASON_MAX 2000
 
-static const char usage[] =
-    "Usage: larder-fcgi [-f FILE] [-s ADDRESS] [options]\n"
-    "\n"
-    "The Larder FastCGI responder: an HTTP response cache between a web server and\n"
-    "its backend. Started by spawn-fcgi, mod_fcgid, lighttpd, multiwatch or systemd\n"
-    "it takes the listening socket from them; with -s it opens its own.\n"
-    "\n"
-    "  -f, --config FILE        configuration; default $LARDER_CONFIG, else\n"
-    "                           " LARDER_SYSCONFDIR "/larder.conf\n"
-    "  -s, --socket ADDRESS     listen on a path, HOST:PORT, [V6]:PORT or :PORT\n"
-    "      --socket-mode MODE   mode of a Unix socket, octal; default 0660\n"
-    "      --socket-owner USER[:GROUP]\n"
-    "                           owner of a Unix socket\n"
-    "  -t, --test               check the configuration and exit\n"
-    "      --help-config        print every option of the configuration and exit\n"
-    "  -v, --verbose            log to stderr, with every request\n"
-    "  -V, --version            print the version and exit\n"
-    "  -h, --help               print this and exit\n"
-    "\n"
-    "Signals: TERM and USR1 finish what is in hand and exit; HUP reads the\n"
-    "configuration again; USR2 opens the log file anew.\n"
-    "\n"
-    "See larder-fcgi(8) and larder.conf(5).\n";
-
-struct options {
-    const char *config_file;
-    struct listen_options listen;
-    bool test;
-    bool verbose;
-};
-
 static struct {
-    struct options options;
+    struct arguments options;
     enum log_target log_target; /* stderr until the log is open */
     int64_t started_wall_ms;
 } self;
@@ -129,74 +95,6 @@ static void __attribute__((format(printf, 1, 2))) cannot_start(const char *forma
     openlog("larder", LOG_PID, LOG_DAEMON);
     syslog(LOG_ERR, "cannot start: %s", reason);
     closelog();
-}
-
-/* Returns -1 to go on, else the exit status. */
-static int
-parse_options(struct options *options, int argc, char **argv)
-{
-    enum { OPTION_MODE = 256, OPTION_OWNER, OPTION_HELP_CONFIG };
-    static const struct option table[] = {
-        {"config", required_argument, NULL, 'f'},
-        {"socket", required_argument, NULL, 's'},
-        {"socket-mode", required_argument, NULL, OPTION_MODE},
-        {"socket-owner", required_argument, NULL, OPTION_OWNER},
-        {"test", no_argument, NULL, 't'},
-        {"help-config", no_argument, NULL, OPTION_HELP_CONFIG},
-        {"verbose", no_argument, NULL, 'v'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int c;
-    while ((c = getopt_long(argc, argv, "f:s:tvVh", table, NULL)) != -1) {
-        switch (c) {
-        case 'f':
-            options->config_file = optarg;
-            break;
-        case 's':
-            options->listen.address = optarg;
-            break;
-        case OPTION_MODE:
-            options->listen.mode = optarg;
-            break;
-        case OPTION_OWNER:
-            options->listen.owner = optarg;
-            break;
-        case 't':
-            options->test = true;
-            break;
-        case OPTION_HELP_CONFIG:
-            config_print_options();
-            return EXIT_SUCCESS;
-        case 'v':
-            options->verbose = true;
-            break;
-        case 'V':
-            printf("larder-fcgi %s\n", larder_version());
-            return EXIT_SUCCESS;
-        case 'h':
-            fputs(usage, stdout);
-            return EXIT_SUCCESS;
-        default:
-            if (optopt > 0 && optopt < OPTION_MODE)
-                cannot_start("option -%c is unknown, or its argument is missing", optopt);
-            else
-                cannot_start("option %s is unknown, or its argument is missing", argv[optind - 1]);
-            fputs("Try 'larder-fcgi --help'.\n", stderr);
-            return 2;
-        }
-    }
-    if (optind < argc) {
-        cannot_start("unexpected argument '%s'", argv[optind]);
-        fputs("Try 'larder-fcgi --help'.\n", stderr);
-        return 2;
-    }
-    if (!options->config_file)
-        options->config_file = getenv("LARDER_CONFIG");
-    if (!options->config_file || !*options->config_file)
-        options->config_file = LARDER_SYSCONFDIR "/larder.conf";
-    return -1;
 }
 
 static void
@@ -547,6 +445,22 @@ serve(struct config *config, int listen_fd)
     return result;
 }
 
+/* In the place of a pool that could not be started. */
+static int
+be_unavailable(void)
+{
+    struct larder_error err;
+    int listen_fd = -1;
+    if (listen_open(&self.options.listen, &listen_fd, &err) != LARDER_OK ||
+        unavailable_serve(listen_fd, self.options.config_file, &err) != LARDER_OK) {
+        cannot_start("%s", err.message);
+        listen_close(listen_fd);
+        return EXIT_FAILURE;
+    }
+    listen_close(listen_fd);
+    return EXIT_SUCCESS;
+}
+
 /* Whoever started us may have closed them: then the first thing opened, a visitor's connection
  * perhaps, would be what messages to stderr are written to. */
 static bool
@@ -565,15 +479,20 @@ main(int argc, char **argv)
         cannot_start("/dev/null cannot be opened: %s", strerror(errno));
         return EXIT_FAILURE;
     }
-    opterr = 0; /* cannot_start() says it */
-    int status = parse_options(&self.options, argc, argv);
-    if (status >= 0)
+    struct larder_error err;
+    int status = arguments_parse(&self.options, argc, argv, &err);
+    if (status == ARGUMENTS_WRONG) {
+        cannot_start("%s", err.message);
+        fputs("Try 'larder-fcgi --help'.\n", stderr);
+    }
+    if (status != ARGUMENTS_FINE)
         return status;
     self.started_wall_ms = clock_wall_ms();
     tune_allocator();
     raise_descriptor_limit();
 
-    struct larder_error err;
+    if (self.options.unavailable)
+        return be_unavailable();
     struct config *config = config_load(self.options.config_file, &err);
     if (!config && self.options.test) {
         fprintf(stderr, "larder-fcgi: %s\n", err.message);

@@ -1,0 +1,67 @@
+# While the pool does not start, visitors are told so at once and not kept waiting, on each web server;
+# and as soon as larder.conf is right the socket is free for the pool.
+# needs: lighttpd nginx apache2 mod_proxy_fcgi redis-server redis-cli curl python3
+. case
+
+# The part of systemd: it holds the socket, and runs on it what its unit says.
+cat > "$DIR/hold" << 'PY'
+import os, socket, subprocess, sys
+held = socket.socket(socket.AF_UNIX)
+held.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o777)
+held.listen(1024)
+for command in sys.stdin:
+    print(subprocess.run(command, shell=True, stdin=held).returncode, flush=True)
+PY
+unavailable="$LARDER_FCGI --unavailable -f $DIR/larder.conf"
+redis start
+backend start
+conf routes='{ path = "/**"; ttl = "10m"; }'
+mv "$DIR/larder.conf" "$DIR/right.conf"
+echo 'redis = { port = 70000; };' > "$DIR/larder.conf"
+mkfifo "$DIR/orders"
+setsid python3 "$DIR/hold" "$DIR/larder.sock" < "$DIR/orders" > "$DIR/ended" 2> "$DIR/log/hold" &
+exec 9> "$DIR/orders"
+await test -S "$DIR/larder.sock"
+front lighttpd-spawn-fcgi "$PORT1"
+front nginx "$PORT2"
+front apache-proxy-fcgi "$PORT3"
+
+# A start that has failed, and what visitors get until the next.
+ended() {
+    test "$(wc -l < "$DIR/ended")" -eq "$1"
+}
+echo "$LARDER_FCGI -f $DIR/larder.conf" >&9
+await ended 1
+is "a start with a wrong larder.conf" "$(cat "$DIR/ended")" 1
+echo "$unavailable" >&9
+for port in "$PORT1" "$PORT2" "$PORT3"; do
+    url=http://127.0.0.1:$port
+    for _ in 1 2; do
+        get /page
+        is "port $port: status" "$(status)" 503
+        is "port $port: Retry-After" "$(field Retry-After)" 5
+        is "port $port: Cache-Control" "$(field Cache-Control)" no-store
+    done
+    get /form -d a=b
+    is "port $port: a form: status" "$(status)" 503
+done
+# It ends by itself, for the next start.
+await ended 2
+is "ends with" "$(tail -n 1 "$DIR/ended")" 0
+
+# Or once the file is right: this one is the pool's.
+echo "$unavailable" >&9
+get /page
+is "status" "$(status)" 503
+before=$(date +%s)
+mv "$DIR/right.conf" "$DIR/larder.conf"
+await ended 3
+[ $(($(date +%s) - before)) -lt 4 ] || fail "it went on after larder.conf was right"
+echo "exec 8<&0; $LARDER_FCGI -f $DIR/larder.conf <&8 &" >&9
+for port in "$PORT1" "$PORT2" "$PORT3"; do
+    url=http://127.0.0.1:$port
+    get /page
+    is "port $port: status" "$(status)" 200
+done
+exec 9>&-
