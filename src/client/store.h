@@ -362,6 +362,10 @@ enum larder_status store_variant_touch(struct larder *cache, const char *primary
                                        int64_t now_wall_ms, int64_t deadline_ms,
                                        struct larder_error *err);
 
+/* Unlink all variants that are known of under this primary key; the marker stays. */
+enum larder_status store_variants_drop(struct larder *cache, const char *primary,
+                                       int64_t deadline_ms, struct larder_error *err);
+
 /* How long a key will live, and its value, in one round trip; *ttl_ms -1: for ever. For the marker.
  * LARDER_MISS: no such key. On LARDER_OK free(value->data). */
 enum larder_status store_peek(struct larder *cache, const char *key, size_t max_len,

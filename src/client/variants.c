@@ -52,6 +52,12 @@ is_response_key(const char *key, size_t len)
     return true;
 }
 
+static bool
+is_member(const redisReply *element)
+{
+    return element->type == REDIS_REPLY_STRING && is_response_key(element->str, element->len);
+}
+
 /* The least recently used that are over the bound: out of the set, and then out of the store. */
 static enum larder_status
 drop_surplus(struct larder *cache, const char *primary, const char *own, size_t surplus,
@@ -181,6 +187,52 @@ store_variant_put(struct larder *cache, const char *primary, const char *key,
     if (status != LARDER_OK)
         return status;
     return store_put(cache, key, iov, iovcnt, ttl_ms, guard, deadline_ms, err);
+}
+
+enum larder_status
+store_variants_drop(struct larder *cache, const char *primary, int64_t deadline_ms,
+                    struct larder_error *err)
+{
+    redisReply *members = NULL, *reply = NULL;
+    struct wire wire;
+    size_t n = 0;
+
+    if (!cache->options.enabled)
+        return disabled(err);
+    enum larder_status status = command_check_key(cache, primary, err);
+    if (status != LARDER_OK)
+        return status;
+    wire_init(&wire);
+    wire_begin(&wire, 4);
+    wire_text(&wire, "ZRANGE");
+    variants_key(cache, &wire, primary);
+    wire_number(&wire, 0);
+    wire_number(&wire, -1);
+    status = command_run(cache, COMMAND_VARIANT, &wire, deadline_ms, &members, 1, NULL, err);
+    wire_free(&wire);
+    if (status != LARDER_OK)
+        return status;
+    if (members->type != REDIS_REPLY_ARRAY) {
+        command_free_replies(&members, 1);
+        return command_unexpected(cache, COMMAND_VARIANT, err);
+    }
+    for (size_t i = 0; i < members->elements; i++)
+        n += is_member(members->element[i]);
+    if (n > 0) {
+        wire_init(&wire);
+        wire_begin(&wire, n + 1);
+        wire_text(&wire, "UNLINK");
+        for (size_t i = 0; i < members->elements; i++)
+            if (is_member(members->element[i]))
+                wire_join(&wire, cache->prefix, cache->prefix_len, members->element[i]->str,
+                          members->element[i]->len);
+        status = command_run(cache, COMMAND_UNLINK, &wire, deadline_ms, &reply, 1, NULL, err);
+        wire_free(&wire);
+        if (status == LARDER_OK)
+            command_free_replies(&reply, 1);
+    }
+    command_free_replies(&members, 1);
+    return status;
 }
 
 /* One command whose reply does not matter beyond being one. */

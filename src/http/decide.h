@@ -111,6 +111,14 @@ struct store_decision decide_store(const struct policy *policy, const struct req
  * here? Not what has to be asked about each time. */
 bool decision_shares(const struct store_decision *decision);
 
+/*
+ * The backend has answered with this status, and the answer is not stored, for this
+ * reason: does it take the place of what is stored all the same? Not if it is a
+ * failure (5xx, broken off), and not if it is about the request and not about the
+ * page (400, 429, a condition or a range that is not met ...).
+ */
+bool decide_replaces(int status, enum reason reason);
+
 /* Corrected initial age (§4.2.3): apparent age, Age and the delay of this exchange. Seconds. */
 int64_t response_initial_age_s(const struct fields *response, const struct response_times *times);
 

@@ -230,6 +230,19 @@ keep_ms(const struct store_decision *decision, const struct policy *policy, bool
 }
 
 bool
+decide_replaces(int status, enum reason reason)
+{
+    /* About the request, its sender or the connection: another one may have the page. */
+    static const int not_of_the_page[] = {304, 400, 408, 411, 412, 413, 414, 415,
+                                          416, 417, 421, 425, 426, 428, 429, 431};
+    if (status < 200 || status >= 500 ||
+        is_one_of(status, not_of_the_page, sizeof not_of_the_page / sizeof *not_of_the_page))
+        return false;
+    return reason != REASON_INCOMPLETE && reason != REASON_NO_MEMORY &&
+           reason != REASON_CONTENT_RANGE && reason != REASON_BACKEND_FAILED;
+}
+
+bool
 decision_shares(const struct store_decision *decision)
 {
     return decision->reason == REASON_NONE && decision->ttl_ms > 0 &&

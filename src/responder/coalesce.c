@@ -341,8 +341,8 @@ forbids(const struct kept *kept)
 static void
 mark(struct exchange *exchange, const struct kept *kept)
 {
-    /* What is stale and was asked for with a condition stays, unless there is something new. */
-    if (!exchange->has_entry || kept->status == 200)
+    /* What is stored stays, unless there is something new in its place. */
+    if (!exchange->has_entry || decide_replaces(kept->status, kept->decision.reason))
         keep_mark(kept, exchange);
 }
 

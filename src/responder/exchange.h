@@ -51,6 +51,7 @@ struct exchange {
     /* What the look-up found (lookup.c). */
     struct store_value value; /* the bytes of the entry */
     struct entry entry;
+    const char *found; /* the key's name under which that is */
     struct marker marker;
 
     /* One fetch for many (coalesce.c). */

@@ -28,6 +28,7 @@
 #include "responder/backend_fields.h"
 #include "responder/client.h"
 #include "responder/coalesce.h"
+#include "responder/gone.h"
 #include "responder/post.h"
 #include "responder/storer.h"
 #include "runtime/counters.h"
@@ -88,7 +89,8 @@ answer_freshened(struct fetch *fetch)
         const struct keep_after after = coalesce_until_stored(exchange);
         keep_store_freshened(&kept, exchange, &after);
     } else {
-        storer_drop(exchange->site, exchange->key.name);
+        if (!keep_is_unproven(&kept))
+            gone_drop(exchange);
         coalesce_over(exchange);
     }
     /* What the 304 sets is for the visitor whose request brought it, and has been stored for nobody. */
@@ -153,6 +155,10 @@ finish_answer(struct fetch *fetch)
         fetch->fill = false;
     exchange_let_go(exchange, sent);
     client_leave(fetch);
+    if (fetch->outdates)
+        gone_drop(exchange);
+    else
+        gone_settle(fetch);
     if (fetch->cacheable) {
         const struct keep_after after = coalesce_until_stored(exchange);
         keep_store(&fetch->kept, fetch->post ? fetch->post : exchange, spool, &after);
@@ -305,6 +311,7 @@ ask_backend(struct fetch *fetch)
     upstream_fetch(exchange->site->upstream, exchange->arena, &request, &sink, &result);
     if (fetch->satisfied && exchange->background) {
         client_leave(fetch);
+        gone_settle(fetch);
         return false;
     }
     bool whole = (result.outcome == UPSTREAM_OK && fetch->status) || fetch->satisfied;

@@ -37,6 +37,7 @@ struct fetch {
     struct response_times times;
     struct kept kept;
     bool cacheable;  /* kept is meant */
+    bool outdates;   /* a HEAD says that what is stored is out of date */
     bool shared;     /* the cache takes it for everybody's, if it is not stored either */
     bool collecting; /* the head waits until the length is known (mod_fcgid) */
     bool head_sent;

@@ -18,7 +18,6 @@
 #include "responder/interim.h"
 #include "responder/post.h"
 #include "responder/reply.h"
-#include "responder/storer.h"
 #include "runtime/counters.h"
 
 /* The body of an answer whose head said all. */
@@ -191,7 +190,7 @@ meaning_of(struct fetch *fetch)
         if (response_head_agrees(&exchange->entry.fields, (int64_t)exchange->entry.body.n,
                                  &fetch->fields))
             return MEANS_HEAD;
-        storer_drop(exchange->site, exchange->key.name);
+        fetch->outdates = true;
     }
     if (ask->completes && (fetch->status == 416 || (fetch->status == 206 && !completes(fetch))))
         return MEANS_AGAIN;

@@ -254,4 +254,5 @@ lookup(struct exchange *exchange, int64_t wall_ms)
     exchange->missing = marker ? follow_marker(exchange, wall_ms)
                                : examine(exchange, &asked, wall_ms);
     exchange->has_entry = exchange->missing == REASON_NONE;
+    exchange->found = exchange->key.name;
 }

@@ -38,7 +38,7 @@ struct job {
     int64_t ttl_ms;
     void (*done)(void *arg, bool stored);
     void *arg;
-    bool replaces;
+    bool replaces; /* a put, a drop: only what has this: */
     char checksum[ENTRY_CHECKSUM_SIZE];
     char *primary; /* NULL: no variant */
     struct slice names;
@@ -187,6 +187,14 @@ run_put(struct job *job, int64_t deadline_ms)
 }
 
 static void
+run_drop(const struct job *job, int64_t deadline_ms)
+{
+    const struct store_guard same = {
+        .offset = ENTRY_CHECKSUM_AT, .bytes = job->checksum, .len = sizeof job->checksum};
+    (void)store_drop(job->site->cache, job->key, job->replaces ? &same : NULL, deadline_ms, NULL);
+}
+
+static void
 run_purge(const struct job *job)
 {
     struct larder_error err = {0};
@@ -215,7 +223,7 @@ run(struct job *job)
                             NULL);
         break;
     case JOB_DROP:
-        store_drop(job->site->cache, job->key, NULL, deadline_ms, NULL);
+        run_drop(job, deadline_ms);
         break;
     case JOB_INVALIDATE:
         run_purge(job);
@@ -379,9 +387,14 @@ storer_touch(struct site *site, const char *primary, const char *key)
 }
 
 void
-storer_drop(struct site *site, const char *key)
+storer_drop(struct site *site, const char *key, const char *checksum)
 {
-    put_small(job_new(site, JOB_DROP, key, NULL));
+    struct job *job = job_new(site, JOB_DROP, key, NULL);
+    if (job && checksum) {
+        job->replaces = true;
+        memcpy(job->checksum, checksum, sizeof job->checksum);
+    }
+    put_small(job);
 }
 
 bool

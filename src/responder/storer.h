@@ -53,8 +53,9 @@ void storer_put_now(struct site *site, const struct storer_item *item, int64_t d
 /* A variant has been used: so that it is not the one that goes. Dropped when the queue is busy. */
 void storer_touch(struct site *site, const char *primary, const char *key);
 
-/* An entry is of no use any more: unlink it. Dropped when the queue is busy. */
-void storer_drop(struct site *site, const char *key);
+/* An entry is of no use any more: unlink it, if it is still the one with this checksum (NULL: whatever
+ * is there). Dropped when the queue is busy. */
+void storer_drop(struct site *site, const char *key, const char *checksum);
 
 /* Invalidate after the answer. What it names is copied. Never dropped for lack of room in the
  * queue; false: no memory. */

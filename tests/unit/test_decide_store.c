@@ -530,10 +530,32 @@ it_is_kept_for_as_long_as_it_is_of_use(void **state)
                      DECIDE_TTL_MAX_MS);
 }
 
+static void
+what_is_no_failure_takes_the_place_of_what_is_stored(void **state)
+{
+    (void)state;
+    static const int gone[] = {200, 204, 301, 302, 303, 307, 401, 403, 404, 405, 410, 451};
+    static const int kept[] = {304, 400, 408, 412, 414, 416, 421,
+                               425, 429, 431, 500, 502, 503, 504};
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        assert_true(decide_replaces(gone[i], REASON_ERROR_STATUS));
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        assert_false(decide_replaces(kept[i], REASON_ERROR_STATUS));
+    static const enum reason own[] = {REASON_NO_STORE,  REASON_PRIVATE,  REASON_SET_COOKIE,
+                                      REASON_VARY_STAR, REASON_NO_CACHE, REASON_NO_FRESHNESS,
+                                      REASON_TOO_LARGE, REASON_EXPIRED};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        assert_true(decide_replaces(200, own[i]));
+    assert_false(decide_replaces(200, REASON_INCOMPLETE));
+    assert_false(decide_replaces(200, REASON_NO_MEMORY));
+    assert_false(decide_replaces(206, REASON_CONTENT_RANGE));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_no_failure_takes_the_place_of_what_is_stored),
         cmocka_unit_test(a_response_to_a_method_that_is_not_understood_must_not_be_stored),
         cmocka_unit_test(a_response_that_is_not_final_must_not_be_stored),
         cmocka_unit_test(no_store_must_not_be_stored),

@@ -112,6 +112,26 @@ the_set_lives_as_long_as_its_longest_variant(void **state)
 }
 
 static void
+all_variants_are_dropped_and_nothing_else(void **state)
+{
+    (void)state;
+    struct larder *cache = open_redis();
+    struct iovec piece = {(void *)"body", 4};
+    assert_ok(store_variants_drop(cache, "response:p", soon(), NULL));
+    for (int i = 1; i <= 3; i++)
+        assert_ok(store_variant_put(cache, "response:p", variant(i), &piece, 1, 90000, NULL, i, 9,
+                                    soon(), NULL));
+    redis_says("SET t:response:p marker", "+OK");
+    redis_says("SET t:mine value", "+OK");
+    redis_says("ZADD t:response:p:variants 4 mine", ":1");
+    assert_ok(store_variants_drop(cache, "response:p", soon(), NULL));
+    redis_says("EXISTS t:response:p", ":1");
+    redis_says("EXISTS t:mine", ":1");
+    redis_says("DBSIZE", ":3");
+    larder_close(cache);
+}
+
+static void
 a_peek_tells_value_and_life_and_is_bounded(void **state)
 {
     (void)state;
@@ -142,6 +162,7 @@ main(void)
         TEST(what_others_put_into_the_set_is_not_unlinked_blindly),
         TEST(a_set_of_another_type_is_an_error_and_nothing_is_stored),
         TEST(the_set_lives_as_long_as_its_longest_variant),
+        TEST(all_variants_are_dropped_and_nothing_else),
         TEST(a_peek_tells_value_and_life_and_is_bounded),
     };
     if (!redis_fixture_available())

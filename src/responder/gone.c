@@ -1,0 +1,66 @@
+/*
+ * What is gone stays gone.
+ *
+ * A stored response outlives its freshness: to be validated, to be used while it is
+ * fetched anew, to stand in for a backend that fails. All of that is meant for a
+ * page that is still there. When the backend answers with something that is no
+ * failure and is not kept (404, a log-in page, private, a cookie), the old one must
+ * not come back at the next failure, nor be served for the rest of its window with
+ * a fetch behind each visitor. http/decide.h says which answers are of that kind.
+ *
+ * What is dropped is the very entry that was found: one that another process has
+ * stored meanwhile has another checksum, and stays. Called by fetch.c, in a
+ * fetcher's thread, when the client has its answer; never by a worker.
+ */
+#include "responder/gone.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "client/store.h"
+#include "responder/storer.h"
+
+/* Gone in one variant, gone in all: which field of the request would bring it back? */
+static bool
+is_gone_for_all(const struct fetch *fetch)
+{
+    return fetch && (fetch->status == 404 || fetch->status == 410);
+}
+
+static void
+drop(struct exchange *exchange, const struct fetch *fetch)
+{
+    const struct entry *entry = &exchange->entry;
+    struct site *site = exchange->site;
+    const struct store_guard same = {
+        .offset = ENTRY_CHECKSUM_AT, .bytes = entry->checksum, .len = sizeof entry->checksum};
+    bool ancestor = site->config->compat_ancestor;
+    int64_t deadline_ms = clock_now_ms() + site->config->budget_ms;
+    struct larder_error err = {0};
+    enum larder_status status =
+        store_drop(site->cache, exchange->found, ancestor ? NULL : &same, deadline_ms, &err);
+    if (status == LARDER_OK && exchange->found != exchange->key.primary && is_gone_for_all(fetch))
+        status = store_variants_drop(site->cache, exchange->key.primary, deadline_ms, &err);
+    if (status == LARDER_OK || status == LARDER_EXISTS)
+        return;
+    log_write(LARDER_LOG_DEBUG, "cannot drop %s at once: %s", exchange->found, err.message);
+    storer_drop(site, exchange->found, ancestor ? NULL : entry->checksum);
+}
+
+void
+gone_drop(struct exchange *exchange)
+{
+    if (exchange->has_entry)
+        drop(exchange, NULL);
+    exchange->has_entry = exchange->use_entry = false;
+}
+
+void
+gone_settle(struct fetch *fetch)
+{
+    struct exchange *exchange = fetch->exchange;
+    if (exchange->reason != REASON_NONE || !exchange->has_entry || fetch->cacheable ||
+        !decide_replaces(fetch->status, fetch->kept.decision.reason))
+        return;
+    drop(exchange, fetch);
+    exchange->has_entry = exchange->use_entry = false;
+}

@@ -1,0 +1,17 @@
+/* What is gone stays gone: dropping the stored response whose place an answer takes that is not kept. */
+#ifndef RESPONDER_GONE_H
+#define RESPONDER_GONE_H
+
+#include "responder/fetch.h"
+
+/*
+ * The answer of fetch has come, whole or so far as anybody wants it, and nothing of
+ * it is stored: if it is of the page, what was stored before goes. A round trip to
+ * Redis, within cache.budget, where there is something to drop.
+ */
+void gone_settle(struct fetch *fetch);
+
+/* exchange->entry, found by the look-up, counts no more. Likewise. */
+void gone_drop(struct exchange *exchange);
+
+#endif

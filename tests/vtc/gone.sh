@@ -1,0 +1,103 @@
+# What is gone stays gone: an answer that is no failure and is not stored takes the place of what is stored.
+# Nothing brings the old one back, neither a time in which it may be used stale nor a backend that fails.
+# needs: lighttpd redis-server redis-cli spawn-fcgi curl
+. case
+
+# Each page is there once (after=1), and what follows it is in the query.
+routes='{ path = "/while/**"; ttl = "1s"; stale_while_revalidate = "1h"; stale_if_error = "1h"; },
+    { path = "/error/**"; ttl = "1s"; stale_if_error = "1h"; },
+    { path = "/fresh/**"; ttl = "1h"; stale_if_error = "1h"; client_control = "honour"; }'
+site -n 2 cache='max_object = "1M";' coalesce='hit_for_miss = "0";' routes="$routes"
+
+gone='status=404 status=410 status=451 status=401 status=403 status=302&h=Location:/login status=301&h=Location:/new
+    h=Cache-Control:private h=Cache-Control:no-store h=Set-Cookie:a=b h=Vary:* h=Cache-Control:no-cache size=2000000'
+# Of the page these say nothing.
+kept='status=500 status=503 status=429 status=400 status=421 status=431 hangup=1 cut=3'
+
+entry_of() {
+    "$LARDERCTL" -f "$DIR/larder.conf" explain "$url$1" | sed -n 's/^Key: *//p'
+}
+is_dropped() {
+    test "$(redis cli --raw EXISTS "$(entry_of "$1")")" -eq 0
+}
+answered() {
+    test "$(backend count "$1" "$2")" -ge "$3"
+}
+
+n=0
+for what in $gone $kept; do
+    n=$((n + 1))
+    for way in while error fresh; do
+        curl -sS --max-time 20 -o "$DIR/body" "$url/$way/$n?$what&after=1"
+    done
+    curl -sS --max-time 20 -o "$DIR/body" "$url/error/head/$n?$what&after=1"
+done
+n=0
+for what in $gone $kept; do
+    n=$((n + 1))
+    await is_hit "/fresh/$n?$what&after=1"
+    await test "$(redis cli --raw EXISTS "$(entry_of "/while/$n?$what&after=1")")" -eq 1
+done
+for what in status=404 h=Cache-Control:private; do
+    for value in 1 2; do
+        get "/error/vary?$what&after=2&h=Vary:X-A" -H "X-A: $value"
+    done
+done
+sleep 1.1
+
+# The next one asks: behind the stale one, because that is stale, or because the visitor wants it so.
+n=0
+for what in $gone $kept; do
+    n=$((n + 1))
+    get "/while/$n?$what&after=1"
+    is "/while/$n: X-Cache" "$(field X-Cache)" STALE
+    curl -sS --max-time 20 -o "$DIR/body" "$url/error/$n?$what&after=1" || true
+    curl -sS --max-time 20 -o "$DIR/body" "$url/fresh/$n?$what&after=1" -H 'Cache-Control: no-cache' || true
+    curl -sS --max-time 20 -o "$DIR/body" "$url/error/head/$n?$what&after=1" -I || true
+done
+n=0
+for what in $gone; do
+    n=$((n + 1))
+    for way in while error fresh error/head; do
+        # A HEAD brings no body that could be too large.
+        case $way$what in error/headsize=*) continue ;; esac
+        await is_dropped "/$way/$n?$what&after=1" || fail "/$way/$n?$what: still there"
+    done
+done
+n=0
+for what in $kept; do
+    backend saw GET "/while/$((n + 14))?$what&after=1" 2
+    n=$((n + 1))
+done
+
+# What is gone in one variant is gone in all; what is somebody's own in one may be everybody's in another.
+for what in status=404 h=Cache-Control:private; do
+    get "/error/vary?$what&after=2&h=Vary:X-A" -H 'X-A: 1'
+done
+
+# And when the backend fails from then on.
+backend stop
+for what in status=404 h=Cache-Control:private; do
+    get "/error/vary?$what&after=2&h=Vary:X-A" -H 'X-A: 1'
+    is "variant 1 of $what: status" "$(status)" 502
+done
+get "/error/vary?status=404&after=2&h=Vary:X-A" -H 'X-A: 2'
+is "variant 2 of a page that is gone: status" "$(status)" 502
+get "/error/vary?h=Cache-Control:private&after=2&h=Vary:X-A" -H 'X-A: 2'
+is "variant 2 of a page that is private in another: status" "$(status)" 200
+n=0
+for what in $gone; do
+    n=$((n + 1))
+    for way in while error fresh error/head; do
+        case $way$what in error/headsize=*) continue ;; esac
+        get "/$way/$n?$what&after=1"
+        is "/$way/$n?$what without the backend: status" "$(status)" 502
+    done
+done
+for what in $kept; do
+    n=$((n + 1))
+    get "/while/$n?$what&after=1"
+    is "/while/$n?$what without the backend: status" "$(status)" 200
+    get "/error/$n?$what&after=1"
+    is "/error/$n?$what without the backend: status" "$(status)" 200
+done
