@@ -123,7 +123,8 @@ struct config {
     size_t body_spool_max;              /* 64M; of a request body of unknown length, for FastCGI */
     struct string_list trusted_proxies; /* addresses or CIDR blocks: X-Forwarded-* is appended to */
     struct address_block *trusted;      /* trusted_proxies, ready to compare with */
-    struct string_list trusted_fields;  /* request fields that the web server itself sets */
+    struct string_list ignore_parameters; /* globs on parameters of a FastCGI backend */
+    struct string_list trusted_fields;    /* request fields that the web server itself sets */
 
     struct larder_options redis; /* enabled, namespace, pool, timeouts, password from file or env */
     const char *redis_password_file; /* where redis.password came from; NULL: elsewhere */

@@ -165,9 +165,10 @@ script_hash(char hash[DIGEST_DIGITS_MAX + 1], const struct cache_key *key,
     if (slice_equal(query, query_of(key->target)))
         query = (struct slice){NULL, 0};
     const struct slice parts[] = {
-        script->document_root,   script->filename,     script->name, script->path_info,
-        script->path_translated, script->redirect_url, query};
-    static const char tags[] = "dfnitrq";
+        script->document_root, script->filename,        script->name,
+        script->path_info,     script->path_translated, script->redirect_url,
+        script->port,          script->settings,        query};
+    static const char tags[] = "dfnitroeq";
     size_t room = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         room += parts[i].n + PART_MAX;

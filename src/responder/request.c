@@ -25,6 +25,7 @@
 
 #include "http/cache_control.h"
 #include "responder/rewriting.h"
+#include "responder/settings.h"
 
 static const struct slice absent = {NULL, 0};
 
@@ -289,6 +290,7 @@ chosen_script(const struct parameters *p)
                                   .path_info = p->path_info,
                                   .path_translated = p->path_translated,
                                   .redirect_url = p->redirect_url,
+                                  .port = p->server_port,
                                   .query = p->query_string};
 }
 
@@ -557,8 +559,13 @@ request_parse(struct request *request, char **envp, const struct config *config,
     if (status)
         return status;
 
-    if (config->fastcgi)
+    if (config->fastcgi) {
         request->script = chosen_script(&p);
+        if (!settings_hash(&request->script.settings, request, config, arena)) {
+            *why = "out of memory";
+            return 500;
+        }
+    }
     request->mount = which_mount(&p);
     request->http11 = slice_equal(p.server_protocol, slice_of("HTTP/1.1"));
     request->method = p.request_method;
@@ -724,7 +731,7 @@ request_own(struct request *request, struct arena *arena)
 {
     struct request own = *request;
     struct chosen_script *script = &own.script;
-    enum { COUNT = 17 };
+    enum { COUNT = 19 };
     struct slice *const slices[COUNT] = {&own.method,
                                          &own.target,
                                          &own.asked,
@@ -741,6 +748,8 @@ request_own(struct request *request, struct arena *arena)
                                          &script->path_info,
                                          &script->path_translated,
                                          &script->redirect_url,
+                                         &script->port,
+                                         &script->settings,
                                          &script->query};
     for (size_t i = 0; i < COUNT; i++)
         if (slices[i]->p && !(slices[i]->p = arena_strndup(arena, slices[i]->p, slices[i]->n)))

@@ -39,7 +39,9 @@ enum mount {
 struct chosen_script {
     struct slice document_root, filename, name, path_info;
     struct slice path_translated, redirect_url; /* Apache's, by which PHP goes as well */
-    struct slice query; /* that of the target, or what a rewriting made of it */
+    struct slice port;     /* that the request came to; behind Apache that of Host */
+    struct slice settings; /* a hash (settings.h) */
+    struct slice query;    /* that of the target, or what a rewriting made of it */
 };
 
 struct request {

@@ -30,7 +30,7 @@
 #define PATH '\2'
 #define QUERY '\3'
 
-#define MEMBERS 7
+#define MEMBERS 9
 /* A form that is longer is not remembered. */
 #define FORM_MAX 4096
 
@@ -60,7 +60,9 @@ members_of(struct slice *members[MEMBERS], struct chosen_script *script)
     members[3] = &script->path_info;
     members[4] = &script->path_translated;
     members[5] = &script->redirect_url;
-    members[6] = &script->query;
+    members[6] = &script->port;
+    members[7] = &script->settings;
+    members[8] = &script->query;
 }
 
 /* As the web server names files: decoded. out has room for all of it. */

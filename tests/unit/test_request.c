@@ -1000,6 +1000,43 @@ a_rewriting_is_told_from_a_spelling(void **state)
     assert_null(r.asked.p);
 }
 
+static void
+settings_of_the_web_server_are_in_the_key_of_a_fastcgi_backend(void **state)
+{
+    (void)state;
+    static const char *const without[] = {"TRACE_*"};
+    const char *plain = FASTCGI_NAME("REQUEST_URI=/plain");
+    char *const *const different[] = {
+        (char *const[]){"SERVER_PORT=8080", NULL},
+        (char *const[]){"ROLE=internal", NULL},
+        (char *const[]){"ROLE=public", NULL},
+        (char *const[]){"REDIRECT_MAGE_RUN_CODE=shop", NULL},
+        (char *const[]){"SERVER_ENV=internal", NULL},
+        (char *const[]){"PHP_VALUE=x", "ROLE=public", NULL},
+        (char *const[]){"ROL=Epublic", NULL},
+        (char *const[]){"TRACE_ID=1", NULL},
+    };
+    const char *seen[16] = {plain};
+    size_t n = 1;
+    for (size_t i = 0; i < sizeof different / sizeof *different; i++) {
+        const char *name = fastcgi_name(different[i]);
+        for (size_t k = 0; k < n; k++)
+            assert_string_not_equal(name, seen[k]);
+        seen[n++] = name;
+    }
+    assert_string_equal(FASTCGI_NAME("B=1", "A=2"), FASTCGI_NAME("A=2", "B=1"));
+    assert_string_equal(plain, FASTCGI_NAME("REMOTE_PORT=1", "UNIQUE_ID=x", "SSL_SESSION_ID=x",
+                                            "REDIRECT_UNIQUE_ID=x", "REDIRECT_HTTP_X=y",
+                                            "H2_PUSH=on", "REDIRECT_REDIRECT_STATUS=200",
+                                            "no-gzip=1", "GEOIP_COUNTRY_CODE=de", "REQUEST_ID=x"));
+    config->ignore_parameters = (struct string_list){(const char **)without, 1};
+    assert_string_equal(plain, FASTCGI_NAME("TRACE_ID=1"));
+    assert_string_equal(plain, FASTCGI_NAME("REDIRECT_TRACE_ID=1"));
+    config->ignore_parameters = (struct string_list){NULL, 0};
+    /* A backend that speaks HTTP sees none of it. */
+    assert_string_equal(NAME("ROLE=internal"), NAME("SERVER_PORT=81"));
+}
+
 /* Not mixed with what is asked for by the visitor's URL, nor with another rewriting's. */
 static void
 what_was_rewritten_has_a_key_of_its_own(void **state)
@@ -1064,6 +1101,7 @@ main(void)
         cmocka_unit_test(a_page_for_an_error_is_no_page),
         cmocka_unit_test(a_rewriting_is_told_from_a_spelling),
         cmocka_unit_test(what_was_rewritten_has_a_key_of_its_own),
+        cmocka_unit_test(settings_of_the_web_server_are_in_the_key_of_a_fastcgi_backend),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
