@@ -150,8 +150,9 @@ path_normalise(struct arena *arena, struct slice path, struct slice *out)
     return true;
 }
 
-bool
-path_loosen(struct arena *arena, struct slice path, struct slice *out)
+/* lenient: \ is /, and ;parameters are nothing. */
+static bool
+decode(struct arena *arena, struct slice path, bool lenient, struct slice *out)
 {
     char *buf = arena_alloc(arena, path.n);
     if (!buf)
@@ -165,9 +166,9 @@ path_loosen(struct arena *arena, struct slice path, struct slice *out)
             c = (char)decoded;
             i += 2;
         }
-        if (c == '\\')
+        if (lenient && c == '\\')
             c = '/';
-        if (c == '/' || c == ';')
+        if (lenient && (c == '/' || c == ';'))
             parameters = c == ';';
         if (parameters || (c == '/' && n && buf[n - 1] == '/'))
             continue;
@@ -177,6 +178,12 @@ path_loosen(struct arena *arena, struct slice path, struct slice *out)
     return path_normalise(arena, (struct slice){buf, n}, out);
 }
 
+bool
+path_loosen(struct arena *arena, struct slice path, struct slice *out)
+{
+    return decode(arena, path, true, out);
+}
+
 static void
 add_reading(struct path_readings *readings, struct slice path)
 {
@@ -184,6 +191,30 @@ add_reading(struct path_readings *readings, struct slice path)
         if (slice_equal(readings->list[i], path))
             return;
     readings->list[readings->count++] = path;
+}
+
+/* Decoded once and twice. */
+static bool
+add_decoded(struct path_readings *readings, struct arena *arena, struct slice path, bool lenient)
+{
+    for (int i = 0; i < 2 && (i == 0 || memchr(path.p, '%', path.n)); i++) {
+        if (!decode(arena, path, lenient, &path))
+            return false;
+        add_reading(readings, path);
+    }
+    return true;
+}
+
+/* Is a \ or a ; in it, or may there be one when it is decoded? */
+static bool
+may_be_lenient(struct slice path)
+{
+    for (size_t i = 0; i < path.n; i++) {
+        int c = path.p[i] == '%' ? path_encoded_byte(path, i) : path.p[i];
+        if (c == '\\' || c == ';' || c == '%')
+            return true;
+    }
+    return false;
 }
 
 bool
@@ -197,13 +228,9 @@ path_readings_find(struct path_readings *readings, struct arena *arena, struct s
     add_reading(readings, reading);
     if (!(look & PATH_LENIENT))
         return true;
-    reading = path;
-    for (int i = 0; i < 2 && (i == 0 || memchr(reading.p, '%', reading.n)); i++) {
-        if (!path_loosen(arena, reading, &reading))
-            return false;
-        add_reading(readings, reading);
-    }
-    return true;
+    if (!add_decoded(readings, arena, path, true))
+        return false;
+    return !may_be_lenient(path) || add_decoded(readings, arena, path, false);
 }
 
 /* As they are while a path is decoded: ended by \ and by parameters too. */

@@ -30,10 +30,11 @@ bool path_loosen(struct arena *arena, struct slice path, struct slice *out);
 
 /*
  * What backends may take a path for, each in normal form and once: by RFC 3986
- * first, then as the most lenient do, then as one that decodes twice. Two paths
- * that some backend takes for one have a reading in common.
+ * first; then as the most lenient do, and as one of them that decodes twice; then as
+ * web servers do, which decode and merge slashes, and to which \ and ; are nothing
+ * special. Two paths that some backend takes for one have a reading in common.
  */
-#define PATH_READINGS_MAX 3
+#define PATH_READINGS_MAX 5
 struct path_readings {
     size_t count;
     struct slice list[PATH_READINGS_MAX];

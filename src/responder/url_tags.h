@@ -12,7 +12,7 @@
  *           that of one which takes %2F and // for /, and ; for parameters
  *   query   as a form reads it (http/uri.h), reduced as the route of that path says
  *
- * So one URL may have up to three tags, and nearly always has one. Two URLs that
+ * So one URL may have up to five tags, and nearly always has one. Two URLs that
  * share one are such that some backend takes them for the same: to drop too much
  * costs a fetch, and nobody can drop a page by anything but a URL that a backend
  * could take for that page's.

@@ -369,6 +369,62 @@ normal_paths_are_not_copied(void **state)
     arena_free(nothing);
 }
 
+/* Also as web servers read it, to which \\ and ; are nothing special. */
+static void
+never_holds_for_every_reading(void **state)
+{
+    static const char *const never[] = {
+        "/own/a",
+        "//own/a",
+        "/%6fwn/a",
+        "/x%2f..%2fown/a",
+        "/x\\..\\own/a",
+        "/own;x/a",
+        "/x/..;/own/a",
+        "/%256fwn/a",
+        "/x\\y%2f..%2fown/a", /* decoded, and \\ is not / */
+        "/x%5cy%2f..%2fown/a",
+        "/x;%2f;%2f..%2f..%2fown/a", /* decoded, and ; is a segment of its own */
+        "/x%255cy%252f..%252fown/a",
+    };
+    struct table *table = *state;
+    say(table, add(table, "/own/**"), CLIENT_CACHE_NEVER);
+    add(table, "/**");
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        if (!get(table, never[i]).never)
+            fail_msg("%s is not one of /own/**", never[i]);
+    assert_false(get(table, "/x/own/a").never);
+    assert_false(get(table, "/x;y/own%20/a").never);
+}
+
+static void
+paths_that_climb_and_scripts_with_a_path(void **state)
+{
+    static const struct {
+        const char *path;
+        bool climbs;
+        const char *script;
+    } cases[] = {
+        {"/a/b", false, ""},           {"/a/..b/...", false, ""},
+        {"/a/..", true, ""},           {"/a/../b", true, ""},
+        {"/a/%2e%2E/b", true, ""},     {"/a/..%2fb", true, ""},
+        {"/a\\..\\b", true, ""},       {"/a/..;x/b", true, ""},
+        {"/a/%252e./b", true, ""},     {"/a%255c..", true, ""},
+        {"/a/%25252e./b", false, ""},  {"/a.php", false, ""},
+        {"/a.php/", false, "/a.php"},  {"/x/a.php/b.php/c", false, "/x/a.php"},
+        {"/a.php.d/b", false, ""},     {"/index.php/a.php/b", false, ""},
+        {"/x/index.php/a", false, ""}, {"/xindex.php/a", false, "/xindex.php"},
+    };
+    struct table *table = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool climbs;
+        struct slice path = slice_of(cases[i].path);
+        assert_true(path_climbs(table->arena, path, &climbs));
+        if (climbs != cases[i].climbs || !slice_equal(path_script(path), slice_of(cases[i].script)))
+            fail_msg("%s: %d", cases[i].path, climbs);
+    }
+}
+
 /* --------------------------------------------------------- which route wins */
 
 static void
@@ -797,6 +853,8 @@ main(void)
         TEST(patterns_of_another_form_are_refused_in_words),
         TEST(paths_are_compared_in_normal_form),
         TEST(normal_paths_are_not_copied),
+        TEST(never_holds_for_every_reading),
+        TEST(paths_that_climb_and_scripts_with_a_path),
         TEST(first_that_matches_wins),
         TEST(methods_choose_and_head_is_get),
         TEST(hosts_are_globs_without_case_and_port),
