@@ -16,8 +16,9 @@ struct field {
     struct slice value;
 };
 
-/* More fields than this in one message are refused: 431 for a request, 502 for a response. */
-#define FIELDS_MAX 256
+/* More fields than this in one message are refused, in a response with 502; a request has a bound of
+ * its own. nginx and Apache bound the bytes of a response alone, so this is only what a list may cost. */
+#define FIELDS_MAX 1024
 /* All names and values of one message together. */
 #define FIELDS_BYTES_MAX ((size_t)128 * 1024)
 

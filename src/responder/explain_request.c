@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#define PARAMETERS_MAX (FIELDS_MAX + 16)
+#define PARAMETERS_MAX (REQUEST_FIELDS_MAX + 16)
 
 struct parameters {
     struct arena *arena;

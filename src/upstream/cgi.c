@@ -22,27 +22,6 @@
 #include "base/error.h"
 #include "upstream/message.h"
 
-size_t
-cgi_scan(int *state, const char *data, size_t n, bool *whole)
-{
-    /* 0: at the beginning of a line; 1: behind a CR there; 2: inside one. */
-    int s = *state;
-    *whole = false;
-    for (size_t i = 0; i < n; i++) {
-        if (data[i] == '\n') {
-            if (s != 2) {
-                *whole = true;
-                return i + 1;
-            }
-            s = 0;
-        } else {
-            s = s == 0 && data[i] == '\r' ? 1 : 2;
-        }
-    }
-    *state = s;
-    return n;
-}
-
 /* The next line, without its end. */
 static struct slice
 next_line(const char **rest, const char *end)
@@ -69,7 +48,7 @@ parse_status(struct slice value, int *status)
         n = n * 10 + (value.p[i] - '0');
     }
     *status = n;
-    return n >= 100 && n <= 599;
+    return n >= 100;
 }
 
 static enum larder_status
@@ -99,9 +78,12 @@ decide_body(struct cgi_response *r, bool to_head_request, struct arena *arena,
 {
     /* A script has no business with it (RFC 3875 §6.3.4); some chunk their answers all the same, and
      * what is meant by that the server in front can only guess. */
-    if (fields_get(&r->fields, "Transfer-Encoding").p)
+    bool chunked;
+    enum larder_status status = message_transfer_encoding(&r->fields, &chunked, err);
+    if (status == LARDER_OK && chunked)
         return error_set(err, LARDER_PROTOCOL, "Transfer-Encoding in a CGI response");
-    enum larder_status status = message_content_length(&r->fields, arena, &r->length, err);
+    if (status == LARDER_OK)
+        status = message_content_length(&r->fields, arena, &r->length, err);
     if (status != LARDER_OK)
         return status;
     fields_remove_hop_by_hop(&r->fields);

@@ -21,10 +21,6 @@ struct cgi_response {
     int64_t length;       /* of the body, as Content-Length says; -1: unknown */
 };
 
-/* How many bytes of `data` belong to the head, *whole set when it ends there, with an empty line.
- * Lines end in LF or CR LF (RFC 3875 §6.2). *state starts at 0. */
-size_t cgi_scan(int *state, const char *data, size_t n, bool *whole);
-
 /*
  * Understand a whole head, empty line included; the fields point into it.
  * LARDER_PROTOCOL: it is not one, or its length is open to doubt; LARDER_NOMEM.

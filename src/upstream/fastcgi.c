@@ -29,6 +29,7 @@
 #include "base/log.h"
 #include "upstream/cgi.h"
 #include "upstream/flow.h"
+#include "upstream/message.h"
 #include "upstream/record.h"
 
 #define ID 1
@@ -263,7 +264,7 @@ take_stdout(struct fastcgi_exchange *x, struct slice text, size_t length)
     x->stdout_ended = length == 0;
     while (text.n && x->flow.stage == FLOW_HEAD) {
         bool whole;
-        size_t n = cgi_scan(&x->scan, text.p, text.n, &whole);
+        size_t n = message_scan(&x->scan, text.p, text.n, &whole);
         if (!flow_keep_head(&x->flow, text.p, n) || (whole && !head_complete(x)))
             return false;
         text.p += n;

@@ -137,11 +137,7 @@ consume(struct flow *flow, const char *data, size_t n)
         size_t taken;
         if (flow->stage == FLOW_HEAD) {
             bool whole;
-            ssize_t used = message_scan(&x->scan, data, n, &whole);
-            if (used < 0)
-                return fail(x, UPSTREAM_BROKEN,
-                            "a line in the head of the response ends in a bare LF");
-            taken = (size_t)used;
+            taken = message_scan(&x->scan, data, n, &whole);
             if (!flow_keep_head(flow, data, taken) || (whole && !head_complete(x)))
                 return false;
         } else if (!body_some(x, data, n, &taken)) {

@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "base/arena.h"
 #include "base/fields.h"
@@ -43,9 +42,9 @@ enum larder_status message_request(const struct upstream_request *request, const
                                    struct arena *arena, struct slice *out,
                                    struct larder_error *err);
 
-/* How many bytes of `data` belong to the head, *whole set when it ends there; -1: a line that does
- * not end in CR LF. *state starts at 0. */
-ssize_t message_scan(int *state, const char *data, size_t n, bool *whole);
+/* How many bytes of `data` belong to the head, *whole set when it ends there; lines end in CR LF or in
+ * LF (RFC 9112 §2.2, RFC 3875 §6.2). *state starts at 0. */
+size_t message_scan(int *state, const char *data, size_t n, bool *whole);
 
 /*
  * Understand a whole head, status line to empty line. It is rewritten in place
@@ -58,6 +57,10 @@ enum larder_status message_response(char *head, size_t n, bool to_head_request, 
 /* One line of a head, without its end, as a field more of `fields`. */
 enum larder_status message_field(struct slice line, bool folded, struct arena *arena,
                                  struct fields *fields, struct larder_error *err);
+
+/* Refuses every Transfer-Encoding that is not one "chunked" (*chunked) or one "identity". */
+enum larder_status message_transfer_encoding(const struct fields *fields, bool *chunked,
+                                             struct larder_error *err);
 
 /* *length is -1 without Content-Length. Equal repeats become one, others are refused. */
 enum larder_status message_content_length(struct fields *fields, struct arena *arena,

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "upstream/cgi.h"
+#include "upstream/message.h"
 #include "upstream/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -106,7 +107,7 @@ scan(const char *data, size_t n, size_t step)
     for (size_t at = 0; at < n;) {
         size_t some = n - at < step ? n - at : step;
         bool whole;
-        size_t used = cgi_scan(&state, data + at, some, &whole);
+        size_t used = message_scan(&state, data + at, some, &whole);
         MUST(used <= some && (whole || used == some));
         at += used;
         if (whole)
@@ -132,7 +133,7 @@ response_is_sound(const struct cgi_response *r, size_t head_n, bool to_head)
         "Status",           "Connection", "Keep-Alive", "Transfer-Encoding",
         "Proxy-Connection", "Upgrade",    "Trailer"};
     size_t cursor = 0, lengths = 0;
-    MUST(r->status >= 100 && r->status <= 599);
+    MUST(r->status >= 100 && r->status <= 999);
     MUST(r->fields.count <= FIELDS_MAX && r->fields.bytes <= head_n);
     for (size_t i = 0; i < r->fields.count; i++) {
         const struct field *f = &r->fields.list[i];

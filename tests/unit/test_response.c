@@ -370,14 +370,14 @@ static void
 too_many_fields_are_refused(void **state)
 {
     (void)state;
-    /* FIELDS_MAX is 256, FIELDS_BYTES_MAX 131072: 128 times 1023 bytes and a name of one. */
-    assert_int_equal(read_many(256, 1), LARDER_OK);
-    assert_int_equal(read_many(257, 1), LARDER_CORRUPT);
+    /* FIELDS_MAX is 1024, FIELDS_BYTES_MAX 131072: 128 times 1023 bytes and a name of one. */
+    assert_int_equal(read_many(1024, 1), LARDER_OK);
+    assert_int_equal(read_many(1025, 1), LARDER_CORRUPT);
     assert_int_equal(read_many(128, 1023), LARDER_OK);
     assert_int_equal(read_many(128, 1024), LARDER_CORRUPT);
     assert_int_equal(read_many(1, 1 << 20), LARDER_CORRUPT);
-    assert_int_equal(write_many(256, 1), LARDER_OK);
-    assert_int_equal(write_many(257, 1), LARDER_INVALID);
+    assert_int_equal(write_many(1024, 1), LARDER_OK);
+    assert_int_equal(write_many(1025, 1), LARDER_INVALID);
     assert_int_equal(write_many(128, 1023), LARDER_OK);
     assert_int_equal(write_many(128, 1024), LARDER_INVALID);
     assert_int_equal(write_many(1, 1 << 20), LARDER_INVALID);

@@ -260,8 +260,34 @@ static const struct row {
      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n"
      "\r\n2\r\nhi\r\n0\r\n\r\n",
      0, KEEP, UPSTREAM_OK, true, "hi", "", false, NULL},
-    {"identity", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nhi", 0,
+    {"identity", "HTTP/1.1 200 OK\r\nTransfer-Encoding: Identity\r\nContent-Length: 2\r\n\r\nhi", 0,
+     KEEP, UPSTREAM_OK, true, "hi", "Content-Length: 2\n", true, NULL},
+    {"identity until close", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nhello", 0,
+     CLOSE, UPSTREAM_OK, true, "hello", "", false, NULL},
+    {"identity from HTTP/1.0",
+     "HTTP/1.0 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nhi", 0, KEEP,
+     UPSTREAM_OK, true, "hi", "Content-Length: 2\n", false, NULL},
+    {"identity, chunked",
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n", 0, KEEP,
+     UPSTREAM_BROKEN, false, "", NULL, false, NULL},
+    {"identity and chunked",
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "0\r\n\r\n",
+     0, KEEP, UPSTREAM_BROKEN, false, "", NULL, false, NULL},
+    {"chunked and identity",
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n"
+     "0\r\n\r\n",
+     0, KEEP, UPSTREAM_BROKEN, false, "", NULL, false, NULL},
+    {"unknown coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: bar\r\n\r\nhello", 0, CLOSE,
+     UPSTREAM_BROKEN, false, "", NULL, false, NULL},
+    {"unknown coding and length",
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: bar\r\nContent-Length: 5\r\n\r\nhello", 0, KEEP,
+     UPSTREAM_BROKEN, false, "", NULL, false, NULL},
+    {"empty coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\nContent-Length: 5\r\n\r\nhello", 0,
      KEEP, UPSTREAM_BROKEN, false, "", NULL, false, NULL},
+    {"chunked with a parameter",
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked;x=y\r\n\r\n0\r\n\r\n", 0, KEEP, UPSTREAM_BROKEN,
+     false, "", NULL, false, NULL},
     {"gzip, chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 0,
      KEEP, UPSTREAM_BROKEN, false, "", NULL, false, NULL},
     {"chunked twice",
@@ -335,8 +361,18 @@ static const struct row {
      KEEP, UPSTREAM_BROKEN, false, "", NULL, false, NULL},
     {"fold before any field", "HTTP/1.1 200 OK\r\n A: b\r\n\r\n", 0, CLOSE, UPSTREAM_BROKEN, false,
      "", NULL, false, NULL},
-    {"blank before the colon", "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nhi", 0, CLOSE,
+    {"blank before the colon",
+     "HTTP/1.1 200 OK\r\nX-Foo : a\r\nB\t \t:\r\nContent-Length: 2\r\n\r\nhi", 0, KEEP, UPSTREAM_OK,
+     true, "hi", "X-Foo: a\nB: \nContent-Length: 2\n", true, NULL},
+    {"blank before the colon of a length", "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nhi", 0,
+     CLOSE, UPSTREAM_BROKEN, false, "", NULL, false, NULL},
+    {"blank before the colon of chunked",
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n", 0, CLOSE, UPSTREAM_BROKEN,
+     false, "", NULL, false, NULL},
+    {"blank inside a name", "HTTP/1.1 200 OK\r\nX Foo: a\r\nContent-Length: 2\r\n\r\nhi", 0, CLOSE,
      UPSTREAM_BROKEN, false, "", NULL, false, NULL},
+    {"blanks for a name", "HTTP/1.1 200 OK\r\nA: b\r\n : x\r\nContent-Length: 2\r\n\r\nhi", 0, KEEP,
+     UPSTREAM_OK, true, "hi", "A: b : x\nContent-Length: 2\n", true, NULL},
     {"no colon", "HTTP/1.1 200 OK\r\nhello\r\n\r\n", 0, CLOSE, UPSTREAM_BROKEN, false, "", NULL,
      false, NULL},
     {"no name", "HTTP/1.1 200 OK\r\n: x\r\n\r\n", 0, CLOSE, UPSTREAM_BROKEN, false, "", NULL, false,
@@ -345,9 +381,18 @@ static const struct row {
      UPSTREAM_BROKEN, false, "", NULL, false, NULL},
     {"bare CR in a value", "HTTP/1.1 200 OK\r\nA: b\rSet-Cookie: c\r\n\r\n", 0, CLOSE,
      UPSTREAM_BROKEN, false, "", NULL, false, NULL},
-    {"bare LF", "HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", 0, KEEP, UPSTREAM_BROKEN, false, "",
-     NULL, false, NULL},
-    {"one bare LF", "HTTP/1.1 200 OK\r\nA: b\nContent-Length: 0\r\n\r\n", 0, KEEP, UPSTREAM_BROKEN,
+    {"bare LF", "HTTP/1.1 200 OK\nA: b\nContent-Length: 2\n\nhi", 0, KEEP, UPSTREAM_OK, true, "hi",
+     "A: b\nContent-Length: 2\n", true, NULL},
+    {"one bare LF", "HTTP/1.1 200 OK\r\nA: b\nContent-Length: 0\r\n\r\n", 0, KEEP, UPSTREAM_OK,
+     true, "", "A: b\nContent-Length: 0\n", true, NULL},
+    {"bare LF at the end", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\nhi", 0, KEEP, UPSTREAM_OK,
+     true, "hi", "Content-Length: 2\n", true, NULL},
+    {"bare LF before the end", "HTTP/1.1 200 OK\nContent-Length: 2\n\r\nhi", 0, KEEP, UPSTREAM_OK,
+     true, "hi", "Content-Length: 2\n", true, NULL},
+    {"bare LF and a fold", "HTTP/1.1 200 OK\nA: one\n two\nContent-Length: 2\n\nhi", 0, KEEP,
+     UPSTREAM_OK, true, "hi", "A: one two\nContent-Length: 2\n", true, NULL},
+    {"bare LF, no fields", "HTTP/1.1 204 No\n\n", 0, KEEP, UPSTREAM_OK, true, "", "", true, NULL},
+    {"CR CR LF", "HTTP/1.1 200 OK\r\nA: b\r\r\nContent-Length: 0\r\n\r\n", 0, KEEP, UPSTREAM_BROKEN,
      false, "", NULL, false, NULL},
     /* status lines */
     {"no reason", "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", 0, KEEP, UPSTREAM_OK, true, "", NULL,
@@ -359,8 +404,10 @@ static const struct row {
      "", NULL, false, NULL},
     {"status of four digits", "HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n", 0, KEEP,
      UPSTREAM_BROKEN, false, "", NULL, false, NULL},
-    {"status 600", "HTTP/1.1 600 No\r\nContent-Length: 0\r\n\r\n", 0, KEEP, UPSTREAM_BROKEN, false,
-     "", NULL, false, NULL},
+    {"status 600", "HTTP/1.1 600 No\r\nContent-Length: 0\r\n\r\n", 0, KEEP, UPSTREAM_OK, true, "",
+     NULL, true, NULL},
+    {"status 999", "HTTP/1.1 999 No\r\nContent-Length: 2\r\n\r\nhi", 0, KEEP, UPSTREAM_OK, true,
+     "hi", NULL, true, NULL},
     {"status 099", "HTTP/1.1 099 No\r\nContent-Length: 0\r\n\r\n", 0, KEEP, UPSTREAM_BROKEN, false,
      "", NULL, false, NULL},
     {"empty line first", "\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", 0, CLOSE, UPSTREAM_BROKEN, false, "",
@@ -528,6 +575,39 @@ a_head_has_bounds(void **state)
                   CHUNKED_LINE_MAX / 10 + 2, "\r\n\r\n");
     expect_reply(text, UPSTREAM_BROKEN);
     free(text);
+}
+
+static void
+what_is_refused_names_the_field(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reply, *words;
+    } refused[] = {
+        {"Content-Length: 2\r\nContent-Length: 3\r\n",
+         "two values of Content-Length in the response, 2 and 3"},
+        {"Content-Length: 2, 2\r\n", "invalid Content-Length in the response: \"2, 2\""},
+        {"Transfer-Encoding: gzip, chunked\r\n",
+         "Transfer-Encoding other than chunked in the response: \"gzip, chunked\""},
+        {"Content-Length : 2\r\n", "blank before the colon of Content-Length"},
+        {"Transfer-Encoding:\r\n chunked\r\n", "folded Transfer-Encoding"},
+        {"X Y: 2\r\n", "field 1 of the response has no valid name: \"X Y: 2\""},
+        {"X-Foo: a\1b\r\n", "invalid character in the response's field X-Foo"},
+    };
+    for (size_t i = 0; i < LENGTH_OF(refused); i++) {
+        char reply[256];
+        snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\n%s\r\nhi", refused[i].reply);
+        struct script script = SCRIPT(.reply = reply, .after = CLOSE);
+        struct raw_server *server = raw_server_start(NULL, play, &script);
+        struct upstream *u = open_upstream(raw_server_url(server), NULL);
+        struct answer a = {0};
+        assert_int_equal(fetch(u, "GET", "/", &a), UPSTREAM_BROKEN);
+        if (!strstr(a.result.error.message, refused[i].words))
+            fail_msg("\"%s\" does not say \"%s\"", a.result.error.message, refused[i].words);
+        answer_reset(&a);
+        upstream_free(u);
+        raw_server_stop(server);
+    }
 }
 
 /* ------------------------------------------------------------------ requests */
@@ -1889,6 +1969,7 @@ main(void)
         cmocka_unit_test(a_unix_socket_is_as_good_as_a_port),
         cmocka_unit_test(interim_answers_are_passed_on_but_not_100),
         cmocka_unit_test(a_head_has_bounds),
+        cmocka_unit_test(what_is_refused_names_the_field),
         cmocka_unit_test(a_request_arrives_exactly_as_given),
         cmocka_unit_test(what_could_become_a_second_request_is_not_sent),
         cmocka_unit_test(a_body_of_known_length_and_one_in_chunks_arrive_whole),
