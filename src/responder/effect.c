@@ -273,7 +273,7 @@ add_reference(struct purge *purge, const struct exchange *exchange, struct slice
     const struct uri_base base = {.scheme = request->scheme, .host = host, .target = from};
     struct slice target = uri_same_origin_target(&base, reference, exchange->arena);
     return !target.p || slice_equal(target, request->target) ||
-           slice_equal(target, request->asked) ||
+           (request->asked.p && slice_equal(target, request->asked)) ||
            purge_add_url(purge, exchange->site->config, request->scheme, host, target,
                          exchange->arena);
 }

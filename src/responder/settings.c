@@ -184,8 +184,8 @@ watch(const struct upstream_parameter *one)
 static int
 by_name(const void *a, const void *b)
 {
-    const struct upstream_parameter *const *one = a, *const *two = b;
-    struct slice x = (*one)->name, y = (*two)->name;
+    const struct upstream_parameter *one = a, *two = b;
+    struct slice x = one->name, y = two->name;
     int order = memcmp(x.p, y.p, x.n < y.n ? x.n : y.n);
     return order ? order : (x.n > y.n) - (x.n < y.n);
 }
@@ -204,14 +204,14 @@ bool
 settings_hash(struct slice *out, const struct request *request, const struct config *config,
               struct arena *arena)
 {
-    const struct upstream_parameter *list[SETTINGS_MAX];
+    struct upstream_parameter list[SETTINGS_MAX];
     size_t count = 0, room = 0, n = 0;
     *out = (struct slice){"", 0};
     for (size_t i = 0; i < request->parameter_count && count < SETTINGS_MAX; i++) {
         const struct upstream_parameter *one = &request->parameters[i];
         if (!is_setting(one->name, config))
             continue;
-        list[count++] = one;
+        list[count++] = *one;
         room += one->name.n + one->value.n + 2 * (NUMBER_DIGITS_MAX + 1);
         watch(one);
     }
@@ -222,8 +222,8 @@ settings_hash(struct slice *out, const struct request *request, const struct con
     if (!text || !hash)
         return false;
     for (size_t i = 0; i < count; i++) {
-        n += write_part(text + n, list[i]->name);
-        n += write_part(text + n, list[i]->value);
+        n += write_part(text + n, list[i].name);
+        n += write_part(text + n, list[i].value);
     }
     *out = (struct slice){hash, DIGEST_DIGITS_MAX};
     return digest_hex((struct slice){text, n}, hash, DIGEST_DIGITS_MAX);
