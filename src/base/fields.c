@@ -83,6 +83,23 @@ fields_add(struct fields *fields, struct arena *arena, struct slice name, struct
     return true;
 }
 
+static char
+lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+int
+field_name_order(struct slice a, struct slice b)
+{
+    for (size_t i = 0; i < a.n && i < b.n; i++) {
+        char x = lower(a.p[i]), y = lower(b.p[i]);
+        if (x != y)
+            return x < y ? -1 : 1;
+    }
+    return (a.n > b.n) - (a.n < b.n);
+}
+
 const struct field *
 fields_next(const struct fields *fields, const char *name, size_t *cursor)
 {

@@ -65,6 +65,9 @@ bool fields_list_has(const struct fields *fields, const char *name, struct slice
  * Proxy-Authorization, Proxy-Authentication-Info. Removes them. */
 void fields_remove_hop_by_hop(struct fields *fields);
 
+/* By the bytes in lower case; less, equal or greater than 0. */
+int field_name_order(struct slice a, struct slice b);
+
 bool field_name_valid(struct slice name);
 bool field_value_valid(struct slice value);
 

@@ -36,6 +36,20 @@ struct cookie_rule {
     enum cookie_mode mode;
 };
 
+/* What a request field does that Larder itself has no use for; no rule matches: responder/field_use.h
+ * says. */
+enum field_mode {
+    FIELD_BYPASS,  /* a request with this field is passed */
+    FIELD_KEY,     /* part of the key, and sent */
+    FIELD_FORWARD, /* sent, and not part of the key */
+    FIELD_IGNORE   /* as if it were not there; not sent to the backend on a cacheable miss */
+};
+
+struct field_rule {
+    const char *glob; /* in lower case */
+    enum field_mode mode;
+};
+
 enum user_source { USER_NONE, USER_REMOTE_USER, USER_FIELD, USER_COOKIE };
 
 enum client_cache { CLIENT_CACHE_BACKEND, CLIENT_CACHE_PUBLIC, CLIENT_CACHE_NEVER };
@@ -81,6 +95,9 @@ struct route {
     /* In the order of cookies.bypass, .key, .vary, .ignore: what one list passes, no other opens. */
     struct cookie_rule *cookies;
     size_t cookie_count;
+    /* Likewise, in the order of fields.bypass, .key, .forward, .ignore. */
+    struct field_rule *fields;
+    size_t field_count;
     const char *user_name;               /* field or cookie name; NULL for REMOTE_USER */
     struct string_list invalidate;       /* patterns with {user} and {captures} */
     struct string_list refused_location; /* globs on the Location of a 3xx that says no */

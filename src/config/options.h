@@ -43,7 +43,7 @@ struct option {
 extern const struct option options[];
 extern const size_t option_count;
 /* At least option_count, for arrays beside the table. */
-#define OPTIONS_MAX 128
+#define OPTIONS_MAX 160
 
 /* Is this the name of a section, or `routes`? */
 bool option_section_known(const char *name);

@@ -17,11 +17,10 @@
 #include "base/fields.h"
 #include "client/store.h"
 #include "config/route.h"
+#include "config/route_lists.h"
 #include "config/route_rules.h"
 
 #define SECTION "routes"
-/* Cookie lists of one route together. */
-#define COOKIES_MAX 192
 /* What a client of Redis lets through (larder.h). */
 #define PATTERN_STARS_MAX 16
 #define HOST_GLOB_MAX 255
@@ -238,90 +237,6 @@ read_user(struct entry *entry, const struct config *config)
     return check_field_name(entry, where, name);
 }
 
-/* ------------------------------------------------------------------ cookies */
-
-static const struct {
-    const char *name;
-    enum cookie_mode mode;
-} cookie_lists[] = {{"bypass", COOKIE_BYPASS},
-                    {"key", COOKIE_KEY},
-                    {"vary", COOKIE_VARY},
-                    {"ignore", COOKIE_IGNORE}};
-
-static enum larder_status
-add_cookie(struct entry *entry, const config_setting_t *where, const char *glob, size_t list)
-{
-    struct route *route = entry->route;
-    for (const char *p = glob; *p; p++)
-        if (*p <= ' ' || strchr("=;,\"", *p))
-            return reader_error(entry->reader, where,
-                                "cookies: found \"%.40s\", expected a glob on a cookie's name",
-                                glob);
-    for (size_t i = 0; i < route->cookie_count; i++) {
-        if (strcmp(route->cookies[i].glob, glob) != 0)
-            continue;
-        return reader_error(entry->reader, where,
-                            "cookies: found \"%.40s\" in %s, but it stands in another list as well",
-                            glob, cookie_lists[list].name);
-    }
-    route->cookies[route->cookie_count++] = (struct cookie_rule){glob, cookie_lists[list].mode};
-    return LARDER_OK;
-}
-
-/* The cookie that names the user must reach the key and the backend. */
-static enum larder_status
-check_user_cookie(struct entry *entry)
-{
-    const struct route *route = entry->route;
-    if (route->user != USER_COOKIE)
-        return LARDER_OK;
-    for (size_t i = 0; i < route->cookie_count; i++) {
-        const struct cookie_rule *rule = &route->cookies[i];
-        if (!glob_match(rule->glob, strlen(rule->glob), route->user_name, strlen(route->user_name)))
-            continue;
-        if (rule->mode == COOKIE_KEY)
-            return LARDER_OK;
-        const char *list = "";
-        for (size_t k = 0; k < sizeof cookie_lists / sizeof cookie_lists[0]; k++)
-            if (cookie_lists[k].mode == rule->mode)
-                list = cookie_lists[k].name;
-        return reader_error(entry->reader, setting(entry, "user"),
-                            "user: the cookie \"%.40s\" is in cookies.%s, expected it in "
-                            "cookies.key or in no list",
-                            route->user_name, list);
-    }
-    return LARDER_OK;
-}
-
-static enum larder_status
-read_cookies(struct entry *entry)
-{
-    const config_setting_t *group = setting(entry, "cookies");
-    if (!group)
-        return LARDER_OK;
-    enum larder_status status =
-        reader_section(entry->reader, SECTION ".cookies", group, entry->route);
-    if (status != LARDER_OK)
-        return status;
-    entry->route->cookies =
-        arena_calloc(entry->reader->arena, COOKIES_MAX, sizeof *entry->route->cookies);
-    if (!entry->route->cookies)
-        return reader_no_memory(entry->reader);
-    for (size_t i = 0; i < sizeof cookie_lists / sizeof cookie_lists[0]; i++) {
-        const config_setting_t *list =
-            reader_setting(entry->reader, SECTION ".cookies", cookie_lists[i].name);
-        struct string_list globs = {NULL, 0};
-        if (list)
-            status = reader_strings(entry->reader, list, &globs);
-        for (size_t k = 0; k < globs.count && status == LARDER_OK; k++)
-            status =
-                add_cookie(entry, config_setting_get_elem(list, (unsigned)k), globs.list[k], i);
-        if (status != LARDER_OK)
-            return status;
-    }
-    return check_user_cookie(entry);
-}
-
 /* ------------------------------------------------------------- invalidation */
 
 /* What stands at a { and where it ends. NULL: reported. */
@@ -534,6 +449,12 @@ read_client_cache(struct entry *entry)
                                 "client_cache: found \"%s\", which says public, on a route whose "
                                 "pages differ by cookie",
                                 text);
+    for (size_t i = 0; i < route->field_count; i++)
+        if (route->fields[i].mode == FIELD_KEY)
+            return reader_error(entry->reader, where,
+                                "client_cache: found \"%s\", which says public, on a route whose "
+                                "pages differ by the field %s (fields.key)",
+                                text, route->fields[i].glob);
     return LARDER_OK;
 }
 
@@ -594,7 +515,7 @@ route_entry_read(struct reader *reader, const config_setting_t *group, const str
     if (status == LARDER_OK)
         status = read_user(&entry, config);
     if (status == LARDER_OK)
-        status = read_cookies(&entry);
+        status = route_lists_read(reader, route);
     if (status == LARDER_OK)
         status = check_invalidate(&entry);
     if (status == LARDER_OK)

@@ -97,6 +97,8 @@ decide_request(const struct policy *policy, const struct request_facts *request)
         return reason;
     if (request->query_bypass)
         return REASON_QUERY;
+    if (request->bypass_field.p)
+        return REASON_FIELD;
     asked(&cc, policy, request);
     /* §5.2.1.5: it must not be stored; and who says so hardly wants a stored one. */
     return cc.no_store ? REASON_REQUEST_NO_STORE : REASON_NONE;

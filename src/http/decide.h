@@ -28,9 +28,10 @@ struct request_facts {
     bool error_page;  /* the web server wants something to show for an error of its own */
     bool remote_user; /* REMOTE_USER or AUTH_TYPE is set */
     bool client_certificate;
-    bool cookie_bypass; /* a cookie that the route does not open */
-    bool query_bypass;  /* a parameter of the query that the route does not want cached */
-    bool user_missing;  /* the route is per user and nobody says who it is */
+    bool cookie_bypass;        /* a cookie that the route does not open */
+    struct slice bypass_field; /* the name of one that passes the request; .p NULL: none does */
+    bool query_bypass;         /* a parameter of the query that the route does not want cached */
+    bool user_missing;         /* the route is per user and nobody says who it is */
 };
 
 /*

@@ -20,6 +20,7 @@ reason_name(enum reason reason)
         [REASON_PRECONDITION] = "precondition-in-request",
         [REASON_COOKIE] = "cookie-in-request",
         [REASON_QUERY] = "query-in-request",
+        [REASON_FIELD] = "field-in-request",
         [REASON_AUTHORIZATION] = "authorization-in-request",
         [REASON_REMOTE_USER] = "remote-user",
         [REASON_CLIENT_CERTIFICATE] = "client-certificate",

@@ -26,6 +26,7 @@ enum reason {
     REASON_PRECONDITION,
     REASON_COOKIE,
     REASON_QUERY, /* a parameter that query.bypass names */
+    REASON_FIELD, /* a field that fields.bypass names, or that passes by its name */
     REASON_AUTHORIZATION,
     REASON_REMOTE_USER,
     REASON_CLIENT_CERTIFICATE,

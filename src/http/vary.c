@@ -81,18 +81,6 @@ is_star(struct slice name)
     return name.n == 1 && *name.p == '*';
 }
 
-/* By the bytes in lower case; less, equal or greater than 0. */
-static int
-order(struct slice a, struct slice b)
-{
-    for (size_t i = 0; i < a.n && i < b.n; i++) {
-        char x = lower(a.p[i]), y = lower(b.p[i]);
-        if (x != y)
-            return x < y ? -1 : 1;
-    }
-    return (a.n > b.n) - (a.n < b.n);
-}
-
 /* Into its place, if it is not there yet. false: no memory. */
 static bool
 add(struct vary *vary, struct slice name, size_t *bytes, struct arena *arena)
@@ -103,7 +91,7 @@ add(struct vary *vary, struct slice name, size_t *bytes, struct arena *arena)
     }
     size_t place = vary->count;
     int last = 1;
-    while (place && (last = order(name, vary->names[place - 1])) < 0)
+    while (place && (last = field_name_order(name, vary->names[place - 1])) < 0)
         place--;
     if (last == 0)
         return true;
@@ -149,7 +137,9 @@ vary_union(struct vary *out, const struct vary *a, const struct vary *b)
     size_t i = 0, k = 0, bytes = 0;
     *out = (struct vary){.count = 0};
     while (i < a->count || k < b->count) {
-        int which = i == a->count ? 1 : k == b->count ? -1 : order(a->names[i], b->names[k]);
+        int which = i == a->count   ? 1
+                    : k == b->count ? -1
+                                    : field_name_order(a->names[i], b->names[k]);
         struct slice name = which > 0 ? b->names[k] : a->names[i];
         i += which <= 0;
         k += which >= 0;
@@ -159,6 +149,24 @@ vary_union(struct vary *out, const struct vary *a, const struct vary *b)
         bytes += name.n;
     }
     return true;
+}
+
+bool
+vary_has(const struct vary *vary, struct slice name)
+{
+    for (size_t i = 0; i < vary->count; i++)
+        if (field_name_order(vary->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+bool
+vary_add(struct vary *vary, struct slice name, struct arena *arena)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < vary->count; i++)
+        bytes += vary->names[i].n;
+    return add(vary, name, &bytes, arena);
 }
 
 struct slice
@@ -200,7 +208,7 @@ vary_unformat(struct vary *out, struct slice text, struct arena *arena)
         }
         struct slice name = {copy + start, i - start};
         if (!field_name_valid(name) || is_star(name) || out->count == VARY_NAMES_MAX ||
-            (out->count && order(out->names[out->count - 1], name) >= 0))
+            (out->count && field_name_order(out->names[out->count - 1], name) >= 0))
             return false;
         out->names[out->count++] = name;
         bytes += name.n;

@@ -30,6 +30,12 @@ bool vary_parse(struct vary *out, const struct fields *response, const char *ext
 /* All names of both. false: more than there may be. The names stay where they are. */
 bool vary_union(struct vary *out, const struct vary *a, const struct vary *b);
 
+/* Is this one of the names? In any case. */
+bool vary_has(const struct vary *vary, struct slice name);
+
+/* Add a name, copied into the arena; too many: invalid. false: no memory. */
+bool vary_add(struct vary *vary, struct slice name, struct arena *arena);
+
 /* "accept-encoding,foo": the names as a marker keeps them; and back. false: not of that form. */
 struct slice vary_format(const struct vary *vary, struct arena *arena);
 bool vary_unformat(struct vary *out, struct slice text, struct arena *arena);

@@ -50,9 +50,9 @@ static bool
 can_be_completed(const struct exchange *exchange)
 {
     const struct entry *entry = &exchange->entry;
-    return exchange->has_entry && (entry->stored.flags & STORED_PARTIAL) &&
-           !(entry->stored.flags & STORED_VERBATIM) && entry->range_first == 0 &&
-           entry->total > (int64_t)entry->body.n &&
+    return exchange->has_entry && !exchange->other_fields &&
+           (entry->stored.flags & STORED_PARTIAL) && !(entry->stored.flags & STORED_VERBATIM) &&
+           entry->range_first == 0 && entry->total > (int64_t)entry->body.n &&
            slice_equal(exchange->request.method, slice_of("GET")) &&
            !fields_get(&exchange->request.fields, "Range").p &&
            etag_is_strong(fields_get(&entry->fields, "ETag"));
@@ -111,7 +111,7 @@ ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind)
     ask->head = slice_equal(ask->method, slice_of("HEAD")) && !ask_is_for_page(exchange);
     if (!get && !ask->head && ask_is_for_page(exchange))
         ask->method = slice_of("GET");
-    if (!backend_fields(&ask->base, exchange))
+    if (!backend_fields(&ask->base, exchange, exchange->opened))
         return false;
     for (size_t i = 0; i < ask->base.count; i++)
         if (!fields_add(&ask->fields, exchange->arena, ask->base.list[i].name,
@@ -120,7 +120,7 @@ ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind)
     if (!loop_mark(&ask->fields, client, exchange->site->loop_id, !exchange->site->config->fastcgi,
                    exchange->arena))
         return false;
-    if (exchange->reason != REASON_NONE || kind == ASK_PLAIN)
+    if (!backend_is_shared(exchange) || kind == ASK_PLAIN)
         return true;
     if (kind == ASK_FIRST && exchange->use_entry)
         return validators(ask, exchange);

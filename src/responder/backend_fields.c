@@ -5,17 +5,29 @@
  * A pass goes through as it came, but for what a proxy must say for itself to an
  * HTTP backend (X-Forwarded-*); to a FastCGI backend we are not there at all, and
  * it sees what it would have seen from the web server. To both ask.c adds what
- * makes a loop seen (loop.c). A miss that may
- * be stored is everybody's request, not this visitor's: what could change the
- * answer without being in the key is left out, cookies that the route ignores are
- * not sent, and what is negotiated goes out in the form in which Vary will
- * compare it. Conditions and ranges depend on what is stored: ask.c adds them.
+ * makes a loop seen (loop.c).
+ *
+ * A miss that may be stored is everybody's request, not this visitor's. It has the
+ * fields of HTTP in the form that the key or Vary compares, those that the route
+ * names (field_use.c), and those that the URL's Vary names: exchange->opened. All
+ * others stay here, and what most backends expect has one value for everybody:
+ *
+ *   User-Agent    a fixed one, because firewalls refuse a request without
+ *   Accept        any type
+ *   Cache-Control no-cache and max-age of a client that asks for something newer
+ *   X-Request-Id, traceparent   where they have the form of a number in hex: whoever
+ *                 looks for a slow miss in the backend's log needs them, and no word
+ *                 or markup has that form
+ *
+ * Conditions and ranges depend on what is stored: ask.c adds them.
  */
 #include "responder/backend_fields.h"
 
 #include "base/number.h"
+#include "http/cache_control.h"
 #include "http/negotiate.h"
 #include "responder/access.h"
+#include "responder/field_use.h"
 #include "responder/key.h"
 #include "responder/query.h"
 
@@ -33,50 +45,27 @@ struct rule {
     enum treatment treatment[WAYS];
 };
 
+/* Fields that no route opens or closes. */
 static const struct rule field_rules[] = {
     {"Host", {OURS, OURS, OURS, OURS}},
     /* Not what Vary selects by: it names machines and pools (loop.c adds it). */
     {"CDN-Loop", {OURS, OURS, OURS, OURS}},
+    {"Via", {KEEP, OURS, KEEP, OURS}},
     {"Cookie", {KEEP, OURS, KEEP, OURS}},
+    /* Where the answer may be shared all the same, the key or RFC 9111 §3.5 sees to it. */
+    {"Authorization", {KEEP, KEEP, KEEP, KEEP}},
     {"Accept-Encoding", {KEEP, OURS, KEEP, OURS}},
-    {"Accept-Language", {KEEP, OURS, KEEP, OURS}},
     {"X-Forwarded-For", {OURS, OURS, KEEP, OURS}},
     {"X-Forwarded-Proto", {OURS, OURS, KEEP, OURS}},
     {"X-Forwarded-Host", {OURS, OURS, KEEP, OURS}},
+    /* What a proxy says of the scheme, from one that is trusted. */
+    {"Cf-Visitor", {KEEP, OURS, KEEP, OURS}},
     /* Answered by us or for us. */
     {"Expect", {DROP, DROP, KEEP, DROP}},
     /* A parameter of its own. */
-    {"Content-Type", {KEEP, KEEP, OURS, OURS}},
-    /* They make the answer one that is of use to this visitor alone. */
-    {"If-None-Match", {KEEP, DROP, KEEP, DROP}},
-    {"If-Modified-Since", {KEEP, DROP, KEEP, DROP}},
-    {"If-Range", {KEEP, DROP, KEEP, DROP}},
-    {"Range", {KEEP, DROP, KEEP, DROP}},
-    /* Known to change what frameworks answer while no cache has them in its key (the "unkeyed input"
-     * of cache poisoning). */
-    {"Forwarded", {KEEP, DROP, KEEP, DROP}},
-    {"X-Url-Scheme", {KEEP, DROP, KEEP, DROP}},
-    {"Front-End-Https", {KEEP, DROP, KEEP, DROP}},
-    {"X-Host", {KEEP, DROP, KEEP, DROP}},
-    {"X-Forwarded", {KEEP, DROP, KEEP, DROP}},
-    {"Https", {KEEP, DROP, KEEP, DROP}},
-    {"Client-Ip", {KEEP, DROP, KEEP, DROP}},
-    {"X-Client-Ip", {KEEP, DROP, KEEP, DROP}},
-    {"X-Real-Ip", {KEEP, DROP, KEEP, DROP}},
-    {"True-Client-Ip", {KEEP, DROP, KEEP, DROP}},
-    {"Cf-Connecting-Ip", {KEEP, DROP, KEEP, DROP}},
-    /* What a proxy says of the scheme, from one that is trusted. */
-    {"Cf-Visitor", {KEEP, OURS, KEEP, OURS}},
-    {"X-Method-Override", {KEEP, DROP, KEEP, DROP}},
+    {"Content-Type", {KEEP, DROP, OURS, OURS}},
     /* For us, right or wrong, wherever it was sent to. */
     {"X-Larder-Token", {DROP, DROP, DROP, DROP}},
-};
-
-/* The same, by how their names begin: new ones appear, and mean another host, path or method. */
-static const struct rule field_families[] = {
-    {"X-Forwarded-", {KEEP, DROP, KEEP, DROP}}, {"X-Original-", {KEEP, DROP, KEEP, DROP}},
-    {"X-Rewrite-", {KEEP, DROP, KEEP, DROP}},   {"X-Http-", {KEEP, DROP, KEEP, DROP}},
-    {"X-Envoy-", {KEEP, DROP, KEEP, DROP}},
 };
 
 /* Parameters that are no fields; all others are kept. HTTP_PROXY (httpoxy) never comes this far. */
@@ -107,41 +96,74 @@ static const struct rule parameter_rules[] = {
 
 #define COUNT_OF(table) (sizeof(table) / sizeof *(table))
 
+#define NEUTRAL_USER_AGENT "Mozilla/5.0 (compatible; Larder)"
+/* Of X-Request-Id and traceparent: shorter ones could be words ("dead-beef"), longer ones are no
+ * numbers that anybody counts with. */
+#define TRACE_MIN 16
+#define TRACE_MAX 64
+
+bool
+backend_is_shared(const struct exchange *exchange)
+{
+    return exchange->reason == REASON_NONE && !exchange->sends_all;
+}
+
 static enum way
 which_way(const struct exchange *exchange)
 {
-    bool shared = exchange->reason == REASON_NONE;
+    bool shared = backend_is_shared(exchange);
     if (exchange->site->config->fastcgi)
         return shared ? FASTCGI_SHARED : FASTCGI_PASSED;
     return shared ? HTTP_SHARED : HTTP_PASSED;
 }
 
-static enum treatment
-field_treatment(struct slice name, const struct exchange *exchange, enum way way)
+/* Does the backend get the client's own value of this field, or its absence? Of an answer that may be
+ * shared, and for a field that Larder does not treat by itself. */
+static bool
+is_open(const struct exchange *exchange, const struct vary *opened, const struct field *field)
 {
-    const struct route *route = exchange->match.route;
-    bool shared = way == HTTP_SHARED || way == FASTCGI_SHARED;
-    enum treatment treatment = KEEP;
-    for (size_t i = 0; i < COUNT_OF(field_families); i++) {
-        size_t n = strlen(field_families[i].name);
-        if (name.n > n && strncasecmp(name.p, field_families[i].name, n) == 0)
-            treatment = field_families[i].treatment[way];
+    switch (field_use(exchange->match.route, exchange->site->config, field)) {
+    case FIELD_USE_FORWARDED:
+    case FIELD_USE_KEYED:
+        return true;
+    case FIELD_USE_WITHHELD:
+    case FIELD_USE_BYPASSES: /* by its value; this one is empty */
+        return opened && vary_has(opened, field->name);
+    case FIELD_USE_IGNORED:
+    case FIELD_USE_OWN:
+        break;
     }
+    return false;
+}
+
+static bool
+is_open_name(const struct exchange *exchange, const struct vary *opened, const char *name)
+{
+    const struct field field = {slice_of(name), {"", 0}};
+    return is_open(exchange, opened, &field);
+}
+
+static enum treatment
+field_treatment(const struct field *field, const struct exchange *exchange, enum way way,
+                const struct vary *opened)
+{
     for (size_t i = 0; i < COUNT_OF(field_rules); i++)
-        if (slice_equal_nocase(name, field_rules[i].name))
-            treatment = field_rules[i].treatment[way];
-    /* The name of the route's user is in the key. */
-    bool keyed = shared && route->user == USER_FIELD && slice_equal_nocase(name, route->user_name);
-    return treatment == DROP && keyed ? KEEP : treatment;
+        if (slice_equal_nocase(field->name, field_rules[i].name))
+            return field_rules[i].treatment[way];
+    if (way == HTTP_PASSED || way == FASTCGI_PASSED)
+        return KEEP;
+    /* Reduced where the route has a list. */
+    if (slice_equal_nocase(field->name, "Accept-Language"))
+        return OURS;
+    return is_open(exchange, opened, field) ? KEEP : DROP;
 }
 
 /* Reduced to what makes a difference, so that a thousand browsers share one variant. */
 static bool
-add_negotiated(struct fields *out, const struct exchange *exchange)
+add_negotiated(struct fields *out, const struct exchange *exchange, const struct vary *opened)
 {
     struct arena *arena = exchange->arena;
     const struct config *config = exchange->site->config;
-    const struct route *route = exchange->match.route;
     bool failed = false;
     struct slice encoding = fields_join(&exchange->request.fields, arena, "Accept-Encoding");
     if (encoding.p)
@@ -149,13 +171,71 @@ add_negotiated(struct fields *out, const struct exchange *exchange)
                                       arena, &failed);
     if (failed || (encoding.p && !fields_add(out, arena, slice_of("Accept-Encoding"), encoding)))
         return false;
-    struct slice language = fields_join(&exchange->request.fields, arena, "Accept-Language");
-    if (!language.p)
-        return true;
-    if (route->languages.count)
-        language =
-            slice_of(negotiate_language(language, route->languages.list, route->languages.count));
+    struct slice language = {NULL, 0};
+    if (is_open_name(exchange, opened, "Accept-Language"))
+        language = backend_language(exchange->match.route, &exchange->request.fields, arena);
     return !language.p || fields_add(out, arena, slice_of("Accept-Language"), language);
+}
+
+/* In hex, with hyphens between. */
+static bool
+is_number(struct slice text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ||
+              (c == '-' && i > 0)))
+            return false;
+    }
+    return text.n >= TRACE_MIN && text.n <= TRACE_MAX;
+}
+
+/* A protocol and a name for each hop, without comments. */
+static bool
+is_plain_via(struct slice text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        bool letter = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !strchr(" ,./:-_", c ? c : '"'))
+            return false;
+    }
+    return true;
+}
+
+/* What stands for the fields that stay here. */
+static bool
+add_neutral(struct fields *out, const struct exchange *exchange, const struct vary *opened)
+{
+    static const struct {
+        const char *name, *value;
+    } fixed[] = {{"User-Agent", NEUTRAL_USER_AGENT}, {"Accept", "*/*"}};
+    static const char *const numbers[] = {"X-Request-Id", "Traceparent"};
+    struct arena *arena = exchange->arena;
+    const struct fields *client = &exchange->request.fields;
+    for (size_t i = 0; i < COUNT_OF(fixed); i++)
+        if (!is_open_name(exchange, opened, fixed[i].name) &&
+            !fields_add(out, arena, slice_of(fixed[i].name), slice_of(fixed[i].value)))
+            return false;
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        struct slice value = fields_get(client, numbers[i]);
+        if (is_number(value) && !is_open_name(exchange, opened, numbers[i]) &&
+            !fields_add(out, arena, slice_of(numbers[i]), value))
+            return false;
+    }
+    struct slice via = fields_join(client, arena, "Via");
+    if (via.n && is_plain_via(via) && !fields_add(out, arena, slice_of("Via"), via))
+        return false;
+    struct cache_control cc;
+    if (exchange->policy.client_control == CLIENT_CONTROL_IGNORE ||
+        is_open_name(exchange, opened, "Cache-Control"))
+        return true;
+    cache_control_parse(&cc, client);
+    const char *asked = cc.no_cache ? "no-cache" : NULL;
+    if (!asked && cc.max_age_s >= 0 &&
+        !(asked = arena_printf(arena, "max-age=%lld", (long long)cc.max_age_s)))
+        return false;
+    return !asked || fields_add(out, arena, slice_of("Cache-Control"), slice_of(asked));
 }
 
 /* The peer's address behind what a trusted proxy in front has said; alone otherwise. */
@@ -219,13 +299,22 @@ holds_token(const struct exchange *exchange, struct slice name, struct slice val
     return token && is_authorization && access_mentions_token(value, token);
 }
 
+struct slice
+backend_language(const struct route *route, const struct fields *fields, struct arena *arena)
+{
+    struct slice language = fields_join(fields, arena, "Accept-Language");
+    if (!language.p || route->languages.count == 0)
+        return language;
+    return slice_of(negotiate_language(language, route->languages.list, route->languages.count));
+}
+
 bool
-backend_fields(struct fields *out, const struct exchange *exchange)
+backend_fields(struct fields *out, const struct exchange *exchange, const struct vary *opened)
 {
     const struct request *request = &exchange->request;
     struct arena *arena = exchange->arena;
     enum way way = which_way(exchange);
-    bool shared = exchange->reason == REASON_NONE;
+    bool shared = backend_is_shared(exchange);
     /* In the spelling that is in the key: a backend to which WWW.EXAMPLE is another host would
      * otherwise answer for www.example. */
     bool keyed = shared && exchange->key.host.p;
@@ -241,13 +330,12 @@ backend_fields(struct fields *out, const struct exchange *exchange)
         /* Empty it counts as none (decide.c), so an answer for everybody does not depend on it. */
         if (shared && f->value.n == 0 && slice_equal_nocase(f->name, "Authorization"))
             continue;
-        if (field_treatment(f->name, exchange, way) == KEEP &&
+        if (field_treatment(f, exchange, way, opened) == KEEP &&
             !holds_token(exchange, f->name, f->value) && !fields_add(out, arena, f->name, f->value))
             return false;
     }
-    if (shared && !add_negotiated(out, exchange))
-        return false;
-    if (shared && !add_visitor(out, exchange))
+    if (shared && (!add_negotiated(out, exchange, opened) || !add_neutral(out, exchange, opened) ||
+                   !add_visitor(out, exchange)))
         return false;
     if (shared && exchange->key.cookies.n &&
         !fields_add(out, arena, slice_of("Cookie"), exchange->key.cookies))
@@ -255,7 +343,47 @@ backend_fields(struct fields *out, const struct exchange *exchange)
     return way == FASTCGI_PASSED || add_forwarded(out, exchange, host, outer);
 }
 
+/* Left out of every shared fetch, and ask.c or the body says what stands for it. */
+static bool
+is_condition(struct slice name)
+{
+    static const char *const names[] = {
+        "If-None-Match", "If-Modified-Since", "If-Range",      "Range",
+        "Expect",        "Content-Type",      "X-Larder-Token"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (slice_equal_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
+bool
+backend_fields_withheld(const struct exchange *exchange)
+{
+    const struct fields *client = &exchange->request.fields;
+    enum way way = exchange->site->config->fastcgi ? FASTCGI_SHARED : HTTP_SHARED;
+    for (size_t i = 0; i < client->count; i++) {
+        const struct field *f = &client->list[i];
+        bool same = slice_equal_nocase(f->name, "Accept") && slice_equal(f->value, slice_of("*/*"));
+        if (field_treatment(f, exchange, way, NULL) == DROP && !same && !is_condition(f->name))
+            return true;
+    }
+    return fields_get(client, "Accept-Language").p &&
+           !is_open_name(exchange, NULL, "Accept-Language");
+}
+
 /* -------------------------------------------------------------- parameters */
+
+/* REDIRECT_HTTP_FOO, REDIRECT_REDIRECT_HTTP_FOO ...: what Apache's own redirects leave of a field. */
+static bool
+is_redirected_field(struct slice name)
+{
+    static const struct slice prefix = {"REDIRECT_", 9}, field = {"HTTP_", 5};
+    size_t at = 0;
+    while (name.n - at > prefix.n && memcmp(name.p + at, prefix.p, prefix.n) == 0)
+        at += prefix.n;
+    return at > 0 && name.n - at > field.n && memcmp(name.p + at, field.p, field.n) == 0 &&
+           !slice_equal((struct slice){name.p + at, name.n - at}, slice_of("HTTP_AUTHORIZATION"));
+}
 
 static enum treatment
 parameter_treatment(struct slice name, enum way way)
@@ -263,7 +391,7 @@ parameter_treatment(struct slice name, enum way way)
     for (size_t i = 0; i < COUNT_OF(parameter_rules); i++)
         if (slice_equal(name, slice_of(parameter_rules[i].name)))
             return parameter_rules[i].treatment[way];
-    return KEEP;
+    return way == FASTCGI_SHARED && is_redirected_field(name) ? DROP : KEEP;
 }
 
 /* "Accept-Language" to "HTTP_ACCEPT_LANGUAGE". .p NULL: no memory. */

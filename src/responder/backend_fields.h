@@ -6,10 +6,21 @@
 
 /*
  * Conditions and Range are in it only when the request is passed. On a
- * cacheable request this is also what Vary selects by. false: no memory, or too
- * many fields.
+ * cacheable request this is also what Vary selects by; opened (NULL: none) are the
+ * fields that the URL's Vary names. false: no memory, or too many fields.
  */
-bool backend_fields(struct fields *out, const struct exchange *exchange);
+bool backend_fields(struct fields *out, const struct exchange *exchange, const struct vary *opened);
+
+/* May the answer to what the backend is asked be given to others? */
+bool backend_is_shared(const struct exchange *exchange);
+
+/* Would a fetch for a cacheable request leave a field of this request out? */
+bool backend_fields_withheld(const struct exchange *exchange);
+
+/* Accept-Language as the backend gets it where it gets it: reduced as the route says. .p NULL: absent,
+ * nothing fits, or no memory. */
+struct slice backend_language(const struct route *route, const struct fields *fields,
+                              struct arena *arena);
 
 struct backend_parameters {
     struct upstream_parameter *list;

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "responder/ask.h"
+#include "responder/backend_fields.h"
 #include "responder/digest.h"
 #include "responder/drain.h"
 #include "responder/fetch.h"
@@ -346,6 +347,14 @@ mark(struct exchange *exchange, const struct kept *kept)
         keep_mark(kept, exchange);
 }
 
+/* Will the next visitor's answer be made of its own fields, once there is a mark? */
+static bool
+mark_helps(const struct exchange *exchange)
+{
+    return exchange->reason == REASON_NONE && exchange->missing != REASON_HIT_FOR_MISS &&
+           backend_fields_withheld(exchange);
+}
+
 /* Nobody else gets this one. Whoever waited for it, here or elsewhere, goes on, and if the next ones
  * would wait in vain as well, they are told. */
 static void
@@ -356,8 +365,13 @@ refuse(struct exchange *exchange, const struct kept *kept)
     memcpy(name, flight_name(exchange->flight), sizeof name);
     exchange->waited |= flight_refuse(exchange->flight, FLIGHT_ALONE);
     coalesce_end(exchange, FLIGHT_ALONE);
-    if (!exchange->waited || !forbids(kept))
+    if (!forbids(kept) && !exchange->refused)
         return;
+    if (!exchange->waited) {
+        if (mark_helps(exchange))
+            mark(exchange, kept);
+        return;
+    }
     if (exchange->generations_complete && forbidden_ms > FORBIDDEN_MS)
         forbidden_ms = FORBIDDEN_MS;
     flight_forbid(name, now_ms + forbidden_ms, now_ms);
@@ -375,7 +389,7 @@ void
 coalesce_head(struct exchange *exchange, const struct kept *kept, struct spool *spool)
 {
     if (!exchange->flight) {
-        if (exchange->marks && forbids(kept))
+        if ((forbids(kept) || exchange->refused) && (exchange->marks || mark_helps(exchange)))
             mark(exchange, kept);
         exchange->marks = false;
         return;

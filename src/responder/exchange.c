@@ -318,7 +318,8 @@ exchange_examine(struct exchange *exchange)
         .remote_user = request->authenticated,
         .client_certificate = request->client_certificate,
     };
-    if (!key_examine(&exchange->key, &exchange->facts, request, &exchange->match, exchange->arena))
+    if (!key_examine(&exchange->key, &exchange->facts, request, &exchange->match, config,
+                     exchange->arena))
         return REASON_NO_MEMORY;
     exchange->facts.query_bypass |= bypass;
     enum reason reason = decide_request(&exchange->policy, &exchange->facts);
@@ -346,6 +347,22 @@ exchange_own(struct exchange *exchange)
         if (slices[i]->p && !(slices[i]->p = arena_strndup(arena, slices[i]->p, slices[i]->n)))
             return false;
     return true;
+}
+
+bool
+exchange_open(struct exchange *exchange, const struct vary *names)
+{
+    struct arena *arena = exchange->arena;
+    struct vary *all = arena_calloc(arena, 1, sizeof *all);
+    if (!all)
+        return false;
+    if (exchange->opened)
+        *all = *exchange->opened;
+    for (size_t i = 0; i < names->count; i++)
+        if (!vary_add(all, names->names[i], arena))
+            return false;
+    exchange->opened = all;
+    return !all->invalid;
 }
 
 bool

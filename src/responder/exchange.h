@@ -53,6 +53,9 @@ struct exchange {
     struct entry entry;
     const char *found; /* the key's name under which that is */
     struct marker marker;
+    /* Fields that the URL's Vary names, by the marker or by an answer that has come: on a fetch that
+     * may be shared the backend gets them. NULL: none is known. */
+    struct vary *opened;
 
     /* One fetch for many (coalesce.c). */
     struct flight *flight; /* it leads this one ... */
@@ -63,6 +66,7 @@ struct exchange {
     uint64_t body_from;    /* parted: reader.offset at its beginning */
     int64_t seen_ms;       /* early: stored_ms of the entry that is refreshed */
     int rejoins;
+    int refused; /* the status of a refusal that may be for want of the visitor's fields; 0: none */
 
     size_t interim_bytes;
     const char *refuse_why; /* for a request that a fetcher shall refuse */
@@ -74,19 +78,21 @@ struct exchange {
     const char *redis_failure; /* why it did not answer; NULL: it did, or was not asked */
     bool redis_answered;
     bool generations_complete;
-    bool has_entry;  /* it is this request's, and no generation is against it; fresh or not */
-    bool has_marker; /* the URL has variants */
-    bool use_entry;  /* has_entry, and what is asked for can be made of it */
-    bool background; /* a refresh: there is no client any more */
-    bool early;      /* a refresh of what is still fresh */
-    bool rounds;     /* its flight has no generations */
-    bool alone;      /* it waits for nobody any more */
-    bool waited;     /* for somebody, or somebody for it */
-    bool marks;      /* if its answer is nobody else's, it says so for the next ones */
-    bool failed;     /* whom it waited for has found that the backend fails */
-    bool had_entry;  /* there was one, which it did not hold while it waited */
-    bool reads;      /* it is among the spool's readers */
-    bool parted;     /* the client of somebody else's fetch, which reads it at its own pace */
+    bool has_entry;    /* it is this request's, and no generation is against it; fresh or not */
+    bool has_marker;   /* the URL has variants */
+    bool use_entry;    /* has_entry, and what is asked for can be made of it */
+    bool background;   /* a refresh: there is no client any more */
+    bool early;        /* a refresh of what is still fresh */
+    bool rounds;       /* its flight has no generations */
+    bool alone;        /* it waits for nobody any more */
+    bool waited;       /* for somebody, or somebody for it */
+    bool marks;        /* if its answer is nobody else's, it says so for the next ones */
+    bool failed;       /* whom it waited for has found that the backend fails */
+    bool had_entry;    /* there was one, which it did not hold while it waited */
+    bool reads;        /* it is among the spool's readers */
+    bool other_fields; /* has_entry, but the answer to this one's fields is another */
+    bool sends_all;    /* nobody else gets the answer, so the backend gets every field */
+    bool parted;       /* the client of somebody else's fetch, which reads it at its own pace */
 };
 
 /*
@@ -143,6 +149,9 @@ void exchange_refuse(struct exchange *exchange, int status, const char *why,
  * answer is cut. The second call does nothing.
  */
 void exchange_let_go(struct exchange *exchange, bool ended);
+
+/* The names become opened, besides those that are. false: no memory, or too many. */
+bool exchange_open(struct exchange *exchange, const struct vary *names);
 
 /* It is over: everything the exchange holds is given back. */
 void exchange_done(struct exchange *exchange);

@@ -14,6 +14,7 @@
 #include "config/scalar.h"
 #include "responder/exchange.h"
 #include "responder/explain_request.h"
+#include "responder/field_use.h"
 #include "responder/rewriting.h"
 #include "responder/seen.h"
 
@@ -170,6 +171,51 @@ tell_key(struct explanation *e)
             shown(e, exchange->marker.names));
     }
     put(e->answer, "key", object);
+}
+
+/* Why it goes past the cache; of a field with its name. */
+static const char *
+bypass_words(struct explanation *e)
+{
+    const struct exchange *exchange = &e->exchange;
+    struct slice field = exchange->facts.bypass_field;
+    const char *words = explain_reason(exchange->reason);
+    if (exchange->reason != REASON_FIELD || !field.p)
+        return words;
+    return arena_printf(exchange->arena, "%s: %s", words, shown(e, field));
+}
+
+/* What the fields do that are not HTTP's own. */
+static void
+tell_fields(struct explanation *e)
+{
+    static const char *const names[] = {"keyed", "forwarded", "withheld"};
+    static const char *const words[] = {"part of the key", "sent to the backend",
+                                        "kept from the backend"};
+    const struct exchange *exchange = &e->exchange;
+    const struct fields *client = &exchange->request.fields;
+    json_object *object = json_object_new_object();
+    for (size_t which = 0; which < 3; which++) {
+        json_object *list = json_object_new_array();
+        const char *text = NULL;
+        for (size_t i = 0; i < client->count; i++) {
+            const struct field *f = &client->list[i];
+            enum field_use use = field_use(exchange->match.route, exchange->site->config, f);
+            bool open = use == FIELD_USE_FORWARDED ||
+                        (use == FIELD_USE_WITHHELD && exchange->opened &&
+                         vary_has(exchange->opened, f->name));
+            size_t its = use == FIELD_USE_KEYED ? 0 : open ? 1 : 2;
+            if (use == FIELD_USE_OWN || its != which)
+                continue;
+            const char *name = shown(e, f->name);
+            text = text ? arena_printf(exchange->arena, "%s, %s", text, name) : name;
+            json_object_array_add(list, json_object_new_string(name));
+        }
+        put(object, names[which], list);
+        if (text)
+            say(e, "Fields:", "%s: %s", words[which], text);
+    }
+    put(e->answer, "fields", object);
 }
 
 /* ------------------------------------------------------------------------- what is stored */
@@ -496,7 +542,7 @@ look(struct explanation *e)
         bool disabled = exchange->reason == REASON_DISABLED;
         tell_next(e, disabled ? "DISABLED" : "BYPASS", exchange->reason,
                   arena_printf(exchange->arena, "it goes to the backend, and nothing is stored: %s",
-                               explain_reason(exchange->reason)));
+                               bypass_words(e)));
         return;
     }
     exchange->redis_until_ms = clock_now_ms() + (budget_ms < WAIT_MAX_MS ? budget_ms : WAIT_MAX_MS);
@@ -504,6 +550,7 @@ look(struct explanation *e)
     const struct reuse_decision decision = by_script ? look_by_script(e)
                                                      : exchange_look(exchange, clock_wall_ms());
     tell_key(e);
+    tell_fields(e);
     tell_stored(e, &decision);
     tell_decision(e, &decision);
 }

@@ -25,6 +25,9 @@ explain_reason(enum reason reason)
         [REASON_PRECONDITION] = "If-Match and If-Unmodified-Since are for the backend to evaluate",
         [REASON_COOKIE] = "the request has a cookie that no list in the route's cookies opens",
         [REASON_QUERY] = "the query has a parameter that the route's query.bypass names",
+        [REASON_FIELD] =
+            "the request has a field that fields.bypass names, or that by its name is a "
+            "credential or asks for a part of the page",
         [REASON_AUTHORIZATION] = "the request has Authorization, which the route does not open",
         [REASON_REMOTE_USER] = "the web server says who the user is, and the route is not per user",
         [REASON_CLIENT_CERTIFICATE] = "the client has a certificate, and the route is not per user",

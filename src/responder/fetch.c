@@ -265,7 +265,7 @@ make_request(struct fetch *fetch, struct upstream_request *out)
     bool expects_body = slice_equal(request->method, slice_of("POST")) ||
                         slice_equal(request->method, slice_of("PUT")) ||
                         slice_equal(request->method, slice_of("PATCH"));
-    bool keyed = exchange->reason == REASON_NONE;
+    bool keyed = backend_is_shared(exchange);
     struct backend_parameters parameters = {NULL, 0};
     if (exchange->site->config->fastcgi &&
         !backend_parameters(&parameters, exchange, method, &fetch->ask.fields))
@@ -335,6 +335,7 @@ ask_backend(struct fetch *fetch)
         answer_stale(fetch);
         break;
     case MEANS_AGAIN:
+    case MEANS_OPENED:
         return true;
     }
     return false;
@@ -390,13 +391,17 @@ fetch_and_answer(struct exchange *exchange)
     exchange_note_generations(exchange, exchange->redis_until_ms);
     if (site->cache)
         fetch.post = post_prepare(exchange);
-    if (ask_backend(&fetch)) {
+    /* Of what must not be shared, each visitor gets his own. */
+    exchange->sends_all |= exchange->reason == REASON_NONE && !exchange->has_entry &&
+                           exchange->missing == REASON_HIT_FOR_MISS;
+    while (ask_backend(&fetch)) {
         spool_give(fetch.spool);
         fetch.spool = NULL;
-        if (fetch.kind == ASK_FIRST)
-            fetch.kind = ASK_PLAIN;
         exchange->use_entry = false;
-        ask_backend(&fetch);
+        if (fetch.meaning == MEANS_OPENED)
+            exchange->other_fields = true;
+        else if (fetch.kind == ASK_FIRST)
+            fetch.kind = ASK_PLAIN;
     }
     spool_give(fetch.spool);
     request_body_done(&fetch.body);

@@ -21,6 +21,7 @@ enum meaning {
     MEANS_FRESHENED, /* exchange->entry is, with new fields */
     MEANS_HEAD,      /* the same, said by a HEAD */
     MEANS_FAILURE,   /* the backend failed, and the stale entry stands in for it */
+    MEANS_OPENED,    /* it depends on fields that the backend has not got: ask again with them */
     MEANS_AGAIN      /* of no use: ask again, as fetch->kind then says */
 };
 
@@ -32,6 +33,7 @@ struct fetch {
     struct exchange *post; /* a GET of the same URL that a POST's answer may be stored for */
     struct mutation mutation;
     const char *invalidated; /* NULL: nothing was to be done; else the value of the field */
+    int openings;            /* how often MEANS_OPENED */
     int status;
     struct fields fields; /* the backend's, in the arena */
     struct response_times times;

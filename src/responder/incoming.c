@@ -12,14 +12,19 @@
 #include "base/log.h"
 #include "http/condition.h"
 #include "http/range.h"
+#include "responder/backend_fields.h"
 #include "responder/cache_status.h"
 #include "responder/client.h"
 #include "responder/coalesce.h"
 #include "responder/interim.h"
+#include "responder/opening.h"
 #include "responder/post.h"
 #include "responder/reply.h"
+#include "responder/storer.h"
 #include "runtime/counters.h"
 
+/* So often an answer may name yet another field before nobody believes that it ever ends. */
+#define OPENINGS_MAX 3
 /* The body of an answer whose head said all. */
 #define SKIP_MAX (INT64_C(64) * 1024)
 
@@ -111,7 +116,7 @@ make_view(struct fetch *fetch, struct reply *reply)
     const struct fields *asked = &exchange->request.fields;
     int64_t now_s = fetch->times.response_ms / 1000;
     struct ranges ranges;
-    if (exchange->reason != REASON_NONE || exchange->background || fetch->status != 200)
+    if (!backend_is_shared(exchange) || exchange->background || fetch->status != 200)
         return false;
     *reply = reply_of(fetch);
     if (condition_evaluate(asked, 200, &fetch->fields, now_s, now_s) == CONDITION_NOT_MODIFIED) {
@@ -178,8 +183,13 @@ meaning_of(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
     const struct ask *ask = &fetch->ask;
-    if (exchange->reason != REASON_NONE)
+    if (!backend_is_shared(exchange))
         return MEANS_ANSWER;
+    if (!status_is_failure(fetch->status) && fetch->openings < OPENINGS_MAX &&
+        opening_needed(exchange, ask, &fetch->fields)) {
+        fetch->openings++;
+        return MEANS_OPENED;
+    }
     if (fetch->status == 304 && ask->validates)
         /* One that names another representation must not freshen this one (§4.3.4). */
         return condition_selects(&exchange->entry.fields, &fetch->fields) ? MEANS_FRESHENED
@@ -242,15 +252,32 @@ static void
 decide(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
+    const struct cache_key before = exchange->key;
     if (fetch->post)
         post_decide(&fetch->kept, fetch->post, fetch->status, &fetch->fields, &fetch->times);
     else if (exchange->reason == REASON_NONE)
         keep_decide(&fetch->kept, exchange, &fetch->ask, fetch->status, &fetch->fields,
                     &fetch->times);
+    /* No visitor's own answer is given to others. If the next one might be, it is fetched for all. */
+    if (exchange->sends_all && fetch->kept.decision.reason == REASON_NONE) {
+        fetch->kept.decision.reason = REASON_HIT_FOR_MISS;
+        if (exchange->missing == REASON_HIT_FOR_MISS &&
+            !opening_is_refusal(exchange->entry.stored.status))
+            storer_drop(exchange->site, exchange->found, exchange->entry.checksum);
+    }
+    if (exchange->sends_all) {
+        /* A mark stands where the next look-up finds it. */
+        exchange->key = before;
+        fetch->kept.names = (struct slice){NULL, 0};
+    }
+    /* The limit was reached. */
+    if (fetch->openings == OPENINGS_MAX && fetch->kept.decision.reason == REASON_NONE &&
+        opening_needed(exchange, &fetch->ask, &fetch->fields))
+        fetch->kept.decision.reason = REASON_VARY;
     fetch->cacheable = (fetch->post || exchange->reason == REASON_NONE) &&
                        fetch->kept.decision.reason == REASON_NONE;
-    fetch->shared = fetch->kept.shared;
-    if (exchange->reason != REASON_NONE || (fetch->status != 304 && !fetch->ask.head))
+    fetch->shared = fetch->kept.shared && !exchange->sends_all;
+    if (!backend_is_shared(exchange) || (fetch->status != 304 && !fetch->ask.head))
         return;
     /* A head alone is judged as the page that it speaks of. */
     struct request_facts facts = exchange->facts;
@@ -375,6 +402,14 @@ on_head(void *arg, int status, struct fields *fields)
     if (completion && !begin_completion(fetch))
         return false;
     decide(fetch);
+    if (!fetch->cacheable && opening_is_refusal(status) && backend_is_shared(exchange) &&
+        backend_fields_withheld(exchange)) {
+        exchange->refused = status;
+        exchange->sends_all = true;
+        fetch->openings++;
+        fetch->meaning = MEANS_OPENED;
+        return true;
+    }
     strip_tags(fetch);
     if (is_too_much(fetch)) {
         fetch->meaning = MEANS_AGAIN;
@@ -398,7 +433,7 @@ static void
 on_interim(void *arg, int status, struct fields *fields)
 {
     struct fetch *fetch = arg;
-    if (!fetch->exchange->background && fetch->kind == ASK_FIRST)
+    if (!fetch->exchange->background && fetch->kind == ASK_FIRST && fetch->openings == 0)
         interim_send(fetch->exchange, status, fields);
 }
 

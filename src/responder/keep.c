@@ -17,6 +17,7 @@
 #include "http/date.h"
 #include "http/range.h"
 #include "http/response_tags.h"
+#include "responder/opening.h"
 #include "responder/own_tags.h"
 #include "responder/storer.h"
 #include "runtime/counters.h"
@@ -53,6 +54,10 @@ choose_key(struct kept *kept, struct exchange *exchange, const struct ask *ask)
     size_t own = vary.count;
     if (exchange->has_marker && vary_union(&all, &exchange->marker.vary, &vary))
         vary = all;
+    if (!opening_add_names(&vary, exchange, ask))
+        return REASON_NO_MEMORY;
+    if (vary.invalid)
+        return REASON_VARY;
     kept->names_all = own == vary.count;
     key_unselect(&exchange->key);
     if (vary.count == 0)
@@ -424,7 +429,7 @@ keep_mark(const struct kept *kept, struct exchange *exchange)
                           .generations = exchange->generations,
                           .identity = exchange->identity,
                           .total = -1};
-    entry.stored = (struct stored){.status = kept->status,
+    entry.stored = (struct stored){.status = exchange->refused ? exchange->refused : kept->status,
                                    .fields = &entry.fields,
                                    .stored_ms = kept->head_wall_ms,
                                    .ttl_ms = config->hit_for_miss_ms,

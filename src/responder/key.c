@@ -4,7 +4,7 @@
  * Whatever may change an answer must be in here, kept from the backend, or a
  * reason to pass: that is the whole defence against one visitor's page reaching
  * another. In here: scheme, host, the host a trusted proxy names, target, the
- * cookies a route keys on, the user, and where the user is only the client's
+ * cookies and fields a route keys on, the user, and where the user is only the client's
  * word, all credentials that came along; and for a FastCGI backend the script that
  * the web server has chosen, which it does not only by scheme, host and target.
  * Kept from the backend: see backend_fields.c. HEAD is answered from GET's entry and has its
@@ -16,7 +16,9 @@
 
 #include "base/number.h"
 #include "http/uri.h"
+#include "responder/backend_fields.h"
 #include "responder/digest.h"
+#include "responder/field_use.h"
 #include "responder/query.h"
 #include "responder/url_tags.h"
 
@@ -85,11 +87,18 @@ add_cookie(struct cookie_list *list, struct slice name, struct slice value)
 
 bool
 key_examine(struct cache_key *key, struct request_facts *facts, const struct request *request,
-            const struct route_match *match, struct arena *arena)
+            const struct route_match *match, const struct config *config, struct arena *arena)
 {
     const struct route *route = match->route;
     if (!route)
         return true;
+    for (size_t i = 0; i < request->fields.count; i++) {
+        const struct field *f = &request->fields.list[i];
+        enum field_use use = field_use(route, config, f);
+        if (use == FIELD_USE_BYPASSES && !facts->bypass_field.p)
+            facts->bypass_field = f->name;
+        key->keyed_fields += use == FIELD_USE_KEYED;
+    }
     if (route->user != USER_NONE) {
         key->user = user_of(route, request);
         facts->user_missing = key->user.n == 0;
@@ -132,7 +141,7 @@ struct material {
     size_t n;
 };
 
-#define PARTS_MAX 10
+#define PARTS_MAX 11
 #define PART_MAX (NUMBER_DIGITS_MAX + 3)
 
 /* "<tag><length>:<bytes>," : no list of parts can be mistaken for another. */
@@ -197,6 +206,51 @@ reduce_asked(struct cache_key *key, const struct request *request, struct arena 
     return key->asked.p != NULL;
 }
 
+/*
+ * The fields that the route keys by, as the backend gets them: by name, lines of
+ * one name in their order. Only hashed, because one may be a credential.
+ */
+static bool
+fields_hash(char hash[DIGEST_DIGITS_MAX + 1], const struct request *request,
+            const struct route *route, const struct config *config, struct arena *arena)
+{
+    size_t count = 0, room = 1;
+    struct field *list = arena_calloc(arena, request->fields.count, sizeof *list);
+    if (!list)
+        return false;
+    for (size_t i = 0; i < request->fields.count; i++) {
+        struct field f = request->fields.list[i];
+        if (field_use(route, config, &f) != FIELD_USE_KEYED)
+            continue;
+        bool language = slice_equal_nocase(f.name, "Accept-Language");
+        if (language)
+            f.value = backend_language(route, &request->fields, arena);
+        size_t at = count;
+        while (at > 0 && field_name_order(f.name, list[at - 1].name) < 0)
+            at--;
+        /* Of a name that comes again the lines are joined already. */
+        if (!f.value.p || (language && at > 0 && field_name_order(f.name, list[at - 1].name) == 0))
+            continue;
+        memmove(list + at + 1, list + at, (count - at) * sizeof *list);
+        list[at] = f;
+        count++;
+        room += f.name.n + f.value.n + 2 * (PART_MAX);
+    }
+    struct material m = {.p = arena_alloc(arena, room), .n = 0};
+    if (!m.p)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        size_t start = m.n;
+        part(&m, 'n', list[i].name);
+        for (size_t k = start; k < m.n; k++)
+            if (m.p[k] >= 'A' && m.p[k] <= 'Z')
+                m.p[k] = (char)(m.p[k] - 'A' + 'a');
+        part(&m, 'v', list[i].value);
+    }
+    hash[0] = '\0';
+    return count == 0 || digest_hex((struct slice){m.p, m.n}, hash, DIGEST_DIGITS_MAX);
+}
+
 struct slice
 key_normal_host(struct slice host, struct slice scheme, struct arena *arena)
 {
@@ -232,6 +286,8 @@ ancestor_key(struct cache_key *key, const struct request *request, const struct 
         return REASON_COOKIE;
     if (request->script.name.n && !config->fastcgi)
         return REASON_REWRITTEN;
+    if (key->keyed_fields > 0)
+        return REASON_FIELD;
     char *target = arena_strndup(arena, request->target.p, request->target.n);
     char *user = key->user.n ? arena_strndup(arena, key->user.p, key->user.n) : NULL;
     char *name = arena_alloc(arena, 128);
@@ -392,6 +448,12 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
     }
     if (key->user.n)
         part(&m, 'u', key->user);
+    if (key->keyed_fields > 0) {
+        if (!fields_hash(hash, request, route, config, arena))
+            return REASON_NO_MEMORY;
+        if (hash[0])
+            part(&m, 'k', slice_of(hash));
+    }
     /* Credentials are only hashed into the material: an entry must not be a place to find them. */
     if (has_credentials_in_key(route)) {
         size_t start = m.n;

@@ -30,17 +30,19 @@ struct cache_key {
     struct slice asked;          /* the same, or what the web server has made of it (rewriting.h) */
     struct slice cookies;        /* .n 0: none; of these some may count only for Vary: Cookie */
     struct slice keyed_cookies;  /* those that are part of every key */
+    size_t keyed_fields;         /* how many fields are part of the key */
     struct slice host;           /* .p NULL: not in the key (compat = "ancestor") */
     struct slice forwarded_host; /* .p NULL: nobody rewrote the host */
 };
 
 /*
- * What the cookies, the query and the user of a request mean on its route: fills
- * facts->cookie_bypass, facts->query_bypass and facts->user_missing, key->user,
- * key->cookies and key->keyed_cookies.
+ * What the cookies, the fields, the query and the user of a request mean on its
+ * route: fills facts->cookie_bypass, facts->bypass_field, facts->query_bypass and
+ * facts->user_missing, key->user, key->cookies, key->keyed_cookies and
+ * key->keyed_fields.
  */
 bool key_examine(struct cache_key *key, struct request_facts *facts, const struct request *request,
-                 const struct route_match *match, struct arena *arena);
+                 const struct route_match *match, const struct config *config, struct arena *arena);
 
 /* Make the key. REASON_KEY_TOO_LONG, REASON_NO_MEMORY, or REASON_NONE. */
 enum reason key_make(struct cache_key *key, const struct request *request,

@@ -217,7 +217,12 @@ follow_marker(struct exchange *exchange, int64_t wall_ms)
         return REASON_MISS;
     }
     exchange->has_marker = true;
-    if (!backend_fields(&selecting, exchange) ||
+    if (!exchange->opened)
+        exchange->opened = &exchange->marker.vary;
+    else if (exchange->opened != &exchange->marker.vary &&
+             !exchange_open(exchange, &exchange->marker.vary))
+        return REASON_NO_MEMORY;
+    if (!backend_fields(&selecting, exchange, exchange->opened) ||
         !key_select(&exchange->key, &exchange->marker.vary, &selecting, exchange->arena))
         return REASON_NO_MEMORY;
     hints_add(&asked, exchange->key.name, exchange->arena);

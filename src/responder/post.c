@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "http/uri.h"
+#include "responder/backend_fields.h"
 #include "responder/key.h"
 
 static bool
@@ -40,7 +41,8 @@ post_prepare(struct exchange *exchange)
     get->policy = route_policy(exchange->site, &get->match);
     get->facts.method = method;
     get->facts.has_body = false;
-    if (!get->policy.rfc || !key_examine(&get->key, &get->facts, request, &get->match, arena) ||
+    if (!get->policy.rfc ||
+        !key_examine(&get->key, &get->facts, request, &get->match, config, arena) ||
         decide_request(&get->policy, &get->facts) != REASON_NONE ||
         key_make(&get->key, request, &get->match, config, arena) != REASON_NONE)
         return NULL;
@@ -114,6 +116,9 @@ post_decide(struct kept *kept, struct exchange *get, int status, const struct fi
     cache_control_of_response(&cc, response, &targeted);
     if (cc.max_age_s < 0 && cc.s_maxage_s < 0 && (targeted || !fields_get(response, "Expires").p))
         kept->decision.reason = REASON_NO_FRESHNESS; /* explicit, says §9.3.3 */
+    /* The principle of backend_fields.c: all fields of the POST reached the backend. */
+    if (backend_fields_withheld(get))
+        kept->decision.reason = REASON_FIELD;
     /* It went out as it came, and not in the form in which variants are compared. */
     if (kept->names.n)
         kept->decision.reason = REASON_VARY;

@@ -75,6 +75,8 @@ waiters_release(struct parked *list, enum flight_word word)
         if (word == FLIGHT_LATE)
             counters_add(COUNTER_coalesce_timeouts, 1);
         exchange->failed = word == FLIGHT_FAILED;
+        /* Each gets the answer to its own fields. */
+        exchange->sends_all = word == FLIGHT_ALONE;
         /* One of them is enough to tell the next ones. */
         exchange->marks = word == FLIGHT_ALONE && first;
         first = false;
@@ -108,8 +110,10 @@ selects(struct exchange *exchange)
     struct spool *spool = exchange->spool;
     struct fields selecting = {0};
     key_unselect(&exchange->key);
+    /* Whatever this request does next, the backend has to hear of these. */
     if (spool->vary.count > 0 &&
-        (!backend_fields(&selecting, exchange) ||
+        (!exchange_open(exchange, &spool->vary) ||
+         !backend_fields(&selecting, exchange, exchange->opened) ||
          !key_select(&exchange->key, &spool->vary, &selecting, exchange->arena))) {
         exchange->alone = true; /* no memory */
         return false;

@@ -19,7 +19,7 @@ case $mount in
 apache-mod-fcgid) echo 'FcgidMinProcessesPerClass 16' > "$DIR/front.extra" ;;
 esac
 
-# One route, as the RFC has it.
+# One route, as the RFC has it: Vary alone says which fields count.
 site -n 4 -m "$mount" url="http://127.0.0.1:$PORT2" routes='{
     path = "/**";
     cache = "rfc";
@@ -30,6 +30,7 @@ site -n 4 -m "$mount" url="http://127.0.0.1:$PORT2" routes='{
     client_control = "honour";
     stale_if_error = "1d";
     languages = [ "de", "en" ];
+    fields = { forward = [ "*" ]; };
 }'
 await curl -s -o "$DIR/warm" "$url/"
 

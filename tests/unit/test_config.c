@@ -655,6 +655,35 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
          "t.conf:4: cookies: found \"a\" in ignore, but it stands in another list as well"},
         {ROUTE("cookies = { key = [\"a=b\"]; };"),
          "t.conf:3: cookies: found \"a=b\", expected a glob on a cookie's name"},
+        {ROUTE("fields = { key = [\"X-A\"];\n forward = [\"X-B\", \"x-a\"]; };"),
+         "t.conf:4: fields: found \"x-a\" in forward, but it stands in key already"},
+        {ROUTE("fields = { bypass = [\"X-A\", \"X-A\"]; };"),
+         "t.conf:3: fields: found \"X-A\" in bypass, but it stands in bypass already"},
+        {ROUTE("fields = { key = [\"X_A\"]; };"),
+         "t.conf:3: fields: found \"X_A\" in key, expected a glob on a field's name, of letters, "
+         "digits, - and not _, such as \"X-Api-*\""},
+        {ROUTE("fields = { key = [\"X-A: b\"]; };"),
+         "t.conf:3: fields: found \"X-A: b\" in key, expected a glob on a field's name, of "
+         "letters, digits, - and not _, such as \"X-Api-*\""},
+        {ROUTE("fields = { forward = [\"X-[ab\"]; };"),
+         "t.conf:3: fields: found \"X-[ab\" in forward, expected a glob on a field's name, of "
+         "letters, digits, - and not _, such as \"X-Api-*\""},
+        {ROUTE("fields = { bypass = [\"**\"]; };"),
+         "t.conf:3: fields: found \"**\" in bypass, which would pass every request; a route "
+         "without ttl does that"},
+        {ROUTE("fields = { key = [\"Cookie\"]; };"),
+         "t.conf:3: fields: found \"Cookie\" in key, a field that Larder treats by itself: use "
+         "`cookies`"},
+        {ROUTE("fields = { forward = [\"x-forwarded-for\"]; };"),
+         "t.conf:3: fields: found \"x-forwarded-for\" in forward, a field that Larder treats by "
+         "itself: use upstream.trusted_proxies"},
+        {ROUTE("user = \"field:X-User\";\nfields = { bypass = [\"x-us*\"]; };"),
+         "t.conf:3: user: the field \"X-User\" is in fields.bypass, expected it in no list"},
+        {ROUTE("ttl = \"1m\";\nfields = { keys = [\"a\"]; };"),
+         "t.conf:4: unknown setting `keys` in routes.fields; did you mean `key`?"},
+        {ROUTE("fields = { key = [\"X-A\"]; };\nclient_cache = \"1m\";"),
+         "t.conf:4: client_cache: found \"1m\", which says public, on a route whose pages differ "
+         "by the field x-a (fields.key)"},
         {ROUTE("user = \"cookie:uid\";\ncookies = { bypass = [\"u*\"]; };"),
          "t.conf:3: user: the cookie \"uid\" is in cookies.bypass, expected it in cookies.key or "
          "in no list"},

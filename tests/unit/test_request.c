@@ -379,7 +379,7 @@ examined(char *const *extra)
         route_find(config, arena, x->request.method, x->request.host, x->request.path, &x->match));
     x->facts.fields = &x->request.fields;
     x->facts.method = x->request.method;
-    assert_true(key_examine(&x->key, &x->facts, &x->request, &x->match, arena));
+    assert_true(key_examine(&x->key, &x->facts, &x->request, &x->match, config, arena));
     x->reason = key_make(&x->key, &x->request, &x->match, config, arena);
     assert_int_equal(x->reason, REASON_NONE);
     return x;
@@ -554,7 +554,7 @@ whole_families_of_fields_stay_behind_but_for_the_user(void **state)
                                   "HTTP_X_HTTP_HOST_OVERRIDE=evil", "HTTP_X_ENVOY_ORIGINAL_PATH=/x",
                                   "HTTP_X_FORWARDED_USER=anna");
     struct fields out = {0};
-    assert_true(backend_fields(&out, x));
+    assert_true(backend_fields(&out, x, NULL));
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
         assert_null(fields_get(&out, gone[i]).p);
     assert_slice(fields_get(&out, "X-Forwarded-User"), "anna");
@@ -567,23 +567,103 @@ a_cacheable_miss_takes_no_unkeyed_input_along(void **state)
     struct exchange *x = EXAMINED(
         "HTTP_COOKIE=_ga=1; lang=de", "HTTP_X_ORIGINAL_URL=/admin", "HTTP_FORWARDED=host=evil",
         "HTTP_IF_NONE_MATCH=\"x\"", "HTTP_X_FORWARDED_FOR=1.1.1.1", "HTTP_X_FORWARDED_HOST=evil",
-        "HTTP_X_HTTP_METHOD_OVERRIDE=DELETE", "HTTP_EXPECT=100-continue", "HTTP_X_MINE=stays",
-        "HTTP_X_REAL_IP=1.1.1.1", "HTTP_CF_VISITOR={\"scheme\":\"https\"}", "HTTP_HTTPS=on",
-        "HTTP_ACCEPT_ENCODING=gzip;q=0.5, BR, foo");
+        "HTTP_X_HTTP_METHOD_OVERRIDE=DELETE", "HTTP_EXPECT=100-continue", "HTTP_X_MINE=1",
+        "HTTP_USER_AGENT=mine", "HTTP_X_REAL_IP=1.1.1.1", "HTTP_CF_VISITOR={\"scheme\":\"https\"}",
+        "HTTP_HTTPS=on", "HTTP_ACCEPT_ENCODING=gzip;q=0.5, BR, foo");
     struct fields out = {0};
-    assert_true(backend_fields(&out, x));
+    assert_true(backend_fields(&out, x, NULL));
     assert_slice(fields_get(&out, "Accept-Encoding"), "br, gzip"); /* in one spelling */
     assert_slice(fields_get(&out, "Host"), "example.org");
     assert_slice(fields_get(&out, "Cookie"), "lang=de");
     assert_slice(fields_get(&out, "X-Forwarded-For"), "192.0.2.1");
     assert_slice(fields_get(&out, "X-Forwarded-Host"), "example.org");
     assert_slice(fields_get(&out, "X-Forwarded-Proto"), "http");
-    assert_slice(fields_get(&out, "X-Mine"), "stays");
+    assert_slice(fields_get(&out, "User-Agent"), "Mozilla/5.0 (compatible; Larder)");
+    assert_slice(fields_get(&out, "Accept"), "*/*");
     static const char *const gone[] = {
         "X-Original-Url", "Forwarded", "If-None-Match", "X-Http-Method-Override",
-        "Expect",         "X-Real-Ip", "Cf-Visitor",    "Https"};
+        "Expect",         "X-Real-Ip", "Cf-Visitor",    "Https",
+        "X-Mine"};
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
         assert_null(fields_get(&out, gone[i]).p);
+}
+
+/* The value that a shared fetch has of a field; .p NULL: none. */
+static struct slice
+sent(const char *name, const char *const *opened, size_t count, char *const *extra)
+{
+    struct exchange *x = examined(extra);
+    struct vary vary = {.count = 0};
+    struct fields out = {0};
+    for (size_t i = 0; i < count; i++)
+        assert_true(vary_add(&vary, slice_of(opened[i]), arena));
+    assert_true(backend_fields(&out, x, count ? &vary : NULL));
+    return fields_join(&out, arena, name);
+}
+
+#define SENT(name, ...) sent(name, NULL, 0, (char *const[]){__VA_ARGS__, NULL})
+#define SENT_OPEN(name, ...) \
+    sent(name, (const char *const[]){name}, 1, (char *const[]){__VA_ARGS__, NULL})
+
+static void
+what_stands_for_a_visitors_fields_is_the_same_for_all(void **state)
+{
+    (void)state;
+    assert_slice(SENT("User-Agent", "HTTP_X=1"), "Mozilla/5.0 (compatible; Larder)");
+    assert_slice(SENT("User-Agent", "HTTP_USER_AGENT=mine"), "Mozilla/5.0 (compatible; Larder)");
+    assert_slice(SENT_OPEN("User-Agent", "HTTP_USER_AGENT=mine"), "mine");
+    assert_null(SENT_OPEN("User-Agent", "HTTP_X=1").p);
+    assert_slice(SENT("Accept", "HTTP_ACCEPT=text/html"), "*/*");
+    assert_slice(SENT_OPEN("Accept", "HTTP_ACCEPT=text/html"), "text/html");
+    assert_null(SENT("Accept-Language", "HTTP_ACCEPT_LANGUAGE=de").p);
+    assert_slice(SENT_OPEN("Accept-Language", "HTTP_ACCEPT_LANGUAGE=de"), "de");
+    assert_slice(SENT("Cache-Control", "HTTP_CACHE_CONTROL=max-age=0, x=\"<i>\""), "max-age=0");
+    assert_slice(SENT("Cache-Control", "HTTP_CACHE_CONTROL=no-cache, x"), "no-cache");
+    assert_null(SENT("Cache-Control", "HTTP_CACHE_CONTROL=max-stale").p);
+    assert_null(SENT("Pragma", "HTTP_PRAGMA=no-cache").p);
+    assert_slice(SENT("X-Request-Id", "HTTP_X_REQUEST_ID=0123456789abcdef-01"),
+                 "0123456789abcdef-01");
+    assert_null(SENT("X-Request-Id", "HTTP_X_REQUEST_ID=0123456789abcdefg").p);
+    assert_null(SENT("X-Request-Id", "HTTP_X_REQUEST_ID=dead-beef").p);
+    char *trace = "HTTP_TRACEPARENT=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    assert_slice(SENT("traceparent", trace), strchr(trace, '=') + 1);
+    assert_slice(SENT("Via", "HTTP_VIA=1.0 a"), "1.0 a");
+    assert_null(SENT("Via", "HTTP_VIA=1.0 a (<script>)").p);
+    assert_null(SENT("X-Requested-With", "HTTP_X_REQUESTED_WITH=com.android.browser").p);
+    assert_slice(SENT("X-Requested-With", "HTTP_X_REQUESTED_WITH=XMLHttpRequest"),
+                 "XMLHttpRequest");
+    assert_string_not_equal(NAME("HTTP_X_REQUESTED_WITH=XMLHttpRequest"), NAME("HTTP_X=1"));
+    assert_string_equal(NAME("HTTP_X_REQUESTED_WITH=other"), NAME("HTTP_X=1"));
+}
+
+static void
+fields_that_are_credentials_pass(void **state)
+{
+    (void)state;
+    static char *const passes[] = {"HTTP_X_API_KEY=1",         "HTTP_X_AUTH_TOKEN=1",
+                                   "HTTP_X_ACCESS_TOKEN=1",    "HTTP_X_WP_NONCE=1",
+                                   "HTTP_REMOTE_USER=1",       "HTTP_X_CSRF_TOKEN=1",
+                                   "HTTP_PRIVATE_TOKEN=1",     "HTTP_API_KEY=1",
+                                   "HTTP_X_FORWARDED_EMAIL=1", "HTTP_HX_REQUEST=true",
+                                   "HTTP_X_PJAX=true",         "HTTP_TURBO_FRAME=a",
+                                   "HTTP_SSL_CLIENT_CERT=1",   "HTTP_X_AUTH_REQUEST_USER=1"};
+    static char *const does_not[] = {"HTTP_X_API_KEY=",
+                                     "HTTP_X_USER_AGENT=1",
+                                     "HTTP_USER_AGENT=token",
+                                     "HTTP_X_REMOTE_IP=1",
+                                     "HTTP_SEC_FETCH_MODE=cors",
+                                     "HTTP_X_FORWARDED_SCHEME=1",
+                                     "HTTP_ORIGIN=a",
+                                     "HTTP_TOKENS=1",
+                                     "HTTP_X_AP=1",
+                                     "HTTP_X=1",
+                                     "HTTP_XX=1"};
+    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++)
+        if (!EXAMINED(passes[i])->facts.bypass_field.p)
+            fail_msg("%s does not pass", passes[i]);
+    for (size_t i = 0; i < sizeof does_not / sizeof *does_not; i++)
+        if (EXAMINED(does_not[i])->facts.bypass_field.p)
+            fail_msg("%s passes", does_not[i]);
 }
 
 static void
@@ -595,7 +675,7 @@ a_pass_goes_as_it_came(void **state)
                                   "HTTP_ACCEPT_ENCODING=gzip", "HTTP_VIA=1.0 a");
     x->reason = REASON_COOKIE;
     struct fields out = {0};
-    assert_true(backend_fields(&out, x));
+    assert_true(backend_fields(&out, x, NULL));
     assert_slice(fields_get(&out, "Host"), "Example.org");
     assert_slice(fields_get(&out, "Cookie"), "_ga=1; sid=2");
     assert_slice(fields_get(&out, "If-None-Match"), "\"x\"");
@@ -716,7 +796,7 @@ assert_parameters(struct exchange *x, const char *const want[][2], size_t n)
 {
     struct fields fields = {0};
     struct backend_parameters list;
-    assert_true(backend_fields(&fields, x));
+    assert_true(backend_fields(&fields, x, NULL));
     assert_true(backend_parameters(&list, x, x->request.method, &fields));
     for (size_t i = 0; i < n; i++) {
         int count;
@@ -776,11 +856,13 @@ a_shared_miss_leaves_out_for_fastcgi_what_it_leaves_out_for_http(void **state)
 {
     (void)state;
     config->fastcgi = true;
-    struct exchange *x = EXAMINED("HTTP_COOKIE=_ga=1; lang=de", "HTTP_X_ORIGINAL_URL=/admin",
-                                  "HTTP_FORWARDED=host=evil", "HTTP_X_FORWARDED_FOR=1.1.1.1",
-                                  "HTTP_X_FORWARDED_HOST=evil", "HTTP_CONNECTION=close",
-                                  "HTTP_X_MINE=stays", "REMOTE_ADDR=192.0.2.9", "HTTPS=on",
-                                  "HTTP_ACCEPT_ENCODING=gzip;q=0.5, BR, foo", "HTTP_TE=trailers");
+    struct exchange *x = EXAMINED(
+        "HTTP_COOKIE=_ga=1; lang=de", "HTTP_X_ORIGINAL_URL=/admin", "HTTP_FORWARDED=host=evil",
+        "HTTP_X_FORWARDED_FOR=1.1.1.1", "HTTP_X_FORWARDED_HOST=evil", "HTTP_CONNECTION=close",
+        "HTTP_X_MINE=1", "REDIRECT_HTTP_X_MINE=1", "REDIRECT_REDIRECT_HTTP_X_MINE=1",
+        "REDIRECT_HTTP_AUTHORIZATION=", "REDIRECT_UNIQUE_ID=1", "HTTP_USER_AGENT=mine",
+        "REMOTE_ADDR=192.0.2.9", "HTTPS=on", "HTTP_ACCEPT_ENCODING=gzip;q=0.5, BR, foo",
+        "HTTP_TE=trailers");
     ASSERT_PARAMETERS(x, {{"HTTP_COOKIE", "lang=de"},
                           {"HTTP_HOST", "example.org"},
                           {"HTTP_X_ORIGINAL_URL", NULL},
@@ -790,7 +872,13 @@ a_shared_miss_leaves_out_for_fastcgi_what_it_leaves_out_for_http(void **state)
                           {"HTTP_VIA", NULL},
                           {"HTTP_CONNECTION", NULL},
                           {"HTTP_TE", NULL},
-                          {"HTTP_X_MINE", "stays"},
+                          {"HTTP_X_MINE", NULL},
+                          {"REDIRECT_HTTP_X_MINE", NULL},
+                          {"REDIRECT_REDIRECT_HTTP_X_MINE", NULL},
+                          {"REDIRECT_HTTP_AUTHORIZATION", ""},
+                          {"REDIRECT_UNIQUE_ID", "1"},
+                          {"HTTP_USER_AGENT", "Mozilla/5.0 (compatible; Larder)"},
+                          {"HTTP_ACCEPT", "*/*"},
                           {"REMOTE_ADDR", "192.0.2.9"},
                           {"HTTPS", "on"},
                           {"HTTP_ACCEPT_ENCODING", "br, gzip"}});
@@ -1086,6 +1174,8 @@ main(void)
         cmocka_unit_test(an_unopened_cookie_passes_and_a_missing_user_is_seen),
         cmocka_unit_test(a_cacheable_miss_takes_no_unkeyed_input_along),
         cmocka_unit_test(whole_families_of_fields_stay_behind_but_for_the_user),
+        cmocka_unit_test(what_stands_for_a_visitors_fields_is_the_same_for_all),
+        cmocka_unit_test(fields_that_are_credentials_pass),
         cmocka_unit_test(a_pass_goes_as_it_came),
         cmocka_unit_test(a_pool_has_one_name_and_another_pool_another),
         cmocka_unit_test(a_request_that_comes_back_is_known_by_either_field),

@@ -3,7 +3,7 @@
 . case
 . crowd
 
-site -n 1 routes='{ path = "/**"; ttl = "1m"; }'
+site -n 1 routes='{ path = "/**"; ttl = "1m"; fields = { forward = ["X-Kind"]; }; }'
 
 for round in first second; do
     page="/$round?gate=$round&echo=1&h=Vary:X-Kind"

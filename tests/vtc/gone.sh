@@ -5,7 +5,7 @@
 
 # Each page is there once (after=1), and what follows it is in the query.
 routes='{ path = "/while/**"; ttl = "1s"; stale_while_revalidate = "1h"; stale_if_error = "1h"; },
-    { path = "/error/**"; ttl = "1s"; stale_if_error = "1h"; },
+    { path = "/error/**"; ttl = "1s"; stale_if_error = "1h"; fields = { forward = ["X-A"]; }; },
     { path = "/fresh/**"; ttl = "1h"; stale_if_error = "1h"; client_control = "honour"; }'
 site -n 2 cache='max_object = "1M";' coalesce='hit_for_miss = "0";' routes="$routes"
 

@@ -68,10 +68,10 @@ await is_hit '/gone?status=404&size=10&h=Cache-Control:max-age=60'
 for target in '/nostore?size=100000&midgate=never&h=Cache-Control:no-store' \
     '/large?size=2000000&midgate=never' \
     '/cookie?size=100000&midgate=never&framing=chunked&h=Set-Cookie:a=b'; do
-    heads "$target" MISS --max-time 10
+    heads "$target" MISS --max-time 10 -A ""
     await busy
     asked "$target" '0 1'
-    heads "$target" MISS --max-time 10
+    heads "$target" MISS --max-time 10 -A ""
     asked "$target" '0 2'
 done
 heads '/endless?size=4000000&framing=chunked' MISS

@@ -3,8 +3,9 @@
 . case
 
 site routes='
-    { path = "/site/**"; ttl = "5m"; languages = ["en", "de", "pt-BR"]; },
-    { path = "/**"; ttl = "5m"; }'
+    { path = "/site/**"; ttl = "5m"; languages = ["en", "de", "pt-BR"];
+        fields = { forward = ["Accept-Language"]; }; },
+    { path = "/**"; ttl = "5m"; fields = { forward = ["Accept-Language"]; }; }'
 
 is_hit_with() {
     curl -s --max-time 20 -o /dev/null -D - "$@" | grep -q -i '^x-cache: hit'

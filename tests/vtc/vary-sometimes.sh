@@ -40,7 +40,8 @@ END
 python3 "$DIR/backend.py" "$PORT2" "$DIR" > "$DIR/log/backend" 2>&1 &
 await listening "$PORT2"
 site -n 2 url="http://127.0.0.1:$PORT2" coalesce='enabled = false;' coalesce='enabled = false;' \
-    routes='{ path = "/**"; ttl = "5m"; ttl_by_status = ["404 5m"]; }'
+    routes='{ path = "/**"; ttl = "5m"; ttl_by_status = ["404 5m"];
+        fields = { forward = ["Origin"]; }; }'
 
 has_it() {
     get "$@"

@@ -2,7 +2,8 @@
 # needs: lighttpd redis-server redis-cli spawn-fcgi curl
 . case
 
-site cache='encodings = ["br", "gzip"];' routes='{ path = "/**"; ttl = "5m"; }'
+site cache='encodings = ["br", "gzip"];' routes='{ path = "/**"; ttl = "5m";
+    fields = { forward = ["X-A", "X-B", "User-Agent"]; }; }'
 
 # Stored, and seen to be.
 is_hit_with() {

@@ -1,0 +1,80 @@
+/*
+ * Fields that an answer's Vary names and that the backend has not got.
+ *
+ * A fetch that may be shared keeps most of the visitor's fields back
+ * (backend_fields.c). If the answer says that it depends on one of them, the
+ * backend is asked again with the visitor's own value, once for each URL: from then
+ * on the marker of the URL names the field (lookup.c), and requests that waited
+ * have it from the answer that they waited for (waiter.c). `Vary: *` does not say
+ * which field counts, so the backend gets all of them and nothing is stored.
+ *
+ * A refusal that is not stored may be for want of a field: some interfaces want one
+ * of their own as a protection against forged requests, firewalls want a browser's.
+ * Then the backend gets all of them as well, and the mark of it stays until its time
+ * is over.
+ *
+ * The reverse holds too. A field that was sent because Vary named it before may
+ * have changed an answer whose Vary does not name it. Such an answer is stored
+ * under the field's value all the same.
+ */
+#include "responder/opening.h"
+
+#include "responder/backend_fields.h"
+
+/* Is the value of this field the same in both, as Vary compares? */
+static bool
+same_value(const struct fields *a, const struct fields *b, struct slice name, struct arena *arena)
+{
+    bool failed = false;
+    struct slice x = vary_normal_value(a, name, arena, &failed);
+    struct slice y = vary_normal_value(b, name, arena, &failed);
+    return !failed && (x.p != NULL) == (y.p != NULL) && slice_equal(x, y);
+}
+
+bool
+opening_needed(struct exchange *exchange, const struct ask *ask, const struct fields *answer)
+{
+    struct arena *arena = exchange->arena;
+    struct fields more = {0};
+    struct vary vary;
+    struct vary *before = exchange->opened;
+    if (!backend_is_shared(exchange) || !fields_get(answer, "Vary").p ||
+        !vary_parse(&vary, answer, NULL, arena))
+        return false;
+    if (vary.star || vary.invalid) {
+        exchange->sends_all = backend_fields_withheld(exchange);
+        return exchange->sends_all;
+    }
+    if (vary.count == 0 || !exchange_open(exchange, &vary) ||
+        !backend_fields(&more, exchange, exchange->opened)) {
+        exchange->opened = before;
+        return false;
+    }
+    for (size_t i = 0; i < vary.count; i++)
+        if (!same_value(&ask->base, &more, vary.names[i], arena))
+            return true;
+    exchange->opened = before;
+    return false;
+}
+
+bool
+opening_is_refusal(int status)
+{
+    return status == 400 || status == 401 || status == 403 || status == 406 || status == 428;
+}
+
+bool
+opening_add_names(struct vary *vary, const struct exchange *exchange, const struct ask *ask)
+{
+    const struct vary *opened = exchange->opened;
+    struct fields closed = {0};
+    if (!opened || !backend_is_shared(exchange))
+        return true;
+    if (!backend_fields(&closed, exchange, NULL))
+        return false;
+    for (size_t i = 0; i < opened->count; i++)
+        if (!same_value(&ask->base, &closed, opened->names[i], exchange->arena) &&
+            !vary_add(vary, opened->names[i], exchange->arena))
+            return false;
+    return true;
+}
