@@ -112,6 +112,10 @@ struct store_decision decide_store(const struct policy *policy, const struct req
  * here? Not what has to be asked about each time. */
 bool decision_shares(const struct store_decision *decision);
 
+/* A kind of content that has no end: events, pictures that replace each other, sound and film without a
+ * length. As the backend sent it, with its Content-Length. */
+bool response_is_stream(const struct fields *response);
+
 /*
  * The backend has answered with this status, and the answer is not stored, for this
  * reason: does it take the place of what is stored all the same? Not if it is a

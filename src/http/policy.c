@@ -55,6 +55,8 @@ reason_name(enum reason reason)
         [REASON_CONTENT_LOCATION] = "content-location",
         [REASON_TOO_LARGE] = "too-large",
         [REASON_INCOMPLETE] = "incomplete",
+        [REASON_UNTIL_CLOSE] = "until-close",
+        [REASON_STREAM] = "stream",
         [REASON_HEAD] = "head",
         [REASON_NO_GENERATIONS] = "no-generations",
         [REASON_CHANGING] = "changing",

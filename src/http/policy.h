@@ -64,6 +64,8 @@ enum reason {
     /* of the way it went */
     REASON_TOO_LARGE,
     REASON_INCOMPLETE,
+    REASON_UNTIL_CLOSE, /* its body ends where the connection does: whole or cut, nobody knows */
+    REASON_STREAM,      /* of a kind that has no end */
     REASON_HEAD,
     REASON_NO_GENERATIONS,
     REASON_CHANGING, /* a tag of it is being changed, or was while it was fetched */

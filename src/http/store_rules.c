@@ -229,6 +229,28 @@ keep_ms(const struct store_decision *decision, const struct policy *policy, bool
     return at_most(kept_ms, DECIDE_TTL_MAX_MS);
 }
 
+static bool
+begins_nocase(struct slice text, const char *with)
+{
+    size_t n = strlen(with);
+    return text.n >= n && strncasecmp(text.p, with, n) == 0;
+}
+
+bool
+response_is_stream(const struct fields *response)
+{
+    static const char *const endless[] = {"text/event-stream", "multipart/x-mixed-replace"};
+    static const char *const live[] = {"audio/", "video/", "application/ogg"};
+    struct slice type = fields_get(response, "Content-Type");
+    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++)
+        if (begins_nocase(type, endless[i]))
+            return true;
+    for (size_t i = 0; i < sizeof live / sizeof *live; i++)
+        if (begins_nocase(type, live[i]))
+            return !fields_get(response, "Content-Length").p;
+    return false;
+}
+
 bool
 decide_replaces(int status, enum reason reason)
 {
@@ -238,8 +260,9 @@ decide_replaces(int status, enum reason reason)
     if (status < 200 || status >= 500 ||
         is_one_of(status, not_of_the_page, sizeof not_of_the_page / sizeof *not_of_the_page))
         return false;
-    return reason != REASON_INCOMPLETE && reason != REASON_NO_MEMORY &&
-           reason != REASON_CONTENT_RANGE && reason != REASON_BACKEND_FAILED;
+    return reason != REASON_INCOMPLETE && reason != REASON_UNTIL_CLOSE &&
+           reason != REASON_NO_MEMORY && reason != REASON_CONTENT_RANGE &&
+           reason != REASON_BACKEND_FAILED;
 }
 
 bool

@@ -333,6 +333,8 @@ forbids(const struct kept *kept)
     case REASON_EXPIRED:
     case REASON_MUST_UNDERSTAND:
     case REASON_TOO_LARGE:
+    case REASON_UNTIL_CLOSE:
+    case REASON_STREAM:
         return true;
     default:
         return false;

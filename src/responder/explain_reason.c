@@ -64,6 +64,8 @@ explain_reason(enum reason reason)
         [REASON_CONTENT_LOCATION] = "it is not what its own URL would answer",
         [REASON_TOO_LARGE] = "it is larger than cache.max_object",
         [REASON_INCOMPLETE] = "it broke off",
+        [REASON_UNTIL_CLOSE] = "it ended with the connection, so nobody knows whether it was whole",
+        [REASON_STREAM] = "it is of a kind that has no end",
         [REASON_HEAD] = "it has no body to store",
         [REASON_NO_GENERATIONS] = "Redis did not answer, or not in time",
         [REASON_CHANGING] = "something that it shows is being changed, or was meanwhile",

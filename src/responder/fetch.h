@@ -45,6 +45,7 @@ struct fetch {
     bool head_sent;
     bool ended;              /* END_REQUEST is out */
     bool satisfied;          /* the client has what it wanted, and nobody else wants the rest */
+    bool until_close;        /* the body ends where the backend's connection does */
     int64_t content_length;  /* as the backend says; -1: unknown */
     int64_t held_ms;         /* since then what it is to be stored under lives long enough */
     struct spool *spool;     /* what is kept of the body, and others may read; NULL: nothing */

@@ -258,6 +258,13 @@ decide(struct fetch *fetch)
     else if (exchange->reason == REASON_NONE)
         keep_decide(&fetch->kept, exchange, &fetch->ask, fetch->status, &fetch->fields,
                     &fetch->times);
+    struct store_decision *decision = &fetch->kept.decision;
+    bool nobody_elses = fetch->until_close || response_is_stream(&fetch->fields);
+    if (nobody_elses && !brings_no_body(fetch) &&
+        (decision->reason == REASON_NONE || keep_is_unproven(&fetch->kept))) {
+        decision->reason = fetch->until_close ? REASON_UNTIL_CLOSE : REASON_STREAM;
+        fetch->kept.shared = false;
+    }
     /* No visitor's own answer is given to others. If the next one might be, it is fetched for all. */
     if (exchange->sends_all && fetch->kept.decision.reason == REASON_NONE) {
         fetch->kept.decision.reason = REASON_HIT_FOR_MISS;
@@ -285,7 +292,8 @@ decide(struct fetch *fetch)
     const struct store_decision whole = decide_store(&exchange->policy, &facts,
                                                      fetch->status == 304 ? 200 : fetch->status,
                                                      &fetch->fields, &fetch->times);
-    fetch->shared = decision_shares(&whole);
+    fetch->shared = decision_shares(&whole) &&
+                    (fetch->status == 304 || !response_is_stream(&fetch->fields));
     fetch->fill = fetch->status == 304 && fetch->ask.conditions && !fetch->ask.head &&
                   !exchange->background && exchange->generations_complete &&
                   whole.reason == REASON_NONE;
@@ -382,12 +390,13 @@ goes_on_for_others(struct fetch *fetch)
 }
 
 static bool
-on_head(void *arg, int status, struct fields *fields)
+on_head(void *arg, int status, struct fields *fields, bool until_close)
 {
     struct fetch *fetch = arg;
     struct exchange *exchange = fetch->exchange;
     fetch->status = status;
     fetch->fields = *fields;
+    fetch->until_close = until_close;
     fetch->times.response_ms = clock_wall_ms();
     fetch->held_ms = clock_now_ms();
     fetch->content_length = brings_no_body(fetch) ? -1 : content_length_of(fields);

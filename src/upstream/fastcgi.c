@@ -239,7 +239,7 @@ head_complete(struct fastcgi_exchange *x)
         x->scan = 0;
     else
         flow->stage = FLOW_BODY;
-    return flow_give_head(flow, x->response.status, &x->response.fields);
+    return flow_give_head(flow, x->response.status, &x->response.fields, false);
 }
 
 /* No more of it than its Content-Length says. */

@@ -117,13 +117,13 @@ interim(struct flow *flow, int status, struct fields *fields)
 }
 
 bool
-flow_give_head(struct flow *flow, int status, struct fields *fields)
+flow_give_head(struct flow *flow, int status, struct fields *fields, bool until_close)
 {
     const struct transport_call *call = flow->call;
     if (status < 200)
         return interim(flow, status, fields);
     call->result->head_seen = true;
-    bool wanted = call->sink->head(call->sink->arg, status, fields);
+    bool wanted = call->sink->head(call->sink->arg, status, fields, until_close);
     flow->progress_ms = clock_now_ms();
     return wanted || flow_fail(flow, UPSTREAM_CLIENT_GONE, "nobody wants the response");
 }

@@ -67,7 +67,7 @@ bool flow_keep_head(struct flow *flow, const char *data, size_t n);
 
 /* The whole head, understood: an interim response (status < 200), after which there is another head
  * to come, or the final one. The stage is the caller's. */
-bool flow_give_head(struct flow *flow, int status, struct fields *fields);
+bool flow_give_head(struct flow *flow, int status, struct fields *fields, bool until_close);
 
 /* Some of the body. */
 bool flow_give_body(struct flow *flow, struct slice body);

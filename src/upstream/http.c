@@ -96,7 +96,8 @@ head_complete(struct http_exchange *x)
                           ? FLOW_DONE
                           : FLOW_BODY;
     }
-    return flow_give_head(flow, response->status, &response->fields);
+    return flow_give_head(flow, response->status, &response->fields,
+                          response->framing == FRAMING_UNTIL_CLOSE);
 }
 
 /* Some of the body; *taken says how much of data it was. */

@@ -113,8 +113,9 @@ struct upstream_sink {
     void *arg;
     /* The final status line and fields, hop-by-hop fields already gone. What the list points to is in
      * the arena; the struct itself is gone when upstream_fetch() returns. Content-Length is there if
-     * the backend sent it. false: stop. */
-    bool (*head)(void *arg, int status, struct fields *fields);
+     * the backend sent it. until_close: the body ends where the connection does, so that nobody can
+     * tell a whole one from one whose sender was killed. false: stop. */
+    bool (*head)(void *arg, int status, struct fields *fields, bool until_close);
     /* Some of the body. false: stop (the client is gone and nobody else wants it). */
     bool (*body)(void *arg, const char *data, size_t len);
     /* A 1xx response other than 100 and 101; NULL: not wanted. */

@@ -551,10 +551,37 @@ what_is_no_failure_takes_the_place_of_what_is_stored(void **state)
     assert_false(decide_replaces(206, REASON_CONTENT_RANGE));
 }
 
+static void
+kinds_without_an_end_are_known(void **state)
+{
+    (void)state;
+    static const char *const endless[] = {
+        "Content-Type: text/event-stream",
+        "Content-Type: Text/Event-Stream; charset=utf-8\nContent-Length: 9",
+        "Content-Type: multipart/x-mixed-replace; boundary=a",
+        "Content-Type: audio/mpeg",
+        "content-type: VIDEO/mp2t",
+        "Content-Type: application/ogg"};
+    static const char *const others[] = {"", "Content-Type: text/html", "Content-Type: text/event",
+                                         "Content-Type: audio/mpeg\nContent-Length: 9",
+                                         "Content-Type: multipart/mixed"};
+    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
+        struct fields fields = fields_of(endless[i]);
+        assert_true(response_is_stream(&fields));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct fields fields = fields_of(others[i]);
+        assert_false(response_is_stream(&fields));
+    }
+    /* A cut one is no reason to drop what was whole. */
+    assert_false(decide_replaces(200, REASON_UNTIL_CLOSE));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kinds_without_an_end_are_known),
         cmocka_unit_test(what_is_no_failure_takes_the_place_of_what_is_stored),
         cmocka_unit_test(a_response_to_a_method_that_is_not_understood_must_not_be_stored),
         cmocka_unit_test(a_response_that_is_not_final_must_not_be_stored),

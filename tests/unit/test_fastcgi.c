@@ -470,9 +470,9 @@ struct watched {
 };
 
 static bool
-watched_head(void *arg, int status, struct fields *fields)
+watched_head(void *arg, int status, struct fields *fields, bool until_close)
 {
-    return on_head(((struct watched *)arg)->answer, status, fields);
+    return on_head(((struct watched *)arg)->answer, status, fields, until_close);
 }
 
 static bool

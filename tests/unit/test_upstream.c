@@ -445,6 +445,10 @@ run_row(const struct row *row, bool drip, const char *unix_path)
     if (row->after != RESET || outcome == UPSTREAM_OK)
         if (a.body_n != strlen(row->body) || memcmp(a.body ? a.body : "", row->body, a.body_n) != 0)
             fail_msg("%s: body \"%.*s\"", row->what, (int)a.body_n, a.body);
+    if (a.heads == 1 && strstr(row->what, "until close") && !a.until_close)
+        fail_msg("%s: nobody says that it ends with the connection", row->what);
+    if (a.until_close && (row->kept || strstr(row->what, "chunk")))
+        fail_msg("%s: said to end with the connection", row->what);
     if (row->fields && strcmp(a.fields, row->fields) != 0)
         fail_msg("%s: fields %s", row->what, a.fields);
     assert_int_equal(script.requests, 1);

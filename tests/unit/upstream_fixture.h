@@ -21,6 +21,7 @@
 struct answer {
     int heads;
     int status;
+    bool until_close;
     char fields[4096]; /* "Name: value\n" each, in order */
     char interim[1024];
     char *body;
@@ -54,11 +55,12 @@ print_fields(char *out, size_t size, const struct fields *fields)
 }
 
 static inline bool
-on_head(void *arg, int status, struct fields *fields)
+on_head(void *arg, int status, struct fields *fields, bool until_close)
 {
     struct answer *a = arg;
     a->heads++;
     a->status = status;
+    a->until_close = until_close;
     print_fields(a->fields, sizeof a->fields, fields);
     return !a->stop_at_head;
 }
