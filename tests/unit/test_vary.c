@@ -420,10 +420,30 @@ union_of_too_many_names_is_none(void **state)
     assert_false(vary_union(&all, &a, &b));
 }
 
+static void
+a_name_is_added_once_and_found_in_any_case(void **state)
+{
+    (void)state;
+    struct vary vary = {.count = 0};
+    assert_true(vary_add(&vary, slice_of("X-B"), arena));
+    assert_true(vary_add(&vary, slice_of("x-a"), arena));
+    assert_true(vary_add(&vary, slice_of("x-b"), arena));
+    assert_int_equal(vary.count, 2);
+    assert_true(vary_has(&vary, slice_of("X-A")));
+    assert_false(vary_has(&vary, slice_of("X")));
+    assert_false(vary_has(&vary, slice_of("X-Abc")));
+    for (int i = 0; i < VARY_NAMES_MAX; i++) {
+        char name[8] = {'n', (char)('a' + i), 0};
+        assert_true(vary_add(&vary, slice_of(name), arena));
+    }
+    assert_true(vary.invalid);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_is_added_once_and_found_in_any_case),
         cmocka_unit_test(union_has_each_name_once_and_in_order),
         cmocka_unit_test(union_of_too_many_names_is_none),
         cmocka_unit_test(vary_names_are_lower_case_sorted_and_single),
