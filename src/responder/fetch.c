@@ -29,6 +29,7 @@
 #include "responder/client.h"
 #include "responder/coalesce.h"
 #include "responder/gone.h"
+#include "responder/opening.h"
 #include "responder/post.h"
 #include "responder/storer.h"
 #include "runtime/counters.h"
@@ -394,6 +395,7 @@ fetch_and_answer(struct exchange *exchange)
     /* Of what must not be shared, each visitor gets his own. */
     exchange->sends_all |= exchange->reason == REASON_NONE && !exchange->has_entry &&
                            exchange->missing == REASON_HIT_FOR_MISS;
+    opening_recall(exchange);
     while (ask_backend(&fetch)) {
         spool_give(fetch.spool);
         fetch.spool = NULL;

@@ -19,7 +19,59 @@
  */
 #include "responder/opening.h"
 
+#include <pthread.h>
+#include <xxhash.h>
+
 #include "responder/backend_fields.h"
+
+/* URLs whose names a process remembers; a later one takes the place of another. */
+#define PLACES 1024
+/* Of one URL; with more it is asked for twice each time. */
+#define NAMES_MAX 96
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards places */
+static struct {
+    uint64_t hash;         /* of the primary key */
+    char names[NAMES_MAX]; /* as a marker has them */
+    size_t n;              /* 0: the place is free */
+} places[PLACES];
+
+static void
+learn(const struct exchange *exchange)
+{
+    const char *key = exchange->key.primary;
+    struct slice names = vary_format(exchange->opened, exchange->arena);
+    uint64_t hash = XXH3_64bits(key, strlen(key));
+    size_t at = (size_t)(hash % PLACES);
+    if (names.n == 0 || names.n > NAMES_MAX)
+        return;
+    pthread_mutex_lock(&lock);
+    places[at].hash = hash;
+    places[at].n = names.n;
+    memcpy(places[at].names, names.p, names.n);
+    pthread_mutex_unlock(&lock);
+}
+
+void
+opening_recall(struct exchange *exchange)
+{
+    char names[NAMES_MAX];
+    size_t n = 0;
+    struct vary vary;
+    if (exchange->redis_answered || exchange->opened || !exchange->key.primary ||
+        !backend_is_shared(exchange))
+        return;
+    uint64_t hash = XXH3_64bits(exchange->key.primary, strlen(exchange->key.primary));
+    size_t at = (size_t)(hash % PLACES);
+    pthread_mutex_lock(&lock);
+    if (places[at].hash == hash) {
+        n = places[at].n;
+        memcpy(names, places[at].names, n);
+    }
+    pthread_mutex_unlock(&lock);
+    if (n && vary_unformat(&vary, (struct slice){names, n}, exchange->arena))
+        (void)exchange_open(exchange, &vary);
+}
 
 /* Is the value of this field the same in both, as Vary compares? */
 static bool
@@ -51,8 +103,10 @@ opening_needed(struct exchange *exchange, const struct ask *ask, const struct fi
         return false;
     }
     for (size_t i = 0; i < vary.count; i++)
-        if (!same_value(&ask->base, &more, vary.names[i], arena))
+        if (!same_value(&ask->base, &more, vary.names[i], arena)) {
+            learn(exchange);
             return true;
+        }
     exchange->opened = before;
     return false;
 }

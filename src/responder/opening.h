@@ -12,6 +12,10 @@
  */
 bool opening_needed(struct exchange *exchange, const struct ask *ask, const struct fields *answer);
 
+/* Before the backend is asked while Redis does not answer: what this process has seen last of the URL
+ * stands in for the marker, or every request would be sent twice. */
+void opening_recall(struct exchange *exchange);
+
 /* Does a backend say so of a request that lacks a field? */
 bool opening_is_refusal(int status);
 

@@ -37,3 +37,11 @@ crowd private 5 "$page"
 backend saw GET "$page" 11
 backend open private
 gathered private
+
+# What Vary names is remembered without Redis as well: only the first answer is asked for twice.
+page='/tongue?echo=1&h=Vary:Accept-Language'
+for language in de fr de; do
+    get "$page" -H "Accept-Language: $language"
+    grep -q -i "^accept-language: $language" "$DIR/body" || fail "not in $language"
+done
+backend only GET "$page" 4
