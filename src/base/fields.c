@@ -226,31 +226,30 @@ fields_list_has(const struct fields *fields, const char *name, struct slice memb
 
 /*
  * "A sender MUST NOT send a connection option corresponding to a field that is
- * intended for all recipients of the content" (RFC 9110 §7.6.1). Who does it
- * all the same would make a public page of a private one.
+ * intended for all recipients of the content" (RFC 9110 §7.6.1). A sender that
+ * does it all the same would make a public page of a private one, or one that no
+ * purge finds.
  */
 static bool
 is_for_everybody(const struct field *f)
 {
     static const char *const names[] = {
-        "Cache-Control",
-        "Set-Cookie",
-        "Vary",
-        "Expires",
-        "Age",
-        "Date",
-        "Content-Range",
-        "Content-Length",
-        "Content-Encoding",
-        "Content-Type",
-        "Cookie",
-        "Authorization",
-        "CDN-Loop",
-        "Via",
+        "Cache-Control", "Set-Cookie", "Set-Cookie2", "Vary",          "Expires",
+        "Pragma",        "Age",        "Date",        "ETag",          "Last-Modified",
+        "Location",      "xkey",       "Cookie",      "Authorization", "Via",
     };
+    /* What tells a cache what it may do, and by what it drops a response, for whichever hop it was
+     * meant: the next one is ours. */
+    static const char *const families[] = {"Content-",   "Cache-",   "CDN-",        "Larder-",
+                                           "Surrogate-", "X-Accel-", "X-LiteSpeed-"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (slice_equal_nocase(f->name, names[i]))
             return true;
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        size_t n = strlen(families[i]);
+        if (f->name.n > n && strncasecmp(f->name.p, families[i], n) == 0)
+            return true;
+    }
     return false;
 }
 

@@ -394,6 +394,20 @@ check_encodings(struct config *config, struct reader *reader)
 }
 
 static enum larder_status
+check_forbidden_by(const struct config *config, struct reader *reader)
+{
+    const config_setting_t *list = reader_setting(reader, "cache", "forbidden_by");
+    for (size_t i = 0; list && i < config->forbidden_by.count; i++)
+        if (!field_name_valid(slice_of(config->forbidden_by.list[i])))
+            return reader_error(
+                reader, config_setting_get_elem(list, (unsigned)i),
+                "cache.forbidden_by: found \"%.40s\", expected the name of a field, "
+                "such as \"X-Accel-Expires\"",
+                config->forbidden_by.list[i]);
+    return LARDER_OK;
+}
+
+static enum larder_status
 check_cache(struct config *config, struct reader *reader)
 {
     const config_setting_t *bytes = reader_setting(reader, "cache", "store_queue_bytes");
@@ -412,7 +426,8 @@ check_cache(struct config *config, struct reader *reader)
                             config->mutation_max_ms, config->upstream.timeout_ms);
     if (config->mutation_max_ms < config->upstream.timeout_ms)
         config->mutation_max_ms = config->upstream.timeout_ms;
-    return check_encodings(config, reader);
+    enum larder_status status = check_forbidden_by(config, reader);
+    return status == LARDER_OK ? check_encodings(config, reader) : status;
 }
 
 /* -------------------------------------------------------------------- admin */

@@ -150,18 +150,19 @@ struct config {
     bool rewritten_ignored; /* upstream.rewritten = "ignore" */
     bool trust_restart;     /* redis.after_restart = "trust" */
     bool cache_enabled;
-    bool compat_ancestor;          /* compat = "ancestor" */
-    bool refuse_unreachable;       /* on_unreachable = "refuse" */
-    size_t max_object;             /* 8M; body bytes */
-    int64_t budget_ms;             /* 50; what one request may lose to Redis */
-    int64_t invalidate_timeout_ms; /* 2000; each of the two steps of a mutation */
-    int64_t mutation_max_ms;       /* 300000; the longest that a backend takes to commit */
-    const char *state_dir;         /* "/var/lib/larder" */
-    size_t journal_max;            /* 1M; bytes of the journal before it is collapsed */
-    size_t store_queue_bytes;      /* 64M waiting to be stored, a process */
-    size_t store_queue_count;      /* 1024 */
-    struct string_list encodings;  /* codings that Accept-Encoding is reduced to; empty: it is
+    bool compat_ancestor;            /* compat = "ancestor" */
+    bool refuse_unreachable;         /* on_unreachable = "refuse" */
+    size_t max_object;               /* 8M; body bytes */
+    int64_t budget_ms;               /* 50; what one request may lose to Redis */
+    int64_t invalidate_timeout_ms;   /* 2000; each of the two steps of a mutation */
+    int64_t mutation_max_ms;         /* 300000; the longest that a backend takes to commit */
+    const char *state_dir;           /* "/var/lib/larder" */
+    size_t journal_max;              /* 1M; bytes of the journal before it is collapsed */
+    size_t store_queue_bytes;        /* 64M waiting to be stored, a process */
+    size_t store_queue_count;        /* 1024 */
+    struct string_list encodings;    /* codings that Accept-Encoding is reduced to; empty: it is
                                       not sent on a cacheable miss */
+    struct string_list forbidden_by; /* fields of responses that are for other caches */
     enum cache_status_mode cache_status;
     enum tags_mode response_tags;
 

@@ -11,7 +11,6 @@
 
 #include "http/structured.h"
 
-/* "max-age=1800, max-age=1": the first counts (§4.2.1). */
 static const struct cache_control nothing = {.max_age_s = -1,
                                              .s_maxage_s = -1,
                                              .max_stale_s = -1,
@@ -160,8 +159,11 @@ apply(struct cache_control *cc, struct slice name, struct slice argument, bool c
             *flag = true;
         break;
     case FRESHNESS:
-        if (*slot < 0 && clean)
-            *slot = tolerant_seconds(argument);
+        /* What a blank around "=" has made of it nobody knows: no time at all. Nor does a first word
+         * outlive a second one that is 0 (§4.2.1: the first one, or stale). */
+        value = clean ? tolerant_seconds(argument) : 0;
+        if (*slot < 0 || value == 0)
+            *slot = value;
         break;
     case ALLOWANCE:
         if (*slot < 0 && clean && http_seconds_parse(argument, &value))
@@ -278,9 +280,28 @@ apply_member(struct cache_control *cc, struct slice key, const struct structured
     return true;
 }
 
+static bool
+is_prohibition(const struct cache_control *cc)
+{
+    return cc->no_store || cc->no_cache || cc->is_private || cc->max_age_s == 0 ||
+           cc->s_maxage_s == 0;
+}
+
+/* Would these lines forbid to keep the response if they were Cache-Control? */
+static bool
+lines_forbid(const struct fields *response, const char *name)
+{
+    struct cache_control cc = nothing;
+    size_t cursor = 0;
+    const struct field *f;
+    while ((f = fields_next(response, name, &cursor)))
+        parse_line(&cc, f->value);
+    return is_prohibition(&cc);
+}
+
 /* A targeted field's lines, which are one dictionary; a member does not span lines. */
 static bool
-parse_targeted(struct cache_control *out, const struct fields *response, const char *name)
+parse_dictionary(struct cache_control *out, const struct fields *response, const char *name)
 {
     size_t cursor = 0, members = 0;
     const struct field *f;
@@ -299,6 +320,18 @@ parse_targeted(struct cache_control *out, const struct fields *response, const c
     }
     out->present = members > 0;
     return members > 0;
+}
+
+/* One that does not parse is ignored (RFC 9213 §2.2), but for what it forbids by any reading. */
+static bool
+parse_targeted(struct cache_control *out, const struct fields *response, const char *name)
+{
+    if (parse_dictionary(out, response, name))
+        return true;
+    bool forbids = lines_forbid(response, name);
+    *out = nothing;
+    out->present = out->no_store = forbids;
+    return forbids;
 }
 
 /*
@@ -326,6 +359,29 @@ parse_surrogate(struct cache_control *out, const struct fields *response)
     }
     out->present = out->max_age_s >= 0 || out->no_store || out->no_cache || out->is_private;
     return out->present;
+}
+
+bool
+cache_control_forbids(const struct fields *response, const char *name, int64_t now_s)
+{
+    size_t cursor = 0;
+    const struct field *f;
+    while ((f = fields_next(response, name, &cursor))) {
+        struct slice text = f->value;
+        bool absolute = text.n && *text.p == '@';
+        int64_t seconds;
+        if (absolute) {
+            text.p++;
+            text.n--;
+        }
+        if (text.n && http_seconds_parse(text, &seconds)) {
+            if (seconds <= (absolute ? now_s : 0))
+                return true;
+        } else if (absolute || (text.n && *text.p == '-') || slice_equal_nocase(text, "off")) {
+            return true;
+        }
+    }
+    return lines_forbid(response, name);
 }
 
 void

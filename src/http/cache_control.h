@@ -42,8 +42,8 @@ struct cache_control {
 /*
  * Parse every line of the field. Names count in any case, arguments may be
  * tokens or quoted strings, unknown directives are skipped. Of a freshness
- * directive that comes twice the first counts (§4.2.1). No blank may stand
- * around "=": "max-age =1" is two unknown directives.
+ * directive that comes twice the first counts, unless one of them is 0 (§4.2.1).
+ * No blank may stand around "=": "max-age =1" is "max-age=0".
  */
 void cache_control_parse(struct cache_control *out, const struct fields *fields);
 
@@ -55,6 +55,13 @@ void cache_control_parse(struct cache_control *out, const struct fields *fields)
  */
 void cache_control_of_response(struct cache_control *out, const struct fields *response,
                                bool *targeted);
+
+/*
+ * Does a field of another cache's forbid to keep the response? As Cache-Control it
+ * may say no-store, no-cache, private, max-age=0 or s-maxage=0; as X-Accel-Expires
+ * 0, a time that is over (@SECONDS), or what is no time. It never permits anything.
+ */
+bool cache_control_forbids(const struct fields *response, const char *name, int64_t now_s);
 
 /* Delta-seconds: digits only; overflow is HTTP_SECONDS_MAX. false: not a number. */
 bool http_seconds_parse(struct slice text, int64_t *out_s);

@@ -205,9 +205,9 @@ condition_evaluate(const struct fields *request, int status, const struct fields
 bool
 condition_is_sent_with_304(struct slice name)
 {
-    static const char *const of_content[] = {"Content-Length",   "Content-Type",
-                                             "Content-Encoding", "Content-Language",
-                                             "Content-Range",    "Content-MD5"};
+    static const char *const of_content[] = {
+        "Content-Length", "Content-Type", "Content-Encoding", "Content-Language",
+        "Content-Range",  "Content-MD5",  "Content-Digest"};
     if (name.n < 8 || (name.p[0] | 0x20) != 'c')
         return true;
     for (size_t i = 0; i < sizeof of_content / sizeof *of_content; i++)

@@ -115,10 +115,16 @@ response_age_s(int64_t initial_age_s, int64_t stored_ms, int64_t now_ms)
     return age_s < HTTP_SECONDS_MAX ? age_s : HTTP_SECONDS_MAX;
 }
 
-/* Time of freshness that is left; negative: stale for so long. */
+/*
+ * Time of freshness that is left; negative: stale for so long. What was stored
+ * later than now was stored, or is read, by a clock that is wrong, and nobody knows
+ * for how long it has been there: it is as stale as can be.
+ */
 static int64_t
 fresh_left_ms(const struct stored *stored, int64_t now_ms)
 {
+    if (stored->stored_ms - now_ms > DECIDE_AHEAD_MAX_MS)
+        return -INT64_MAX / 2;
     int64_t resident_ms = now_ms > stored->stored_ms ? now_ms - stored->stored_ms : 0;
     return stored->ttl_ms - resident_ms;
 }

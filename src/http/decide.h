@@ -20,6 +20,9 @@
 /* Nothing is fresh, or kept, for longer; the store's own limit. */
 #define DECIDE_TTL_MAX_MS (INT64_C(30) * 86400 * 1000)
 
+/* Two machines' clocks may differ by so much, and a response be stored as long "before" its time. */
+#define DECIDE_AHEAD_MAX_MS INT64_C(2000)
+
 /* What is known of a request when the decision is made. */
 struct request_facts {
     struct slice method;

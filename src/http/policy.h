@@ -116,7 +116,9 @@ struct policy {
     int64_t stale_if_ms;    /* ... and how long a stale one stands in for a failed backend */
     int64_t keep_ms;        /* how long an expired one with a validator is kept to be validated */
     enum client_control client_control;
-    bool authorization_rfc;  /* Authorization follows RFC 9111 §3.5 */
+    bool authorization_rfc;          /* Authorization follows RFC 9111 §3.5 */
+    const char *const *forbidden_by; /* other caches' fields that may forbid to store */
+    size_t forbidden_by_count;
     bool per_user;           /* the key has the user in it ... */
     bool credentials_in_key; /* ... and a hash of every credential besides */
     bool web_server_vouches; /* ... or the web server itself names the user */

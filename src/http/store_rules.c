@@ -64,9 +64,18 @@ has(const struct fields *fields, const char *name)
 
 /* ------------------------------------------------------------------- prohibitions */
 
+static bool
+another_cache_forbids(const struct policy *policy, const struct fields *response, int64_t now_s)
+{
+    for (size_t i = 0; i < policy->forbidden_by_count; i++)
+        if (cache_control_forbids(response, policy->forbidden_by[i], now_s))
+            return true;
+    return false;
+}
+
 static enum reason
 prohibition(const struct policy *policy, const struct request_facts *request, int status,
-            const struct fields *response, const struct cache_control *cc)
+            const struct fields *response, const struct cache_control *cc, int64_t now_s)
 {
     if (slice_equal(request->method, slice_of("HEAD")))
         return REASON_HEAD;
@@ -75,7 +84,7 @@ prohibition(const struct policy *policy, const struct request_facts *request, in
     if (cc->must_understand && !is_understood(status))
         return REASON_MUST_UNDERSTAND;
     /* Beside must-understand it is for those who do not understand (§5.2.2.3). */
-    if (cc->no_store && !cc->must_understand)
+    if ((cc->no_store && !cc->must_understand) || another_cache_forbids(policy, response, now_s))
         return REASON_NO_STORE;
     bool covered = policy->credentials_in_key || policy->web_server_vouches;
     if (cc->is_private)
@@ -280,7 +289,8 @@ decide_store(const struct policy *policy, const struct request_facts *request, i
     struct cache_control cc;
     bool targeted;
     cache_control_of_response(&cc, response, &targeted);
-    decision.reason = prohibition(policy, request, status, response, &cc);
+    decision.reason =
+        prohibition(policy, request, status, response, &cc, times->response_ms / 1000);
     if (decision.reason != REASON_NONE)
         return decision;
 

@@ -43,11 +43,12 @@ has(const struct fields *fields, struct slice name)
     return false;
 }
 
-/* What an update has no say in: the length of the body that we have. */
+/* What an update has no say in: it is about the content of one message, and we have that of another. */
 static bool
 is_fixed(struct slice name)
 {
-    return slice_equal_nocase(name, "Content-Length");
+    return slice_equal_nocase(name, "Content-Length") ||
+           slice_equal_nocase(name, "Content-Digest") || slice_equal_nocase(name, "Content-MD5");
 }
 
 bool

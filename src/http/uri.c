@@ -218,7 +218,7 @@ uri_same_origin_target(const struct uri_base *base, struct slice reference, stru
 
 /* ------------------------------------------------------------------------- queries */
 
-/* A longer name, decoded, matches no glob. */
+/* What is longer, decoded, is compared as far as that, or not at all. */
 #define NAME_MAX_BYTES 256
 #define PARAMETER_MAX_BYTES 1024
 
@@ -272,32 +272,89 @@ by_name(const void *a, const void *b)
     return (left->place > right->place) - (left->place < right->place);
 }
 
-/* max: of what is decoded; what is longer matches nothing. */
+struct globs {
+    uri_glob_match *match;
+    const char *const *list;
+    size_t count;
+};
+
 static bool
-is_matched(uri_glob_match *match, const char *const *globs, size_t count, struct slice text,
-           size_t max)
+is_one_of(const struct globs *globs, const char *text, size_t n)
 {
-    char decoded[PARAMETER_MAX_BYTES];
-    size_t n = 0;
-    while (text.n) {
-        if (n == max)
-            return false;
-        decoded[n++] = (char)take_decoded(&text);
-    }
-    for (size_t i = 0; i < count; i++)
-        if (match(globs[i], strlen(globs[i]), decoded, n))
+    for (size_t i = 0; i < globs->count; i++)
+        if (globs->match(globs->list[i], strlen(globs->list[i]), text, n))
             return true;
     return false;
+}
+
+/* As much of it as has room. */
+static size_t
+decode(char *out, size_t room, struct slice text)
+{
+    size_t n = 0;
+    while (text.n && n < room)
+        out[n++] = (char)take_decoded(&text);
+    return n;
+}
+
+/* max: of what is decoded; what is longer matches nothing. */
+static bool
+is_matched(const struct globs *globs, struct slice text, size_t max)
+{
+    char decoded[PARAMETER_MAX_BYTES + 1];
+    size_t n = decode(decoded, max + 1, text);
+    return n <= max && is_one_of(globs, decoded, n);
+}
+
+static void
+php_marks(char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (text[i] == ' ' || text[i] == '.' || text[i] == '[')
+            text[i] = '_';
+}
+
+/*
+ * The parameters that a decoded name may be for PHP (main/php_variables.c): blanks
+ * before it do not count, a NUL ends it, an index begins at '[', and a blank, a '.'
+ * or a '[' that no ']' closes is a '_'. Behind such a '[' versions differ in whether
+ * the rest is changed as well. `more` is put behind each: "=" and the value.
+ */
+static bool
+is_matched_as_php(const struct globs *globs, const char *decoded, size_t n, size_t more)
+{
+    char text[PARAMETER_MAX_BYTES + NAME_MAX_BYTES + 2];
+    const char *name = decoded, *behind = decoded + n;
+    while (n && *name == ' ') {
+        name++;
+        n--;
+    }
+    const char *end = n ? memchr(name, '\0', n) : NULL;
+    if (end)
+        n = (size_t)(end - name);
+    const char *open = n ? memchr(name, '[', n) : NULL;
+    size_t plain = open ? (size_t)(open - name) : n;
+    if (plain == 0) /* PHP has no parameter without a name */
+        return false;
+    if (open && memchr(open, ']', n - plain))
+        n = plain;
+    memcpy(text, name, n);
+    memcpy(text + n, behind, more);
+    php_marks(text, plain < n ? plain + 1 : plain);
+    if (is_one_of(globs, text, n + more))
+        return true;
+    php_marks(text, n);
+    return plain < n && is_one_of(globs, text, n + more);
 }
 
 static bool
 stays(const struct uri_query_rules *rules, struct slice name)
 {
-    if (rules->ignore_count &&
-        is_matched(rules->match, rules->ignore, rules->ignore_count, name, NAME_MAX_BYTES))
+    const struct globs ignore = {rules->match, rules->ignore, rules->ignore_count};
+    const struct globs allow = {rules->match, rules->allow, rules->allow_count};
+    if (ignore.count && is_matched(&ignore, name, NAME_MAX_BYTES))
         return false;
-    return rules->allow_count == 0 ||
-           is_matched(rules->match, rules->allow, rules->allow_count, name, NAME_MAX_BYTES);
+    return allow.count == 0 || is_matched(&allow, name, NAME_MAX_BYTES);
 }
 
 /* Cut the first parameter off, which may be empty. */
@@ -315,10 +372,15 @@ uri_query_has(struct slice target, const char *const *globs, size_t count, uri_g
 {
     size_t path = before(target, '?');
     struct slice query = skip(target, path < target.n ? path + 1 : path);
+    const struct globs all = {match, globs, count};
+    char decoded[NAME_MAX_BYTES + 1];
     while (count && query.n) {
         struct slice name;
-        if (take_parameter(&query, &name).n &&
-            is_matched(match, globs, count, name, NAME_MAX_BYTES))
+        if (take_parameter(&query, &name).n == 0)
+            continue;
+        size_t n = decode(decoded, sizeof decoded, name);
+        if (n > NAME_MAX_BYTES || is_one_of(&all, decoded, n) ||
+            is_matched_as_php(&all, decoded, n, 0))
             return true;
     }
     return false;
@@ -330,9 +392,19 @@ uri_query_matches(struct slice target, const char *const *globs, size_t count,
 {
     size_t path = before(target, '?');
     struct slice query = skip(target, path < target.n ? path + 1 : path);
+    const struct globs all = {match, globs, count};
+    char decoded[PARAMETER_MAX_BYTES];
     while (count && query.n) {
         struct slice name, text = take_parameter(&query, &name);
-        if (text.n && is_matched(match, globs, count, text, PARAMETER_MAX_BYTES))
+        if (text.n == 0)
+            continue;
+        size_t n = decode(decoded, sizeof decoded, text);
+        if (is_one_of(&all, decoded, n))
+            return true;
+        struct slice value = skip(text, name.n);
+        n = decode(decoded, NAME_MAX_BYTES, name);
+        size_t more = decode(decoded + n, sizeof decoded - n, value);
+        if (is_matched_as_php(&all, decoded, n, more))
             return true;
     }
     return false;

@@ -59,12 +59,16 @@ struct uri_query_rules {
 struct slice uri_reduce_query(struct slice target, const struct uri_query_rules *rules,
                               struct arena *arena);
 
-/* Has the target's query a parameter whose name one of these globs matches? Compared as above; of
- * however many there are. */
+/*
+ * Has the target's query a parameter whose name one of these globs matches? Compared
+ * as above, and as PHP names it ("rest.route", "+rest_route" and "rest_route[]" are
+ * its rest_route); of however many there are. A name of more than 256 bytes is
+ * matched by any.
+ */
 bool uri_query_has(struct slice target, const char *const *globs, size_t count,
                    uri_glob_match *match);
 
-/* The same of whole parameters, NAME=VALUE, of at most 1024 bytes when decoded. */
+/* The same of whole parameters, NAME=VALUE, which are compared up to 1024 bytes when decoded. */
 bool uri_query_matches(struct slice target, const char *const *globs, size_t count,
                        uri_glob_match *match);
 

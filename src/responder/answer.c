@@ -234,6 +234,7 @@ reply_of(struct exchange *exchange, const struct entry *entry, const struct answ
         .client_cache = exchange->match.client_cache,
         .shared = !origin->personal && stored->ttl_ms > 0 && !(stored->flags & STORED_NO_CACHE),
         .per_user = exchange->policy.per_user,
+        .may_be_cut = fields_get(&exchange->request.fields, "Range").p != NULL,
         .via = true,
         .stale = origin->stale,
     };

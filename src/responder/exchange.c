@@ -294,6 +294,8 @@ route_policy(const struct site *site, const struct route_match *match)
         policy.credentials_in_key = policy.per_user && !route->user_trusted;
     }
     policy.enabled = site->cache && larder_is_enabled(site->cache);
+    policy.forbidden_by = site->config->forbidden_by.list;
+    policy.forbidden_by_count = site->config->forbidden_by.count;
     policy.never = match->never;
     return policy;
 }

@@ -75,6 +75,7 @@ reply_of(const struct fetch *fetch)
         .shared = in_cache && fetch->shared,
         .per_user = exchange->policy.per_user,
         .error_page = exchange->request.error_page,
+        .may_be_cut = fields_get(&exchange->request.fields, "Range").p != NULL,
         .under_way = true,
         .via = true,
     };

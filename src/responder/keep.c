@@ -170,6 +170,14 @@ keep_is_unproven(const struct kept *kept)
 
 /* ------------------------------------------------------------------------- storing */
 
+/* Is it about the bytes of this part alone (RFC 9530 §2), which may be joined to another? */
+static bool
+is_of_one_part(struct slice name)
+{
+    return slice_equal_nocase(name, "Content-Range") ||
+           slice_equal_nocase(name, "Content-Digest") || slice_equal_nocase(name, "Content-MD5");
+}
+
 /* The fields of a response as they are kept: without what is said anew each time. */
 static bool
 stored_fields(struct fields *out, const struct kept *kept, const struct exchange *exchange,
@@ -184,7 +192,7 @@ stored_fields(struct fields *out, const struct kept *kept, const struct exchange
         bool tags = exchange->site->config->response_tags == RESPONSE_TAGS_STRIP &&
                     response_tags_is_field(f->name);
         if (tags || response_field_is_left_out(&exchange->policy, &cc, f) ||
-            (!with_range && slice_equal_nocase(f->name, "Content-Range")))
+            (!with_range && is_of_one_part(f->name)))
             continue;
         if (!fields_add(out, arena, f->name, f->value))
             return false;

@@ -180,7 +180,16 @@ client_cache_control(const struct reply *reply, struct arena *arena)
                                  (long long)route->client_cache_s));
 }
 
-/* Is there something else in the reply that is sent in place of this field? */
+/* Is the content, here or in the web server, a part of the one that the fields describe? A digest of
+ * the content (RFC 9530 §2) is then another one's; Repr-Digest is about the whole in any case. */
+static bool
+is_part(const struct reply *reply)
+{
+    return reply->content_range.n || reply->content_type.n ||
+           (reply->may_be_cut && reply->status == 200);
+}
+
+/* Is there something else in the reply that is sent in place of this field, or nothing at all? */
 static bool
 is_replaced(const struct reply *reply, struct slice name, bool with_cache_control)
 {
@@ -192,6 +201,8 @@ is_replaced(const struct reply *reply, struct slice name, bool with_cache_contro
                ((reply->content_range.n || reply->content_type.n) &&
                 slice_equal_nocase(name, "Content-Range")) ||
                (reply->content_type.n && slice_equal_nocase(name, "Content-Type")) ||
+               (is_part(reply) && (slice_equal_nocase(name, "Content-Digest") ||
+                                   slice_equal_nocase(name, "Content-MD5"))) ||
                (with_cache_control && slice_equal_nocase(name, "Cache-Control"));
     case 'e':
         return with_cache_control && slice_equal_nocase(name, "Expires");

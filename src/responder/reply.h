@@ -24,6 +24,7 @@ struct reply {
     /* A part of what `fields` describe: .n 0: the field as it is there. */
     struct slice content_range;
     struct slice content_type;
+    bool may_be_cut;   /* the request has a Range, by which the web server may cut a 200 */
     bool error_page;   /* it is shown for an error of the web server's, whose status stays */
     bool under_way;    /* it comes from the backend while it is sent */
     bool not_modified; /* a 304 made of it: no fields about content that is not sent */

@@ -62,7 +62,17 @@ freshness_is_read_as_caches_read_it(void **state)
         {"max-age=", 0},
         {"max-age='60'", 0},
         {"max-age =60", 0},
-        {"max-age= 60", -1},
+        {"max-age= 60", 0},
+        {"max-age = 0", 0},
+        {"max-age\t=\t\"60\"", 0},
+        {"max-age= ", 0},
+        {"max-age=+60", 0},
+        {"max-age=0.9", 0},
+        {"max-age=\"60", 0},
+        {"max-age==60", 0},
+        {"max-age=60, max-age=0", 0},
+        {"max-age=60, max-age= 5", 0},
+        {"max-age=0, max-age=60", 0},
         {"x=\"max-age=60\"", -1},
         {"max-age=100, max-age=5", 100},
         {"max-age=5, max-age=100", 5},
@@ -70,11 +80,12 @@ freshness_is_read_as_caches_read_it(void **state)
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         int64_t got = parsed(table[i].text).max_age_s;
-        /* Blanks around "=" give no freshness, in whichever way. */
-        if (strstr(table[i].text, "= ") || strstr(table[i].text, " ="))
-            assert_true(got <= 0);
-        else if (got != table[i].seconds)
+        if (got != table[i].seconds)
             fail_msg("%s: %lld", table[i].text, (long long)got);
+        char shared[128];
+        snprintf(shared, sizeof shared, "max-age=7, s-maxage =0; s-maxage%s", table[i].text + 7);
+        if (strncmp(table[i].text, "max-age", 7) == 0 && parsed(shared).s_maxage_s != 0)
+            fail_msg("%s: %lld", shared, (long long)parsed(shared).s_maxage_s);
     }
 }
 
@@ -145,8 +156,8 @@ an_invalid_targeted_field_says_nothing(void **state)
 {
     (void)state;
     static const char *const invalid[] = {"max-age=7, &&&", "max-age=\"7\"",
-                                          "max-age=7.5",    "max-age=-7",
-                                          "max-age =7",     "max-age= 7",
+                                          "max-age=7.5",
+
                                           "max-age=7,",     "",
                                           "private=7",      "max-age=7\nCDN-Cache-Control: &"};
     for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++) {
@@ -156,6 +167,70 @@ an_invalid_targeted_field_says_nothing(void **state)
         struct cache_control cc = of_response(text, &targeted);
         if (targeted || !cc.no_store)
             fail_msg("believed: %s", invalid[i]);
+    }
+}
+
+/* ... but for what it forbids by any reading. */
+static void
+an_invalid_targeted_field_still_forbids(void **state)
+{
+    (void)state;
+    static const char *const invalid[] = {"no-store, max-age= 0", "no-store,", "max-age= 0",
+                                          "s-maxage =0",          "private,",  "no-cache, &&&",
+                                          "max-age=\"0\"",        "max-age=-7"};
+    for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++) {
+        bool targeted = false;
+        char text[128];
+        snprintf(text, sizeof text, "Cache-Control: max-age=60\nCDN-Cache-Control: %s", invalid[i]);
+        if (!of_response(text, &targeted).no_store)
+            fail_msg("not heard: %s", invalid[i]);
+    }
+    bool targeted;
+    assert_int_equal(
+        of_response("Cache-Control: max-age=60\nCDN-Cache-Control: max-age=7.5, max-age=5",
+                    &targeted)
+            .max_age_s,
+        60);
+}
+
+static void
+another_caches_field_only_forbids(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value;
+        bool forbids;
+    } table[] = {
+        {"0", true},
+        {"00", true},
+        {"-1", true},
+        {"off", true},
+        {"@0", true},
+        {"@999", true},
+        {"@1000", true},
+        {"@x", true},
+        {"@", true},
+        {"no-cache", true},
+        {"private,max-age=1800", true},
+        {"no-store", true},
+        {"public, max-age=0", true},
+        {"max-age= 0", true},
+        {"1", false},
+        {"3600", false},
+        {"@1001", false},
+        {"public,max-age=604800", false},
+        {"", false},
+        {"esi=on", false},
+        {"no-vary", false},
+        {"99999999999999999999", false},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "X-A: 5\nX-A: %s", table[i].value);
+        struct fields fields = fields_of(text);
+        if (cache_control_forbids(&fields, "x-a", 1000) != table[i].forbids)
+            fail_msg("%s: %d", table[i].value, !table[i].forbids);
+        assert_false(cache_control_forbids(&fields, "X-B", 1000));
     }
 }
 
@@ -209,6 +284,8 @@ main(void)
         cmocka_unit_test(a_list_of_fields_qualifies_no_cache_and_private),
         cmocka_unit_test(a_targeted_field_speaks_instead_of_cache_control),
         cmocka_unit_test(an_invalid_targeted_field_says_nothing),
+        cmocka_unit_test(an_invalid_targeted_field_still_forbids),
+        cmocka_unit_test(another_caches_field_only_forbids),
         cmocka_unit_test(surrogate_control_is_understood),
         cmocka_unit_test(the_first_member_of_age_counts),
     };

@@ -252,7 +252,7 @@ a_crowd_of_reloads_is_one(void **state)
     stored.stored_ms = NOW_MS - 1000;
     check(&p, &stored, "no-cache", REUSE_VALIDATE, REASON_REQUEST_NO_CACHE);
     /* From a clock that is ahead: nobody knows when it came. */
-    stored.stored_ms = NOW_MS + 60000;
+    stored.stored_ms = NOW_MS + DECIDE_AHEAD_MAX_MS;
     check(&p, &stored, "no-cache", REUSE_VALIDATE, REASON_REQUEST_NO_CACHE);
     stored.stored_ms = NOW_MS - 10;
     p.client_control = CLIENT_CONTROL_HONOUR;
@@ -260,6 +260,25 @@ a_crowd_of_reloads_is_one(void **state)
     p.client_control = CLIENT_CONTROL_IGNORE;
     stored.stored_ms = NOW_MS - 60000;
     check(&p, &stored, "no-cache", REUSE_SERVE, REASON_NONE);
+}
+
+static void
+what_comes_from_the_future_is_stale(void **state)
+{
+    (void)state;
+    struct fields none = {0};
+    struct request_facts facts = {.method = slice_of("GET"), .fields = &none};
+    struct stored stored = stored_before(0);
+    stored.stale_while_s = stored.stale_if_s = 86400;
+    stored.stored_ms = NOW_MS + DECIDE_AHEAD_MAX_MS;
+    check(&route, &stored, "", REUSE_SERVE, REASON_NONE);
+    static const int64_t ahead_s[] = {3, 3600, 10 * INT64_C(365) * 86400};
+    for (size_t i = 0; i < sizeof ahead_s / sizeof *ahead_s; i++) {
+        stored.stored_ms = NOW_MS + ahead_s[i] * 1000;
+        check(&route, &stored, "", REUSE_VALIDATE, REASON_STALE);
+        assert_false(decide_on_error(&route, &facts, &stored, NOW_MS));
+        assert_false(decide_early(&stored, 1000, 0.001, NOW_MS));
+    }
 }
 
 static void
@@ -449,6 +468,7 @@ main(void)
         cmocka_unit_test(only_if_cached_never_asks),
         cmocka_unit_test(a_client_may_ask_for_something_newer),
         cmocka_unit_test(a_crowd_of_reloads_is_one),
+        cmocka_unit_test(what_comes_from_the_future_is_stale),
         cmocka_unit_test(a_client_may_take_a_stale_one),
         cmocka_unit_test(must_revalidate_must_not_be_served_stale),
         cmocka_unit_test(stale_while_revalidate_answers_at_once),

@@ -151,8 +151,34 @@ static void
 what_speaks_to_everybody_is_no_matter_of_the_hop(void **state)
 {
     (void)state;
-    static const char *const names[] = {"Cache-Control", "Set-Cookie",    "Vary",
-                                        "Cookie",        "Authorization", "Content-Encoding"};
+    static const char *const names[] = {"Cache-Control",
+                                        "Set-Cookie",
+                                        "Vary",
+                                        "Cookie",
+                                        "Authorization",
+                                        "Content-Encoding",
+                                        "Larder-Cache-Control",
+                                        "larder-purge",
+                                        "CDN-Cache-Control",
+                                        "Surrogate-Control",
+                                        "Surrogate-Key",
+                                        "xkey",
+                                        "Cache-Tag",
+                                        "Cache-Groups",
+                                        "Cache-Group-Invalidation",
+                                        "X-Accel-Expires",
+                                        "X-LiteSpeed-Cache-Control",
+                                        "Expires",
+                                        "Pragma",
+                                        "Age",
+                                        "Date",
+                                        "ETag",
+                                        "Last-Modified",
+                                        "Location",
+                                        "Content-Location",
+                                        "Content-Digest",
+                                        "Set-Cookie2",
+                                        "Via"};
     struct fields fields = {0};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         add(&fields, "Connection", names[i]);

@@ -556,11 +556,14 @@ static void
 query_has_a_parameter_by_its_name_alone(void **state)
 {
     static const char *const globs[] = {"preview*", "wc-ajax"};
-    static const char *const with[] = {"/?preview=true", "/?a&preview",  "/?preview_id=7",
-                                       "/?preview[]=",   "/?&&wc-ajax=", "/?%70review=1",
-                                       "/?a?b&preview"};
+    static const char *const with[] = {"/?preview=true", "/?a&preview",      "/?preview_id=7",
+                                       "/?preview[]=",   "/?&&wc-ajax=",     "/?%70review=1",
+                                       "/?a?b&preview",  "/?+preview",       "/?a&%20+preview=",
+                                       "/?wc-ajax[]=1",  "/?wc-ajax%5bx%5D", "/?wc-ajax%00x=1",
+                                       "/?wc-ajax[a][b", "/?+wc-ajax[x]y="};
     static const char *const without[] = {
-        "/", "/?", "/preview", "/?a=preview", "/?a?preview", "/?Preview", "/?wc-ajax2", "", "*"};
+        "/", "/?", "/preview",    "/?a=preview",  "/?a?preview", "/?Preview", "/?wc-ajax2",
+        "",  "*",  "/?[preview]", "/?%00preview", "/?wc-ajax[x", "/?wc.ajax", "/?wc-ajax+="};
     char many[2 * URI_PARAMETERS_MAX + 64] = "/?";
     (void)state;
     for (size_t i = 0; i < sizeof with / sizeof *with; i++)
@@ -577,6 +580,45 @@ query_has_a_parameter_by_its_name_alone(void **state)
     assert_true(uri_query_has(slice_of(many), globs, 2, glob_match));
 }
 
+/* Each of these is the parameter of that name for parse_str() of PHP 8.2. */
+static void
+names_of_parameters_are_read_as_php_reads_them(void **state)
+{
+    static const struct {
+        const char *target, *name;
+    } table[] = {
+        {"/?rest.route=", "rest_route"},
+        {"/?rest+route=", "rest_route"},
+        {"/?rest%2eroute=", "rest_route"},
+        {"/?rest%20route=", "rest_route"},
+        {"/?+preview=", "preview"},
+        {"/?%20%20preview=", "preview"},
+        {"/?add-to-cart[]=", "add-to-cart"},
+        {"/?add-to-cart%5B%5D=", "add-to-cart"},
+        {"/?a[b=", "a_b"},
+        {"/?a%5Bb.c=", "a_b_c"},
+        {"/?a.b[c=", "a_b_c"},
+        {"/?a[b[c]=", "a"},
+        {"/?preview%00x=", "preview"},
+        {"/?preview%00", "preview"},
+        {"/?preview+=", "preview_"},
+        {"/?preview[a][b=", "preview"},
+        {"/?preview]=", "preview]"},
+        {"/?a][b=", "a]_b"},
+    };
+    char large[400] = "/?x=1&a";
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!uri_query_has(slice_of(table[i].target), &table[i].name, 1, glob_match))
+            fail_msg("%s is not %s", table[i].target, table[i].name);
+    /* What is too long to be looked at may be anything. */
+    const char *const other = "preview";
+    memset(large + 7, 'a', 255);
+    assert_false(uri_query_has(slice_of(large), &other, 1, glob_match));
+    strcat(large, "a");
+    assert_true(uri_query_has(slice_of(large), &other, 1, glob_match));
+}
+
 static void
 query_has_a_whole_parameter_as_it_is_decoded(void **state)
 {
@@ -586,6 +628,10 @@ query_has_a_whole_parameter_as_it_is_decoded(void **state)
                                        "/?rest+route=/v2/=&y",
                                        "/?%72est_route[x]=/v2/a?b",
                                        "/?a=b",
+                                       "/?+a=b",
+                                       "/?a[]=b",
+                                       "/?a%00x=b",
+                                       "/?+rest_route=/v2/",
                                        "/?%61%3Db"};
     static const char *const without[] = {
         "/",      "/?",           "/rest_route=/v2/x",    "",
@@ -602,8 +648,8 @@ query_has_a_whole_parameter_as_it_is_decoded(void **state)
     size_t n = strlen(large);
     memset(large + n, 'x', 2 + 1024 - n);
     assert_true(uri_query_matches(slice_of(large), globs, 2, glob_match));
-    strcat(large, "x");
-    assert_false(uri_query_matches(slice_of(large), globs, 2, glob_match));
+    strcat(large, "x"); /* compared as far as that */
+    assert_true(uri_query_matches(slice_of(large), globs, 2, glob_match));
 }
 
 static void
@@ -652,6 +698,7 @@ main(void)
         cmocka_unit_test(query_with_too_many_parameters_stays),
         cmocka_unit_test(query_without_memory_is_no_target),
         cmocka_unit_test(query_has_a_parameter_by_its_name_alone),
+        cmocka_unit_test(names_of_parameters_are_read_as_php_reads_them),
         cmocka_unit_test(query_has_a_whole_parameter_as_it_is_decoded),
         cmocka_unit_test(parameters_are_the_same_however_they_are_spelled),
     };
