@@ -213,6 +213,17 @@ is_forbidden(uint64_t hash, int64_t now_ms)
            now_ms < forbidden[hash % FORBIDDEN].until_ms;
 }
 
+/* Of a body without a length nobody knows whether it comes to an end. One that has gone on for longer
+ * than anybody would wait may be a stream of what is live: who comes now wants that from its own
+ * beginning. */
+static bool
+is_endless(const struct flight *flight, const struct parked *parked, int64_t now_ms)
+{
+    const struct spool *spool = flight->spool;
+    return spool && spool->length < 0 && flight->begun && spool_state(spool) == SPOOL_GROWING &&
+           now_ms - flight->begun_ms > parked->until_ms - parked->since_ms;
+}
+
 enum flight_place
 flight_join(const char *name, struct parked *parked, struct flight_terms terms, int64_t now_ms,
             struct flight **flight, struct spool **spool)
@@ -233,6 +244,8 @@ flight_join(const char *name, struct parked *parked, struct flight_terms terms, 
         }
     } else if (terms.max_age_ms == 0 ||
                (there->begun && now_ms - there->begun_ms > terms.max_age_ms)) {
+        place = FLIGHT_APART;
+    } else if (is_endless(there, parked, now_ms)) {
         place = FLIGHT_APART;
     } else if (there->spool) {
         *spool = add_reader(there->spool);

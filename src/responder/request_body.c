@@ -66,7 +66,7 @@ keep(struct request_body *body, struct exchange *exchange, const char *data, siz
         return REQUEST_BODY_TOO_LARGE;
     if (spool_append(body->spool, data, n))
         return REQUEST_BODY_READY;
-    return spool_in_memory(body->spool) && spool_spill(body->spool, config->state_dir) &&
+    return spool_in_memory(body->spool) && spool_spill(body->spool, config->state_dir, SIZE_MAX) &&
                    spool_append(body->spool, data, n)
                ? REQUEST_BODY_READY
                : REQUEST_BODY_NO_ROOM;

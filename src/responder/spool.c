@@ -9,7 +9,10 @@
  * are written to; the small block stays for who is reading from it.
  *
  * Of a body beyond the limit a file takes the rest. It has no name, so that
- * nothing has to be cleaned up, whatever happens to the process.
+ * nothing has to be cleaned up, whatever happens to the process. It is a ring. Its
+ * writer sees to it that nothing is overwritten that somebody has yet to read; who
+ * reads all the same what is being overwritten finds that out by `reserved`, which
+ * is moved before the bytes are.
  */
 #include "responder/spool.h"
 
@@ -168,6 +171,16 @@ grow(struct spool *spool, size_t used, size_t n)
     return true;
 }
 
+/* Where byte `offset` of the body, which is not in memory, stands in the file, and how much of the ring
+ * follows without a break. */
+static off_t
+place(const struct spool *spool, size_t offset, size_t in_memory, size_t *unbroken)
+{
+    size_t at = (offset - in_memory) % spool->ring;
+    *unbroken = spool->ring - at;
+    return (off_t)at;
+}
+
 static bool
 write_all(int file, const char *data, size_t n, off_t at)
 {
@@ -192,7 +205,13 @@ spool_append(struct spool *spool, const char *data, size_t n)
     int file = atomic_load_explicit(&spool->file, memory_order_relaxed);
     assert(spool_state(spool) == SPOOL_GROWING);
     if (file >= 0) {
-        if (!write_all(file, data, n, (off_t)(size - in_memory)))
+        size_t unbroken;
+        off_t at = place(spool, size, in_memory, &unbroken);
+        size_t first = n < unbroken ? n : unbroken;
+        if (n > spool->ring)
+            return false;
+        atomic_store(&spool->reserved, size + n);
+        if (!write_all(file, data, first, at) || !write_all(file, data + first, n - first, 0))
             return false;
     } else {
         if (!grow(spool, size, n))
@@ -222,7 +241,7 @@ open_in(const char *directory)
 }
 
 bool
-spool_spill(struct spool *spool, const char *directory)
+spool_spill(struct spool *spool, const char *directory, size_t most)
 {
     const char *temporary = getenv("TMPDIR");
     int file = open_in(directory);
@@ -233,8 +252,20 @@ spool_spill(struct spool *spool, const char *directory)
                   strerror(errno));
         return false;
     }
+    spool->ring = most;
+    atomic_store(&spool->reserved, spool_size(spool));
     atomic_store_explicit(&spool->file, file, memory_order_release);
     return true;
+}
+
+bool
+spool_has_room(const struct spool *spool, size_t n)
+{
+    size_t size = spool_size(spool), needed = atomic_load(&spool->needed);
+    size_t in_memory = atomic_load_explicit(&spool->in_memory, memory_order_relaxed);
+    if (needed < in_memory)
+        needed = in_memory;
+    return n <= spool->ring && size - needed <= spool->ring - n;
 }
 
 void
@@ -285,12 +316,15 @@ spool_read(const struct spool *spool, size_t offset, char *buf, bool *failed)
     if (offset < in_memory)
         return (struct slice){atomic_load_explicit(&spool->memory, memory_order_acquire) + offset,
                               in_memory - offset};
-    size_t n = size - offset < SPOOL_READ_MAX ? size - offset : SPOOL_READ_MAX;
+    int file = atomic_load_explicit(&spool->file, memory_order_acquire);
+    size_t n = size - offset < SPOOL_READ_MAX ? size - offset : SPOOL_READ_MAX, unbroken;
+    off_t at = place(spool, offset, in_memory, &unbroken);
     ssize_t got;
     do
-        got = pread(atomic_load_explicit(&spool->file, memory_order_acquire), buf, n,
-                    (off_t)(offset - in_memory));
+        got = pread(file, buf, n < unbroken ? n : unbroken, at);
     while (got < 0 && errno == EINTR);
+    if (atomic_load(&spool->reserved) - offset > spool->ring)
+        got = -1; /* overwritten meanwhile */
     *failed = got <= 0;
     return (struct slice){buf, got > 0 ? (size_t)got : 0};
 }

@@ -5,7 +5,9 @@
  *
  * The body stands in memory, at an address that never moves, up to a limit; what
  * is more goes to an unlinked file, if spool_spill() was called, and else is
- * refused. What is there is never taken away again.
+ * refused. What is in memory is never taken away again. The file is a ring, so that
+ * it does not grow with a body that has no end: what all have read gives room for
+ * what comes.
  */
 #ifndef RESPONDER_SPOOL_H
 #define RESPONDER_SPOOL_H
@@ -20,6 +22,8 @@
 #include "http/vary.h"
 #include "responder/entry.h"
 
+/* Most that the file has, and so the most by which one who reads may lag behind what comes. */
+#define SPOOL_FILE_MAX ((size_t)64 * 1024 * 1024)
 /* Read from the file at once. */
 #define SPOOL_READ_MAX ((size_t)64 * 1024)
 
@@ -35,7 +39,10 @@ struct spool {
     bool described;
     int64_t length; /* as its head says; -1: not known */
 
-    atomic_int readers; /* besides the client that it was fetched for */
+    size_t low;            /* the streamer's, while it looks for who is furthest behind */
+    atomic_size_t needed;  /* what is before this has been read by all */
+    atomic_size_t lagging; /* one who has read no further than this is too slow */
+    atomic_int readers;    /* besides the client that it was fetched for */
 
     /* Private to spool.c. */
     struct arena *arena;
@@ -48,6 +55,8 @@ struct spool {
     atomic_size_t in_memory; /* so much of it */
     atomic_size_t size;      /* all that can be read */
     atomic_int file;         /* -1: none */
+    size_t ring;             /* bytes of it */
+    atomic_size_t reserved;  /* up to here it is written, or being written */
     atomic_int state;
 };
 
@@ -69,8 +78,12 @@ bool spool_describe(struct spool *spool, const struct entry *entry, struct slice
  * of it was taken. */
 bool spool_append(struct spool *spool, const char *data, size_t n);
 
-/* The writer: from here on into a file. false: none could be made. */
-bool spool_spill(struct spool *spool, const char *directory);
+/* The writer: from here on into a file of at most `most` bytes. false: none could be made. */
+bool spool_spill(struct spool *spool, const char *directory, size_t most);
+
+/* The writer: can n bytes more be appended to the file without taking away what somebody has not read
+ * (spool->needed)? */
+bool spool_has_room(const struct spool *spool, size_t n);
 
 /* The writer: there is no more. Then entry.body is set, if it is whole and all in memory. */
 void spool_end(struct spool *spool, bool whole);
@@ -84,7 +97,7 @@ struct slice spool_body(const struct spool *spool);
 
 /*
  * Some of what is there from `offset` on; .n 0: nothing yet, or the file cannot
- * be read (*failed). What is in the file is read into buf, of SPOOL_READ_MAX bytes.
+ * be read or does not have it any more (*failed). What is in the file is read into buf, of SPOOL_READ_MAX bytes.
  */
 struct slice spool_read(const struct spool *spool, size_t offset, char *buf, bool *failed);
 

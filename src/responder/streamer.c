@@ -344,6 +344,30 @@ feed(int64_t now_ms)
     }
 }
 
+/*
+ * How far those who read from a file have all come: so much of it has room for what
+ * comes. One whose lag keeps the writer from going on is left behind.
+ */
+static void
+note_progress(void)
+{
+    struct reader *next;
+    for (struct reader *reader = readers; reader; reader = next) {
+        next = reader->next;
+        struct spool *spool = reader->spool;
+        spool->low = SIZE_MAX;
+        if (!reader->ended && !spool_in_memory(spool) &&
+            reader->offset < atomic_load(&spool->lagging))
+            finish(reader, READER_GONE);
+    }
+    for (struct reader *reader = readers; reader; reader = reader->next)
+        if (!reader->ended && reader->offset < reader->spool->low)
+            reader->spool->low = reader->offset;
+    for (struct reader *reader = readers; reader; reader = reader->next)
+        if (reader->spool->low != SIZE_MAX)
+            atomic_store(&reader->spool->needed, reader->spool->low);
+}
+
 /* Who has taken nothing for too long. */
 static void
 drop_stalled(int64_t now_ms)
@@ -396,8 +420,10 @@ streamer(void *unused)
         take_added();
         int64_t now_ms = clock_now_ms();
         bool ticks = now_ms - looked_ms >= TICK_MS;
-        if (feeds || ticks)
+        if (feeds || ticks) {
             feed(now_ms);
+            note_progress();
+        }
         if (ticks) {
             drop_stalled(now_ms);
             looked_ms = now_ms;

@@ -111,6 +111,25 @@ whole(void)
 }
 
 static void
+what_goes_on_for_longer_than_anybody_waits_is_not_joined(void **state)
+{
+    struct waiter a, b, c, d;
+    struct spool *spool = spool_new(-1, 10);
+    (void)state;
+    join(&a, NAME, 1, leads);
+    flight_begin(a.flight, 1);
+    flight_share(a.flight, spool, true);
+    assert_int_equal(join(&b, NAME, 900, leads), FLIGHT_READS);
+    assert_int_equal(join(&c, NAME, 1100, leads), FLIGHT_APART);
+    spool_end(spool, true);
+    assert_int_equal(join(&d, NAME, 1100, leads), FLIGHT_READS);
+    flight_done(a.flight);
+    spool_give(b.spool);
+    spool_give(d.spool);
+    spool_give(spool);
+}
+
+static void
 the_first_leads_and_the_others_get_what_it_brings(void **state)
 {
     struct waiter a, b, c, other;
@@ -521,6 +540,7 @@ main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, reset, over)
     const struct CMUnitTest tests[] = {
+        CASE(what_goes_on_for_longer_than_anybody_waits_is_not_joined),
         CASE(the_first_leads_and_the_others_get_what_it_brings),
         CASE(who_comes_after_the_seal_gets_only_what_is_open),
         CASE(who_comes_while_it_is_being_stored_reads_it_too),

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <string.h>
 
 #include "responder/spool.h"
@@ -123,13 +124,48 @@ beyond_the_limit_a_file_takes_the_rest(void **state)
     assert_true(append(spool, LIMIT - 5));
     assert_false(append(spool, 100000));
     assert_true(spool_in_memory(spool));
-    assert_true(spool_spill(spool, "/nowhere"));
+    assert_true(spool_spill(spool, "/nowhere", SPOOL_FILE_MAX));
     assert_false(spool_in_memory(spool));
     for (size_t i = 0; i < 10; i++)
         assert_true(append(spool, 100000));
     holds(spool, LIMIT - 5 + 1000000);
     spool_end(spool, true);
     assert_null(spool->entry.body.p);
+    spool_give(spool);
+}
+
+static void
+the_file_does_not_grow_with_a_body_that_has_no_end(void **state)
+{
+    enum { RING = 50000, PIECE = 7000 };
+    static char buf[SPOOL_READ_MAX];
+    struct spool *spool = spool_new(-1, LIMIT);
+    size_t at = LIMIT;
+    bool failed;
+    (void)state;
+    assert_true(append(spool, LIMIT));
+    assert_true(spool_spill(spool, "/nowhere", RING));
+    for (int round = 0; round < 100; round++) {
+        while (spool_has_room(spool, PIECE))
+            assert_true(append(spool, PIECE));
+        assert_true(spool_size(spool) - at <= RING);
+        while (at < spool_size(spool)) {
+            struct slice piece = spool_read(spool, at, buf, &failed);
+            assert_false(failed);
+            for (size_t i = 0; i < piece.n; i++)
+                assert_int_equal(piece.p[i], byte_at(at + i));
+            at += piece.n;
+        }
+        atomic_store(&spool->needed, at);
+    }
+    struct stat file;
+    assert_int_equal(fstat(atomic_load(&spool->file), &file), 0);
+    assert_true(file.st_size <= RING);
+    /* What is not there any more is not read as something else. */
+    assert_int_equal(spool_read(spool, LIMIT, buf, &failed).n, 0);
+    assert_true(failed);
+    /* What is in memory stays. */
+    assert_true(spool_read(spool, 0, buf, &failed).n > 0);
     spool_give(spool);
 }
 
@@ -207,7 +243,7 @@ many_read_while_one_writes(void **state)
     size_t n = 0;
     for (int i = 0; i < 200; i++) {
         if (!append(spool, 3001)) {
-            assert_true(spool_spill(spool, "/tmp"));
+            assert_true(spool_spill(spool, "/tmp", SPOOL_FILE_MAX));
             assert_true(append(spool, 3001));
         }
         n += 3001;
@@ -230,6 +266,7 @@ main(void)
         cmocka_unit_test(a_body_longer_than_its_length_is_refused),
         cmocka_unit_test(what_has_been_read_stays_where_it_is_when_the_body_grows),
         cmocka_unit_test(beyond_the_limit_a_file_takes_the_rest),
+        cmocka_unit_test(the_file_does_not_grow_with_a_body_that_has_no_end),
         cmocka_unit_test(an_empty_body_is_whole),
         cmocka_unit_test(a_description_outlives_what_it_was_made_of),
         cmocka_unit_test(many_read_while_one_writes),

@@ -217,7 +217,7 @@ writer(void *arg)
         for (size_t k = 0; k < 20011; k++)
             p[k] = byte_at(spool_size(writing->spool) + k);
         if (!spool_append(writing->spool, p, 20011)) {
-            spool_spill(writing->spool, "/tmp");
+            spool_spill(writing->spool, "/tmp", SPOOL_FILE_MAX);
             spool_append(writing->spool, p, 20011);
         }
         streamer_grew();
@@ -315,7 +315,7 @@ who_wants_the_whole_is_let_go_when_there_is_none(void **state)
         streamer_add(&peers[i]->reader);
     }
     end(broken, false);
-    assert_true(spool_spill(large, "/tmp"));
+    assert_true(spool_spill(large, "/tmp", SPOOL_FILE_MAX));
     streamer_grew();
     assert_int_equal(ended(peers[0]), READER_BROKEN);
     assert_int_equal(ended(peers[1]), READER_SPILLED);
