@@ -17,8 +17,7 @@ explain_reason(enum reason reason)
         [REASON_METHOD] = "only GET and HEAD are answered from the cache",
         [REASON_BODY] = "the request has a body",
         [REASON_REWRITTEN] =
-            "the web server has rewritten the URL to one of which a route says that "
-            "it is not stored, or is one user's own",
+            "the web server has rewritten the URL to one that is not stored, or is one user's own",
         [REASON_ERROR_PAGE] =
             "the web server asks for a page to show for an error of its own (REDIRECT_STATUS)",
         [REASON_RANGE] = "the request asks for a range",
@@ -26,8 +25,7 @@ explain_reason(enum reason reason)
         [REASON_COOKIE] = "the request has a cookie that no list in the route's cookies opens",
         [REASON_QUERY] = "the query has a parameter that the route's query.bypass names",
         [REASON_FIELD] =
-            "the request has a field that fields.bypass names, or that by its name is a "
-            "credential or asks for a part of the page",
+            "the request has a field that passes it: by fields.bypass, or by its name a credential",
         [REASON_AUTHORIZATION] = "the request has Authorization, which the route does not open",
         [REASON_REMOTE_USER] = "the web server says who the user is, and the route is not per user",
         [REASON_CLIENT_CERTIFICATE] = "the client has a certificate, and the route is not per user",

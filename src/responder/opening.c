@@ -80,7 +80,7 @@ same_value(const struct fields *a, const struct fields *b, struct slice name, st
     bool failed = false;
     struct slice x = vary_normal_value(a, name, arena, &failed);
     struct slice y = vary_normal_value(b, name, arena, &failed);
-    return !failed && (x.p != NULL) == (y.p != NULL) && slice_equal(x, y);
+    return !failed && (x.p && y.p ? slice_equal(x, y) : x.p == y.p);
 }
 
 bool
