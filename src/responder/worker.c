@@ -49,6 +49,8 @@ struct acceptor {
     atomic_bool done;
 };
 
+#define IDLE_GRACE_MS 1000 /* after SIGTERM, for connections that the web server keeps */
+
 static int listener = -1, epoll_fd = -1, stop_fd = -1;
 static struct acceptor *acceptors;
 static pthread_t *keepers;
@@ -143,9 +145,9 @@ accept_one(struct acceptor *self)
 }
 
 static bool
-is_waiting(void)
+is_readable(int fd)
 {
-    struct pollfd poll_fd = {listener, POLLIN, 0};
+    struct pollfd poll_fd = {fd, POLLIN, 0};
     return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLIN);
 }
 
@@ -158,7 +160,8 @@ accept_loop(void *arg)
         accept_one(self);
     /* Connections that are already in the queue were promised an answer. If another process is
      * faster the next accept() blocks and the kick ends it. */
-    for (int i = 0; i < LAST_ACCEPTS && !atomic_load(&server_giving_up) && is_waiting(); i++) {
+    for (int i = 0; i < LAST_ACCEPTS && !atomic_load(&server_giving_up) && is_readable(listener);
+         i++) {
         let_kicks(SIG_UNBLOCK);
         accept_one(self);
     }
@@ -292,8 +295,18 @@ workers_stop_accepting(void)
 void
 workers_stop(int64_t deadline_ms)
 {
-    while (atomic_load(&kept) > 0 && clock_now_ms() < deadline_ms)
+    /* The web server takes the connections that it used last. Those that it has left alone for a
+     * while it would keep for as long as we let it: it sees them closed, and opens others. */
+    int left = atomic_load(&kept);
+    int64_t idle_since_ms = clock_now_ms();
+    for (; left > 0; left = atomic_load(&kept)) {
+        int64_t now_ms = clock_now_ms();
+        if (now_ms >= deadline_ms || now_ms - idle_since_ms >= IDLE_GRACE_MS)
+            break;
         pause_ms(10);
+        if (atomic_load(&kept) != left)
+            idle_since_ms = now_ms;
+    }
     atomic_store(&keepers_stopping, true);
     uint64_t one = 1;
     ssize_t written = write(stop_fd, &one, sizeof one);
@@ -303,7 +316,11 @@ workers_stop(int64_t deadline_ms)
     while (kept_first) {
         struct connection *connection = kept_first;
         kept_unlink(connection);
-        connection_free(connection);
+        /* The request that came at the last moment is answered all the same. */
+        if (clock_now_ms() < deadline_ms && is_readable(connection->fd))
+            exchange_serve(connection);
+        else
+            connection_free(connection);
     }
     close(epoll_fd);
     close(stop_fd);

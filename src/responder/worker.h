@@ -17,8 +17,8 @@ enum larder_status workers_start(int listen_fd, int count, int max_kept, int64_t
 /* Accept no more; take what waits in the listen queue; returns when the acceptors have ended. */
 void workers_stop_accepting(void);
 
-/* Serve kept connections until the web server has closed them all, at most until the deadline
- * (monotonic, ms); then close the rest. */
+/* Serve kept connections until the web server has used or closed them all, has used none for a
+ * second, or the deadline (monotonic, ms) has come; then close the rest. */
 void workers_stop(int64_t deadline_ms);
 
 /*

@@ -1,9 +1,8 @@
-# Connections that nginx keeps open and idle hold no thread, and the responder's end for drain_timeout
-# at most.
+# Connections that nginx keeps open and idle hold no thread, and the responder's end for a second.
 # needs: nginx redis-server redis-cli spawn-fcgi curl
 . case
 
-site -m nginx responder='workers = 1; max_fetchers = 2; drain_timeout = "1s";' routes='{ path = "/**"; ttl = "5m"; }'
+site -m nginx responder='workers = 1; max_fetchers = 2; drain_timeout = "30s";' routes='{ path = "/**"; ttl = "5m"; }'
 gets /page MISS 'GET /page #1'
 redis stored 1
 # As many kept ones as nginx will have, then as many again with requests that miss.
@@ -12,4 +11,4 @@ redis stored 1
 gets /page HIT 'GET /page #1'
 
 pool signal TERM
-await -t 10 pool gone
+await -t 8 pool gone
