@@ -1,4 +1,4 @@
-/* The two clocks, mostly in milliseconds. Only callers at the top read them; the rest is told. */
+/* The clocks, mostly in milliseconds. Only callers at the top read them; the rest is told. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -20,6 +20,13 @@ clock_now_ms(void)
     return clock_read_ms(CLOCK_MONOTONIC);
 }
 
+/* Goes on while the machine is suspended, and nobody sets it. */
+static inline int64_t
+clock_boot_ms(void)
+{
+    return clock_read_ms(CLOCK_BOOTTIME);
+}
+
 /* What is too short to be told in milliseconds. */
 static inline int64_t
 clock_now_us(void)
@@ -29,7 +36,7 @@ clock_now_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* Since 1970, for dates that leave the process. */
+/* Since 1970, by this machine alone; what machines compare goes by store_clock_ms(). */
 static inline int64_t
 clock_wall_ms(void)
 {

@@ -7,7 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "larder.h"
+
+/* An answer that took longer says little of when the server looked at its clock. */
+#define CLOCK_ANSWER_MAX_MS 500
+/* Clocks that NTP keeps differ by some milliseconds. */
+#define CLOCKS_DIFFER_MS 10000
 
 /* Nobody's: no connection has it, so that none is kept. */
 #define IDENTITY_LOST UINT64_MAX
@@ -16,6 +22,7 @@ void
 identity_init(struct identity *identity, const struct larder_options *options, const char *where)
 {
     *identity = (struct identity){.log = options->log, .log_arg = options->log_arg, .where = where};
+    atomic_init(&identity->clock_ms, IDENTITY_NO_CLOCK);
     pthread_mutex_init(&identity->lock, NULL);
 }
 
@@ -124,4 +131,50 @@ identity_is_known(struct identity *identity)
     bool known = identity->known;
     pthread_mutex_unlock(&identity->lock);
     return known;
+}
+
+int64_t
+identity_clock_ms(const struct identity *identity)
+{
+    int64_t clock_ms = atomic_load_explicit(&identity->clock_ms, memory_order_relaxed);
+    return clock_ms == IDENTITY_NO_CLOCK ? clock_wall_ms() : clock_boot_ms() + clock_ms;
+}
+
+/* Nothing stored suffers from it, but dates in answers may, and what is in the log. */
+static void
+compare_clocks(struct identity *identity, int64_t theirs_ms)
+{
+    int64_t apart_ms = theirs_ms - clock_wall_ms();
+    bool differ = apart_ms > CLOCKS_DIFFER_MS || apart_ms < -CLOCKS_DIFFER_MS;
+    char words[160];
+    if (atomic_exchange(&identity->clocks_differ, differ) == differ)
+        return;
+    if (differ)
+        snprintf(words, sizeof words,
+                 "its clock and this machine's are %lld s apart; set the one that is wrong (NTP). "
+                 "Until then its clock tells how old stored responses are",
+                 (long long)(apart_ms < 0 ? -apart_ms : apart_ms) / 1000);
+    pthread_mutex_lock(&identity->lock);
+    say(identity, differ ? words : "its clock and this machine's agree again", "");
+    pthread_mutex_unlock(&identity->lock);
+}
+
+void
+identity_note_clock(struct identity *identity, const char *server, int64_t asked_ms,
+                    int64_t answered_ms)
+{
+    const char *text = NULL;
+    size_t n = 0;
+    int64_t us = 0;
+    if (answered_ms - asked_ms > CLOCK_ANSWER_MAX_MS ||
+        !find_line(server, "server_time_usec", &text, &n) || n > 17)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return;
+        us = us * 10 + (text[i] - '0');
+    }
+    int64_t then_ms = asked_ms + (answered_ms - asked_ms) / 2;
+    atomic_store_explicit(&identity->clock_ms, us / 1000 - then_ms, memory_order_relaxed);
+    compare_clocks(identity, us / 1000 + (clock_boot_ms() - then_ms));
 }

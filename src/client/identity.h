@@ -26,15 +26,20 @@ struct identity {
     /* Of whom the last connection led to, 0: it does not tell. What was dialled to another is of no
      * use any more. */
     atomic_uint_fast64_t current;
-    pthread_mutex_t lock; /* guards the rest; one change, and its log line, at a time */
-    bool known;           /* there has been a connection */
-    bool silent;          /* it has been said that the server does not tell */
-    bool lost;            /* it has been said that the server is no master any more */
+    /* Its clock: milliseconds since 1970 less our CLOCK_BOOTTIME. IDENTITY_NO_CLOCK: it has not told. */
+    atomic_int_fast64_t clock_ms;
+    atomic_bool clocks_differ; /* it has been said that they do */
+    pthread_mutex_t lock;      /* guards the rest; one change, and its log line, at a time */
+    bool known;                /* there has been a connection */
+    bool silent;               /* it has been said that the server does not tell */
+    bool lost;                 /* it has been said that the server is no master any more */
 };
 
 void identity_init(struct identity *identity, const struct larder_options *options,
                    const char *where);
 void identity_destroy(struct identity *identity);
+
+#define IDENTITY_NO_CLOCK INT64_MIN
 
 /* The answers to INFO server and INFO replication, NULL where one was refused. */
 struct identity_info {
@@ -51,6 +56,16 @@ uint64_t identity_of(const struct identity_info *info, const char **role, size_t
 void identity_note(struct identity *identity, uint64_t seen, const char *why_not);
 /* The server says that it is no master: no connection to it is of use. */
 void identity_lose(struct identity *identity, const char *role);
+
+/*
+ * The server's clock, as its answer to INFO server has it, which was asked for and
+ * came at these times of CLOCK_BOOTTIME. It is everybody's: what one machine has
+ * stored another one reads, and the clock of either may be wrong.
+ */
+void identity_note_clock(struct identity *identity, const char *server, int64_t asked_ms,
+                         int64_t answered_ms);
+/* Milliseconds since 1970 by that clock; by our own while the server has not told. */
+int64_t identity_clock_ms(const struct identity *identity);
 
 /* Has any connection come about? */
 bool identity_is_known(struct identity *identity);

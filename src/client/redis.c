@@ -358,7 +358,9 @@ read_info(struct conn *conn, int64_t deadline_ms, struct server *server, struct 
 
     *server = (struct server){.why_not = "INFO does not have it"};
     conn->doing = "INFO";
+    int64_t asked_ms = clock_boot_ms();
     enum larder_status status = conn_reply(conn, deadline_ms, &replies[0], err);
+    int64_t answered_ms = clock_boot_ms();
     if (status == LARDER_OK && replies[0])
         status = check_info(conn, replies[0], &info.server, server, err);
     if (status == LARDER_OK)
@@ -371,6 +373,8 @@ read_info(struct conn *conn, int64_t deadline_ms, struct server *server, struct 
         server->identity = identity_of(&info, &role, &role_len);
         if (role)
             snprintf(server->role, sizeof server->role, "%.*s", (int)role_len, role);
+        else if (info.server)
+            identity_note_clock(conn->endpoint->identity, info.server, asked_ms, answered_ms);
     }
     for (size_t i = 0; i < 2; i++)
         if (replies[i])

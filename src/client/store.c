@@ -539,3 +539,9 @@ store_drop(struct larder *cache, const char *key, const struct store_guard *guar
     command_free_replies(&reply, 1);
     return status;
 }
+
+int64_t
+store_clock_ms(const struct larder *cache)
+{
+    return cache ? identity_clock_ms(&cache->identity) : clock_wall_ms();
+}

@@ -341,6 +341,10 @@ typedef void (*store_wake_fn)(void *arg, const char *name, size_t len, char word
 enum larder_status store_listen(struct larder *cache, store_wake_fn fn, void *arg,
                                 struct larder_error *err);
 
+/* Milliseconds since 1970 by the clock of the server, which is the same for all machines; by our own if
+ * it is not known, or cache is NULL. Never blocks. */
+int64_t store_clock_ms(const struct larder *cache);
+
 /*
  * Variants of a URL (Vary). Under the primary key stands a marker, which the
  * responder makes; beside it, under "<primary>:variants", a sorted set of the

@@ -65,9 +65,10 @@ enum stored_flags {
 struct stored {
     int status;
     const struct fields *fields;
-    int64_t stored_ms; /* wall clock: when its head, or that of its last validation, came */
-    int64_t ttl_ms;    /* fresh until stored_ms + ttl_ms; negative: stale on arrival */
-    int64_t age_s;     /* corrected initial age at stored_ms (§4.2.3); -1: not known */
+    int64_t
+        stored_ms; /* the clock that all machines share: when its head, or that of its last validation, came */
+    int64_t ttl_ms; /* fresh until stored_ms + ttl_ms; negative: stale on arrival */
+    int64_t age_s;  /* corrected initial age at stored_ms (§4.2.3); -1: not known */
     int64_t stale_while_s;
     int64_t stale_if_s;
     int64_t fetch_ms; /* how long the backend took for it */
@@ -84,10 +85,11 @@ struct store_decision {
     unsigned flags;
 };
 
-/* When things happened; wall clock. */
+/* When things happened, by the clock that all machines share. */
 struct response_times {
     int64_t request_ms;  /* the request went out */
     int64_t response_ms; /* the head came; now */
+    int64_t local_ms;    /* the same by this machine's own clock */
 };
 
 /*

@@ -110,6 +110,9 @@ int64_t
 response_initial_age_s(const struct fields *response, const struct response_times *times)
 {
     int64_t date_s, apparent_s = 0, response_s = times->response_ms / 1000;
+    /* Of two clocks one may be wrong: what came is as old as both of them say. */
+    if (times->local_ms / 1000 < response_s)
+        response_s = times->local_ms / 1000;
     /* §4.2.3: corrected_age_value = age_value + response_delay */
     int64_t delay_ms = times->response_ms - times->request_ms;
     int64_t age_s = http_age_parse(response) + (delay_ms > 0 ? delay_ms / 1000 : 0);
@@ -288,16 +291,17 @@ decide_store(const struct policy *policy, const struct request_facts *request, i
     struct store_decision decision = {.reason = REASON_NONE};
     struct cache_control cc;
     bool targeted;
+    /* Of two clocks one may be wrong: what ends at a time ends when one of them says so. */
+    int64_t now_s = (times->local_ms > times->response_ms ? times->local_ms : times->response_ms) /
+                    1000;
     cache_control_of_response(&cc, response, &targeted);
-    decision.reason =
-        prohibition(policy, request, status, response, &cc, times->response_ms / 1000);
+    decision.reason = prohibition(policy, request, status, response, &cc, now_s);
     if (decision.reason != REASON_NONE)
         return decision;
 
     bool validator = has(response, "ETag") || has(response, "Last-Modified");
     decision.age_s = response_initial_age_s(response, times);
-    struct lifetime life =
-        lifetime_of(policy, &cc, targeted, status, response, times->response_ms / 1000);
+    struct lifetime life = lifetime_of(policy, &cc, targeted, status, response, now_s);
     /* "no-cache" alone is word enough: it may be stored, to be asked about (§5.2.2.4). */
     if (life.ttl_ms < 0 && !(cc.no_cache && validator && policy->rfc)) {
         decision.reason = cc.no_cache ? REASON_NO_CACHE : REASON_NO_FRESHNESS;

@@ -203,7 +203,7 @@ serve_found(struct exchange *exchange, int64_t wall_ms)
 static bool
 serve_alone(struct exchange *exchange)
 {
-    int64_t wall_ms = clock_wall_ms();
+    int64_t wall_ms = store_clock_ms(exchange->site->cache);
     if (!exchange->had_entry)
         return false;
     if (look(exchange, wall_ms)) {
@@ -250,7 +250,7 @@ coalesce_lead(struct exchange *exchange)
         return !serve_alone(exchange);
     }
     if (exchange->rounds) {
-        int64_t wall_ms = clock_wall_ms();
+        int64_t wall_ms = store_clock_ms(exchange->site->cache);
         /* The next round: what was missing may be there by now. Who comes while we look may have
          * come after an invalidation that what we find does not know of. */
         flight_seal(flight);
@@ -263,7 +263,7 @@ coalesce_lead(struct exchange *exchange)
     }
     while (word == FLIGHT_LOOK) {
         struct lease *lease = NULL;
-        int64_t left_ms = 0, wall_ms = clock_wall_ms();
+        int64_t left_ms = 0, wall_ms = store_clock_ms(exchange->site->cache);
         int64_t until_ms = clock_now_ms() + site->config->budget_ms;
         flight_expect(flight);
         enum larder_status status = lease_take(

@@ -565,7 +565,7 @@ exchange_look(struct exchange *exchange, int64_t wall_ms)
 static bool
 serve_from_cache(struct exchange *exchange)
 {
-    int64_t wall_ms = clock_wall_ms();
+    int64_t wall_ms = store_clock_ms(exchange->site->cache);
     const struct reuse_decision decision = exchange_look(exchange, wall_ms);
     switch (decision.reuse) {
     case REUSE_SERVE:

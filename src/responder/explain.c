@@ -343,7 +343,8 @@ tell_fetch(struct explanation *e, const struct reuse_decision *decision)
     const struct fields *fields = &exchange->entry.fields;
     bool validator = fields_get(fields, "ETag").n > 0 || fields_get(fields, "Last-Modified").n > 0;
     const char *fallback = decide_on_error(&exchange->policy, &exchange->facts,
-                                           &exchange->entry.stored, clock_wall_ms())
+                                           &exchange->entry.stored,
+                                           store_clock_ms(exchange->site->cache))
                                ? "; if it fails, what is stored is used"
                                : "";
     if (validator)
@@ -427,7 +428,7 @@ look_as(struct exchange *exchange, const struct chosen_script *script,
     exchange->reason = exchange_examine(exchange);
     *decision = (struct reuse_decision){.reuse = REUSE_VALIDATE, .reason = exchange->reason};
     if (exchange->reason == REASON_NONE)
-        *decision = exchange_look(exchange, clock_wall_ms());
+        *decision = exchange_look(exchange, store_clock_ms(exchange->site->cache));
     return exchange->reason == REASON_NONE;
 }
 
@@ -547,8 +548,9 @@ look(struct explanation *e)
     }
     exchange->redis_until_ms = clock_now_ms() + (budget_ms < WAIT_MAX_MS ? budget_ms : WAIT_MAX_MS);
     bool by_script = exchange->key.host.p != NULL;
-    const struct reuse_decision decision = by_script ? look_by_script(e)
-                                                     : exchange_look(exchange, clock_wall_ms());
+    const struct reuse_decision decision =
+        by_script ? look_by_script(e)
+                  : exchange_look(exchange, store_clock_ms(exchange->site->cache));
     tell_key(e);
     tell_fields(e);
     tell_stored(e, &decision);

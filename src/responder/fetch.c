@@ -54,7 +54,8 @@ answer_from_entry(struct fetch *fetch, const struct answer_origin *origin)
     if (exchange->background)
         return;
     exchange->x_cache = origin->x_cache;
-    if (!answer_make(&answer, exchange, &exchange->entry, origin, clock_wall_ms())) {
+    if (!answer_make(&answer, exchange, &exchange->entry, origin,
+                     store_clock_ms(exchange->site->cache))) {
         exchange_let_go(exchange, false);
         return;
     }
@@ -308,7 +309,7 @@ ask_backend(struct fetch *fetch)
     fetch->view_end = -1;
     fetch->viewed = false;
     fetch->meaning = MEANS_ANSWER;
-    fetch->times.request_ms = clock_wall_ms();
+    fetch->times.request_ms = store_clock_ms(exchange->site->cache);
     upstream_fetch(exchange->site->upstream, exchange->arena, &request, &sink, &result);
     if (fetch->satisfied && exchange->background) {
         client_leave(fetch);

@@ -168,7 +168,7 @@ incoming_may_stand_in(const struct fetch *fetch)
     const struct exchange *exchange = fetch->exchange;
     return exchange->reason == REASON_NONE && exchange->use_entry &&
            decide_on_error(&exchange->policy, &exchange->facts, &exchange->entry.stored,
-                           clock_wall_ms());
+                           store_clock_ms(exchange->site->cache));
 }
 
 /* The rest of the part that we have, of the very same representation? */
@@ -403,7 +403,8 @@ on_head(void *arg, int status, struct fields *fields, bool until_close)
     fetch->status = status;
     fetch->fields = *fields;
     fetch->until_close = until_close;
-    fetch->times.response_ms = clock_wall_ms();
+    fetch->times.response_ms = store_clock_ms(exchange->site->cache);
+    fetch->times.local_ms = clock_wall_ms();
     fetch->held_ms = clock_now_ms();
     fetch->content_length = brings_no_body(fetch) ? -1 : content_length_of(fields);
     const char *said = mutation_end(&fetch->mutation, exchange, status, true, fields, &fetch->post);

@@ -257,7 +257,9 @@ put(const struct kept *kept, struct exchange *exchange, const struct entry *entr
     const struct config *config = exchange->site->config;
     struct cache_key *key = &exchange->key;
     /* What of its time a long body has taken is over. */
-    int64_t passed_ms = clock_wall_ms() - kept->head_wall_ms;
+    int64_t passed_ms = store_clock_ms(exchange->site->cache) - kept->head_wall_ms;
+    if (passed_ms < 0) /* the clock has been set back */
+        passed_ms = 0;
     /* To the ancestor what is in Redis is fresh. */
     int64_t life_ms = config->compat_ancestor ? kept->decision.ttl_ms : kept->decision.keep_ms;
     int64_t left_ms = life_ms - (passed_ms > 0 ? passed_ms : 0);

@@ -73,7 +73,7 @@ may_be_served(const struct exchange *exchange, const struct entry *entry, int64_
 {
     struct request_facts facts = exchange->facts;
     facts.method = slice_of("GET"); /* whose entry answers HEAD as well */
-    const struct response_times now = {wall_ms, wall_ms};
+    const struct response_times now = {wall_ms, wall_ms, wall_ms};
     struct store_decision decision =
         decide_store(&exchange->policy, &facts, entry->stored.status, &entry->fields, &now);
     return decision.reason == REASON_NONE && decision.ttl_ms > 0 &&

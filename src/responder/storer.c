@@ -168,7 +168,8 @@ run_put(struct job *job, int64_t deadline_ms)
         status = store_put(cache, job->key, value, 2, job->ttl_ms, guard, deadline_ms, &err);
     } else {
         status = store_variant_put(cache, job->primary, job->key, value, 2, job->ttl_ms, guard,
-                                   clock_wall_ms(), job->max_variants, deadline_ms, &err);
+                                   store_clock_ms(job->site->cache), job->max_variants, deadline_ms,
+                                   &err);
         if (status == LARDER_OK)
             status = put_marker(job, deadline_ms, &err);
     }
@@ -219,8 +220,8 @@ run(struct job *job)
         run_put(job, deadline_ms);
         break;
     case JOB_TOUCH:
-        store_variant_touch(job->site->cache, job->primary, job->key, clock_wall_ms(), deadline_ms,
-                            NULL);
+        store_variant_touch(job->site->cache, job->primary, job->key,
+                            store_clock_ms(job->site->cache), deadline_ms, NULL);
         break;
     case JOB_DROP:
         run_drop(job, deadline_ms);

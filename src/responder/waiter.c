@@ -126,7 +126,7 @@ static bool
 accepts(const struct exchange *exchange)
 {
     const struct entry *entry = &exchange->spool->entry;
-    int64_t wall_ms = clock_wall_ms();
+    int64_t wall_ms = store_clock_ms(exchange->site->cache);
     return answer_is_possible(exchange, entry, wall_ms) &&
            decide_reuse(&exchange->policy, &exchange->facts, &entry->stored, REASON_MISS, wall_ms)
                    .reuse == REUSE_SERVE;
@@ -152,8 +152,8 @@ begin_stream(struct exchange *exchange)
 {
     const struct answer_origin origin = origin_of(exchange);
     const struct spool *spool = exchange->spool;
-    struct slice head =
-        answer_head(exchange, &spool->entry, &origin, spool->length, clock_wall_ms());
+    struct slice head = answer_head(exchange, &spool->entry, &origin, spool->length,
+                                    store_clock_ms(exchange->site->cache));
     struct iovec piece = {(void *)head.p, head.n};
     if (!head.p) {
         finish(exchange, false);
@@ -197,7 +197,8 @@ send_whole(struct exchange *exchange)
     const struct answer_origin origin = origin_of(exchange);
     struct answer answer;
     exchange->x_cache = origin.x_cache;
-    if (!answer_make(&answer, exchange, &exchange->spool->entry, &origin, clock_wall_ms())) {
+    if (!answer_make(&answer, exchange, &exchange->spool->entry, &origin,
+                     store_clock_ms(exchange->site->cache))) {
         finish(exchange, false);
         return false;
     }

@@ -172,7 +172,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct scene scene = {
         .arena = arena,
         .policy = policy_of(data),
-        .times = {NOW_MS - data[11] * 100, NOW_MS},
+        .times = {NOW_MS - data[11] * 100, NOW_MS, NOW_MS},
         .status = 100 + (data[12] * 256 + data[13]) % 600,
     };
     while (rest.n) {

@@ -43,7 +43,7 @@ static struct store_decision
 answered(const struct policy *policy, const char *method, const char *request, int status,
          const char *response)
 {
-    static const struct response_times times = {NOW * 1000, NOW * 1000};
+    static const struct response_times times = {NOW * 1000, NOW * 1000, NOW * 1000};
     struct fields asked_with = fields_of(request), got = fields_of(response);
     struct request_facts facts = {.method = slice_of(method), .fields = &asked_with};
     return decide_store(policy, &facts, status, &got, &times);
@@ -360,7 +360,7 @@ static void
 age_is_the_larger_of_what_two_ways_give(void **state)
 {
     (void)state;
-    static const struct response_times slow = {(NOW - 7) * 1000, NOW * 1000};
+    static const struct response_times slow = {(NOW - 7) * 1000, NOW * 1000, NOW * 1000};
     static const struct {
         const char *response;
         int64_t age_s;
@@ -379,7 +379,18 @@ age_is_the_larger_of_what_two_ways_give(void **state)
         if (response_initial_age_s(&got, &slow) != table[i].age_s)
             fail_msg("%s: %lld", table[i].response, (long long)response_initial_age_s(&got, &slow));
     }
-    static const struct response_times backwards = {NOW * 1000, (NOW - 50) * 1000};
+    /* Of two clocks one may be wrong, an hour or ten years ahead. */
+    static const int64_t ahead_ms[] = {3600 * 1000, INT64_C(10) * 365 * 86400 * 1000};
+    for (size_t i = 0; i < 2; i++) {
+        const struct response_times local = {NOW * 1000, NOW * 1000, NOW * 1000 + ahead_ms[i]};
+        const struct response_times shared = {NOW * 1000 + ahead_ms[i], NOW * 1000 + ahead_ms[i],
+                                              NOW * 1000};
+        struct fields dated = fields_of("Date: Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_true(response_initial_age_s(&dated, &local) ==
+                    response_initial_age_s(&dated, &shared));
+    }
+    static const struct response_times backwards = {NOW * 1000, (NOW - 50) * 1000,
+                                                    (NOW - 50) * 1000};
     struct fields none = {0};
     assert_int_equal(response_initial_age_s(&none, &backwards), 0);
 }
