@@ -25,11 +25,6 @@
 
 /* So often an answer may name yet another field before nobody believes that it ever ends. */
 #define OPENINGS_MAX 3
-/* How long one of those who read a body that is larger than what is kept may keep the next piece of it
- * from being fetched, and how often that is looked at. */
-#define LAG_PATIENCE_MS 2000
-#define LAG_LOOK_MS 5
-
 /* The body of an answer whose head said all. */
 #define SKIP_MAX (INT64_C(64) * 1024)
 
@@ -502,29 +497,6 @@ outgrow_spool(struct fetch *fetch, const char *data, size_t n)
     return drop_spool(fetch);
 }
 
-/*
- * The fetch goes on at the pace of the slowest of those who read from the file, but
- * not slower than LAG_PATIENCE_MS for each piece: one visitor must not keep the
- * others waiting for ever. false: there is nobody to wait for, or no use in it.
- */
-static bool
-wait_for_room(struct fetch *fetch, size_t n)
-{
-    const struct timespec pause = {0, LAG_LOOK_MS * 1000000};
-    struct spool *spool = fetch->spool;
-    int64_t began_ms = clock_now_ms(), waited_ms = 0;
-    while (!spool_has_room(spool, n)) {
-        if (atomic_load(&spool->readers) == 0 || waited_ms > 2 * LAG_PATIENCE_MS ||
-            atomic_load_explicit(&server_giving_up, memory_order_relaxed))
-            return false;
-        if (waited_ms > LAG_PATIENCE_MS)
-            atomic_store(&spool->lagging, spool_size(spool) + n - SPOOL_FILE_MAX);
-        nanosleep(&pause, NULL);
-        waited_ms = clock_now_ms() - began_ms;
-    }
-    return true;
-}
-
 /* false: there is nobody any more. */
 static bool
 keep_bytes(struct fetch *fetch, const char *data, size_t n)
@@ -538,7 +510,8 @@ keep_bytes(struct fetch *fetch, const char *data, size_t n)
         fetch->held_ms = now_ms;
     }
     /* The file is for others; when they are gone it has no end but the client's patience. */
-    if (!spool_in_memory(spool) && (atomic_load(&spool->readers) == 0 || !wait_for_room(fetch, n)))
+    if (!spool_in_memory(spool) &&
+        (atomic_load(&spool->readers) == 0 || !streamer_make_room(fetch->spool, n)))
         return drop_spool(fetch);
     if (!spool_append(spool, data, n))
         return outgrow_spool(fetch, data, n);

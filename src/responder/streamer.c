@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,6 +25,10 @@
 #define EVENTS 64
 /* While there are readers: how often clients that stall and waits that end are looked for. */
 #define TICK_MS 50
+/* How long a reader may keep the next piece of a body from having room in its file, and how often the
+ * writer looks. */
+#define LAG_PATIENCE_MS 2000
+#define LAG_LOOK_MS 5
 /* Sent to one reader before it is another's turn. */
 #define TURN_BYTES ((size_t)256 * 1024)
 
@@ -89,6 +94,23 @@ streamer_grew(void)
         ring();
     }
     pthread_mutex_unlock(&lock);
+}
+
+bool
+streamer_make_room(struct spool *spool, size_t n)
+{
+    const struct timespec pause = {0, LAG_LOOK_MS * 1000000};
+    int64_t began_ms = clock_now_ms(), waited_ms = 0;
+    while (!spool_has_room(spool, n)) {
+        if (atomic_load(&spool->readers) == 0 || waited_ms > 2 * LAG_PATIENCE_MS ||
+            atomic_load_explicit(&server_giving_up, memory_order_relaxed))
+            return false;
+        if (waited_ms > LAG_PATIENCE_MS)
+            atomic_store(&spool->lagging, spool_size(spool) + n - spool->ring);
+        nanosleep(&pause, NULL);
+        waited_ms = clock_now_ms() - began_ms;
+    }
+    return true;
 }
 
 /* -------------------------------------------------------------------- its holder */

@@ -54,6 +54,14 @@ struct reader {
 /* tick: returns in how many ms it wants to be called again, -1: not by itself. false: no thread. */
 bool streamer_start(int64_t (*tick)(int64_t now_ms));
 
+/*
+ * For the writer of a spool that has gone on in a file: wait until n bytes more have
+ * room there, which is at the pace of the slowest reader; but one that gives no room
+ * for two seconds is left behind, so that it does not keep the others waiting for
+ * ever. false: nobody reads it any more, or no room came.
+ */
+bool streamer_make_room(struct spool *spool, size_t n);
+
 /* Call tick() soon. Any thread. */
 void streamer_wind(void);
 
