@@ -137,7 +137,8 @@ struct config {
 
     struct upstream_options upstream;
     struct string_list upstream_urls, upstream_backups; /* what upstream points to */
-    size_t body_spool_max;              /* 64M; of a request body of unknown length, for FastCGI */
+    size_t body_spool_max;                              /* 1G; of a request body */
+    size_t body_spool_total;                            /* 2G; of all that a process collects */
     struct string_list trusted_proxies; /* addresses or CIDR blocks: X-Forwarded-* is appended to */
     struct address_block *trusted;      /* trusted_proxies, ready to compare with */
     struct string_list ignore_parameters; /* globs on parameters of a FastCGI backend */

@@ -127,15 +127,6 @@ find_matches(struct matches *matches, const struct exchange *exchange, bool *ali
     return true;
 }
 
-bool
-effect_has_route(const struct exchange *exchange)
-{
-    struct matches matches;
-    bool alike;
-    return has_names(exchange->match.route) && is_changing_script(exchange) &&
-           (!find_matches(&matches, exchange, &alike) || alike);
-}
-
 /* Two readings have mostly the same. */
 static bool
 has_pattern(const struct purge *purge, const char *pattern)

@@ -18,9 +18,6 @@
 #include "responder/exchange.h"
 #include "responder/purge.h"
 
-/* Does the mutation drop what its route names, unless its answer says otherwise? */
-bool effect_has_route(const struct exchange *exchange);
-
 /* What its route names, if it drops that; to an empty purge. false: no memory. */
 bool effect_add_route(struct purge *purge, const struct exchange *exchange);
 

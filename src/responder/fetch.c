@@ -184,7 +184,6 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
 {
     struct exchange *exchange = fetch->exchange;
     const struct request *request = &exchange->request;
-    fetch->mutation.cut = result->outcome == UPSTREAM_CLIENT_GONE;
     const char *said = mutation_end(&fetch->mutation, exchange, fetch->status,
                                     result->maybe_received, NULL, &fetch->post);
     if (said)
@@ -347,22 +346,23 @@ ask_backend(struct fetch *fetch)
 static bool
 receive_body(struct fetch *fetch)
 {
-    struct exchange *exchange = fetch->exchange;
-    switch (request_body_find(&fetch->body, exchange)) {
-    case REQUEST_BODY_READY:
+    static const struct refusal {
+        int status;
+        const char *why;
+    } refusals[] = {
+        [REQUEST_BODY_WRONG_LENGTH] = {400, "The request body has another length than it says."},
+        [REQUEST_BODY_TOO_LARGE] = {413, "The request body is larger than this site takes."},
+        [REQUEST_BODY_TOO_MANY] = {503, "Too many request bodies are on their way."},
+        [REQUEST_BODY_NO_ROOM] = {507, "There is no room for the request body."},
+        [REQUEST_BODY_NO_MEMORY] = {500, "Out of memory."},
+    };
+    enum request_body_status status = request_body_collect(&fetch->body, fetch->exchange);
+    if (status == REQUEST_BODY_READY)
         return true;
-    case REQUEST_BODY_GONE:
+    if (status == REQUEST_BODY_GONE)
         counters_add(COUNTER_client_gone, 1);
-        break;
-    case REQUEST_BODY_TOO_LARGE:
-        exchange_refuse(exchange, 413,
-                        "The request body is too large to be sent without its length.", NULL);
-        break;
-    case REQUEST_BODY_NO_ROOM:
-        exchange_refuse(exchange, 500, "There is no room for the request body.", NULL);
-        break;
-    }
-    request_body_done(&fetch->body);
+    else
+        exchange_refuse(fetch->exchange, refusals[status].status, refusals[status].why, NULL);
     return false;
 }
 

@@ -46,14 +46,6 @@ marks_url(const struct exchange *exchange)
     return exchange->site->config->refuse_unreachable || effect_url_is_cached(exchange);
 }
 
-bool
-mutation_marks(const struct exchange *exchange)
-{
-    const struct route *route = exchange->match.route;
-    return has_cache(exchange) && !(route && !route->mark) &&
-           (effect_has_route(exchange) || marks_url(exchange));
-}
-
 static int64_t
 step_deadline(const struct exchange *exchange)
 {
@@ -345,7 +337,7 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
              const struct fields *response, struct exchange **post)
 {
     const struct route *route = exchange->match.route;
-    enum outcome outcome = outcome_find(route, status, received, mutation->cut, response);
+    enum outcome outcome = outcome_find(route, status, received, response);
     if (mutation->ended || !has_cache(exchange))
         return NULL;
     mutation->ended = true;

@@ -23,7 +23,6 @@ struct mutation {
     bool noted;         /* ... is an intent in the journal, */
     bool in_memory;     /* ... or in this process alone */
     bool ended;
-    bool cut;          /* the request body broke off: set before mutation_end() */
     int64_t marked_ms; /* when that was last tried */
     store_token token;
 };
@@ -33,9 +32,6 @@ enum mutation_start {
     MUTATION_REFUSED, /* Redis is out of reach, and the configuration says refuse: 503 */
     MUTATION_NO_MEMORY
 };
-
-/* Will mutation_begin() mark something? Asks nobody. */
-bool mutation_marks(const struct exchange *exchange);
 
 /* A safe request, or one on a site without a cache, has nothing to begin. */
 enum mutation_start mutation_begin(struct mutation *mutation, struct exchange *exchange);

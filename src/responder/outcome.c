@@ -68,13 +68,8 @@ outcome_is_purged(const struct fields *response)
 }
 
 enum outcome
-outcome_find(const struct route *route, int status, bool received, bool cut,
-             const struct fields *response)
+outcome_find(const struct route *route, int status, bool received, const struct fields *response)
 {
-    /* What was to be done is not known to the backend whole, and will not be: whatever it did, it
-     * has done. So a visitor who breaks off what he sends keeps nothing marked. */
-    if (status == 0 && cut)
-        return received ? CHANGED : UNCHANGED;
     if (status == 0)
         return received ? UNKNOWN : UNCHANGED;
     /* A gateway between us and the backend that got no answer, or a bad one, knows no more than we

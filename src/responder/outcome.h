@@ -18,9 +18,9 @@ enum outcome {
 
 /*
  * status and response: of the answer; 0 and NULL without one. received: the backend may
- * have seen the request. cut: the request body broke off. route may be NULL.
+ * have seen the request. route may be NULL.
  */
-enum outcome outcome_find(const struct route *route, int status, bool received, bool cut,
+enum outcome outcome_find(const struct route *route, int status, bool received,
                           const struct fields *response);
 
 /* Is the answer one of those by which the application tells of a change to what the route names? */

@@ -248,8 +248,10 @@ spool_spill(struct spool *spool, const char *directory, size_t most)
     if (file < 0)
         file = open_in(temporary && *temporary ? temporary : "/tmp");
     if (file < 0) {
-        log_write(LARDER_LOG_ERROR, "no file for a large response in %s: %s", directory,
-                  strerror(errno));
+        int why = errno;
+        log_write(LARDER_LOG_ERROR, "no file in %s for what is too large for memory: %s", directory,
+                  strerror(why));
+        errno = why;
         return false;
     }
     spool->ring = most;

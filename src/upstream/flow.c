@@ -41,7 +41,7 @@ flow_read_body(struct flow *flow, char *buf, size_t room, int64_t left)
     ssize_t n = request->body(request->body_arg, buf, room);
     flow->progress_ms = clock_now_ms();
     if (n < 0 || (size_t)n > room) {
-        flow_fail(flow, UPSTREAM_CLIENT_GONE, "the client broke off the request body");
+        flow_fail(flow, UPSTREAM_CLIENT_GONE, "the request body cannot be read to its end");
         return -1;
     }
     if (n == 0 && left >= 0) {
