@@ -36,7 +36,7 @@ class Backend:
     async def serve(self, reader, writer):
         self.writers.add(writer)
         try:
-            while (request := await wire.read_request(reader)) is not None:
+            while (request := await wire.read_request(reader, self.part)) is not None:
                 if not await self.answer(request, writer):
                     break
                 await writer.drain()
@@ -45,6 +45,12 @@ class Backend:
         finally:
             self.writers.discard(writer)
             writer.close()
+
+    def part(self, request):
+        """The head came, and not all of the body."""
+        number = request.get("X-Mutation")
+        if number is not None:
+            self.truth.judge_request(self.truth.mutations[int(number)], False)
 
     def some(self, chance):
         return not self.kind and self.rng.random() < chance
@@ -154,6 +160,7 @@ class Backend:
 
     async def change(self, request, target, writer):
         mutation = self.truth.mutations[int(request.get("X-Mutation"))]
+        self.truth.judge_request(mutation, True)
         if mutation.received is None:
             mutation.received = self.truth.now()
         fate = self.rng.random() if not self.kind else 1

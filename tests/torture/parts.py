@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 
+import fronts
 import pages
 import proxy
 
@@ -146,7 +147,7 @@ class Redis:
 
 
 class Machine:
-    """A pool of responders with directories and configuration of its own, behind lighttpd."""
+    """A pool of responders with directories and configuration of its own, behind a web server."""
 
     def __init__(self, options, name, ports, link, truth):
         self.options = options
@@ -196,21 +197,9 @@ routes = (%s);
         self.listener.listen(1024)
         for _ in range(self.options.responders):
             self.start_responder()
-        config = self.at("lighttpd.conf")
-        with open(config, "w", encoding="ascii") as out:
-            out.write("""server.document-root = "%s"
-server.bind = "127.0.0.1"
-server.port = %d
-server.errorlog = "%s.lighttpd"
-server.upload-dirs = ( "%s" )
-server.max-keep-alive-requests = 10000
-var.larder_socket = "%s"
-include "%s/etc/lighttpd/larder-spawn-fcgi.conf"
-""" % (self.at("www"), self.front_port, self.log, self.at("run"), self.socket_path,
-       self.options.source))
-        self.front = Child("lighttpd " + self.name, ["lighttpd", "-D", "-f", config],
-                           self.log + ".out")
-        await until(self.listens, "lighttpd of machine %s" % self.name)
+        command = fronts.command_of(self.options.front, self)
+        self.front = Child("%s of %s" % (self.options.front, self.name), command, self.log + ".out")
+        await until(self.listens, "the web server of machine %s" % self.name)
 
     async def listens(self):
         try:

@@ -52,6 +52,7 @@ class Mutation:
         self.status = None  # None: no answer
         self.word = None  # X-Cache-Invalidate
         self.why = ""
+        self.cut = False  # its body breaks off: the backend must not hear of it
 
     @property
     def acknowledged(self):
@@ -415,6 +416,16 @@ class Truth:
                                         (version, answer.get("ETag")))
                 return self.judge_shows(read, {resource: version}, None)
         return self.violate("corrupt", read, "%d bytes that no version has" % len(body))
+
+    def judge_request(self, mutation, whole):
+        """The backend has the head of a mutation, and all of its body or not."""
+        if mutation.cut:
+            self.report("cut", [self.story_of(mutation) if mutation.ended is not None else
+                                "%s %s via %s (mutation %d)" % (
+                                    mutation.method, mutation.target, mutation.machine,
+                                    mutation.number),
+                                "  its body was broken off, and the backend got %s of it at %.3f" %
+                                ("what looks like all" if whole else "a part", self.now())])
 
     def judge_mutation(self, mutation):
         """Answered, once, if the backend answered; done if it was answered so."""

@@ -148,6 +148,9 @@ class Visitor:
                                                          pages.session_of(change.user))))
         # One of its own: whether it arrived on a connection that was closed meanwhile nobody knows.
         connection = wire.Connection(self.all.ports["front_" + machine])
+        if self.rng.random() < 0.15:
+            await self.upload(change, method, mutation, fields, machine, connection)
+            return
         if self.rng.random() < 0.02:
             await connection.abandon(method, change.target, fields, b"x", self.rng.uniform(0, 0.5))
             self.truth.end_mutation(mutation, why="the visitor left")
@@ -160,6 +163,28 @@ class Visitor:
             return
         finally:
             connection.close()
+        self.end(mutation, answer)
+        if mutation.acknowledged:
+            await self.look(change, machine)
+
+    async def upload(self, change, method, mutation, fields, machine, connection):
+        """A body that takes its time, and half of them break off: those are no mutations."""
+        size = self.rng.choice((10, 3000, 3000, 300000))
+        upload = wire.Upload(size, self.rng.random() < 0.3, self.rng.choice((2, 5)),
+                             self.rng.uniform(0, 0.3))
+        if self.rng.random() < 0.5:
+            mutation.cut = True
+            upload.cut_at = self.rng.randrange(size)
+        self.truth.count("uploads, " + ("cut" if mutation.cut else "slow"))
+        try:
+            answer = await connection.upload(method, change.target, fields, upload, LIMIT_S)
+        except wire.Broken as broken:
+            self.truth.end_mutation(mutation, why=str(broken))
+            self.truth.judge_mutation(mutation)
+            return
+        if answer is None:
+            self.truth.end_mutation(mutation, why="the body was broken off")
+            return
         self.end(mutation, answer)
         if mutation.acknowledged:
             await self.look(change, machine)

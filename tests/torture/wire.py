@@ -118,14 +118,28 @@ async def read_body(reader, message, is_answer, no_body=False):
     return "close" not in connection
 
 
-async def read_request(reader):
-    """None at the end of the connection."""
+async def read_request(reader, part):
+    """None at the end of the connection; part() is called with one that is not whole."""
     try:
         message = await read_head(reader)
     except Broken:
         return None
     await read_body(reader, message, is_answer=False)
-    return message if message.whole else None
+    if message.whole:
+        return message
+    part(message)
+    return None
+
+
+class Upload:
+    """A body that comes in pieces; cut_at: it breaks off there, before its end."""
+
+    def __init__(self, size, chunked, pieces, pause_s, cut_at=None):
+        self.size = size
+        self.chunked = chunked
+        self.pieces = pieces
+        self.pause_s = pause_s
+        self.cut_at = cut_at
 
 
 class Connection:
@@ -166,6 +180,46 @@ class Connection:
         no_body = method == "HEAD" or answer.status in (204, 304)
         if not await read_body(self.reader, answer, is_answer=True, no_body=no_body):
             self.close()
+        return answer
+
+    async def upload(self, method, target, fields, upload, limit_s):
+        """An answer, None to a body that was broken off as it should be, or Broken."""
+        try:
+            return await asyncio.wait_for(self.send_slowly(method, target, fields, upload), limit_s)
+        except asyncio.TimeoutError:
+            raise Broken("no answer within %g s" % limit_s, True)
+        except OSError as error:
+            raise Broken(str(error), False)
+        finally:
+            self.close()
+
+    async def send_slowly(self, method, target, fields, upload):
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        size = ("Transfer-Encoding", "chunked") if upload.chunked else \
+            ("Content-Length", str(upload.size))
+        self.writer.write(text_of("%s %s HTTP/1.1" % (method, target),
+                                  [("Host", "torture"), ("Connection", "close"), size] + fields))
+        left = upload.size if upload.cut_at is None else upload.cut_at
+        piece = max(1, upload.size // upload.pieces)
+        try:
+            while left > 0:
+                n = min(piece, left)
+                left -= n
+                part = b"x" * n
+                self.writer.write(b"%x\r\n%s\r\n" % (n, part) if upload.chunked else part)
+                await self.writer.drain()
+                await asyncio.sleep(upload.pause_s)
+            if upload.cut_at is not None:
+                return None
+            if upload.chunked:
+                self.writer.write(b"0\r\n\r\n")
+        except ConnectionError:
+            if upload.cut_at is not None:
+                return None
+        answer = await read_head(self.reader)
+        while 100 <= answer.status < 200:
+            answer = await read_head(self.reader)
+        await read_body(self.reader, answer, is_answer=True, no_body=answer.status in (204, 304))
         return answer
 
     async def abandon(self, method, target, fields, body, after_s):
