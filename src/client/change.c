@@ -2,15 +2,15 @@
  * Changes to generations; see the header. Each has up to three steps, each one
  * round trip and nearly always the first alone:
  *
- *     XADD news, the scripts, WAIT
- *     DEL news, the scripts, WAIT        when XADD was refused: a full Redis
+ *     XADD news, the changes, WAIT
+ *     DEL news, the changes, WAIT        when XADD was refused: a full Redis
  *     DEL the generations, WAIT          when scripts were: an ACL without EVAL
  *
- * The second in this order: a fill that still read the old news has read a
- * generation that is changed after them. DEL works in a full Redis, and where no
- * script runs nobody has made a mark that it could delete.
+ * A change is a DEL, or a script. The second in this order: a fill that still read
+ * the old news has read a generation that is changed after them. DEL works in a
+ * full Redis.
  *
- * Used by purge.c, marks.c and the sweeps. One key a command, for a cluster.
+ * Used by purge.c and the sweeps. One key a command, for a cluster.
  */
 #include "client/change.h"
 
@@ -57,7 +57,7 @@ write_step(const struct larder *cache, struct wire *wire, const struct change *c
     for (size_t i = 0; i < n; i++) {
         if (!step->chosen[i])
             continue;
-        if (step->remove) {
+        if (step->remove || !change->script) {
             wire_begin(wire, 2);
             wire_text(wire, "DEL");
             generations_key(cache, wire, tags[i]);
@@ -170,8 +170,8 @@ take_answers(struct larder *cache, const struct change *change, const struct ste
         if (!answer)
             continue; /* all are chosen */
         if (answer->type == REDIS_REPLY_INTEGER) {
-            results[i] = (int)answer->integer;
-        } else if (answer->type == REDIS_REPLY_ERROR && change->insist) {
+            results[i] = change->script ? (int)answer->integer : 0;
+        } else if (answer->type == REDIS_REPLY_ERROR && change->script && change->insist) {
             results[i] = CHANGE_DELETED;
             rest->chosen[i] = *any = true;
         } else if (answer->type == REDIS_REPLY_ERROR) {

@@ -1,5 +1,5 @@
 /*
- * Changes to generations: the same script on each of some tags, after the news of
+ * Changes to generations: DEL, or the same script, on each of some tags, after the news of
  * it, and before the word of the replicas that they have it.
  */
 #ifndef CLIENT_CHANGE_H
@@ -23,7 +23,8 @@ enum {
 
 struct change {
     enum command command;
-    const char *script; /* KEYS[1]: the generation; returns an integer, CHANGE_REFUSED included */
+    const char *script; /* KEYS[1]: the generation; returns an integer, CHANGE_REFUSED included;
+                           NULL: it is deleted */
     const char *argument[CHANGE_ARGS_MAX]; /* ARGV, the same for all tags */
     size_t arguments;
     bool tell;   /* append to the news first */

@@ -15,6 +15,7 @@
 #include "client/listen.h"
 #include "client/pool.h"
 #include "client/redis.h"
+#include "client/registry.h"
 #include "larder.h"
 
 struct larder {
@@ -28,6 +29,7 @@ struct larder {
     struct breaker breaker;
     struct keeper keeper;
     struct listener listener;
+    struct registry registry;
     atomic_bool no_unlink; /* this server is too old for UNLINK */
 
     atomic_uint_fast64_t hits;

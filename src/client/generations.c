@@ -26,7 +26,7 @@
 /* The time in a soft part, before its random digits. */
 #define SOFT_TIME_DIGITS 12
 
-/* Not PEXPIRE alone: a mark that came meanwhile has a life of its own. */
+/* Not PEXPIRE alone: what came meanwhile has a life of its own. */
 static const char life_script[] = "if redis.call('GET', KEYS[1]) == ARGV[1] then\n"
                                   "    redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
                                   "end\n"
@@ -59,6 +59,8 @@ void
 generation_read(store_generation out, const char *value, size_t len)
 {
     memset(out, 0, sizeof(store_generation));
+    /* An older Larder's, which marked what a mutation might change: it matches nothing, and ends by
+     * itself. */
     if (len > 0 && len <= GENERATION_MARKED_MAX && value[0] == 'M')
         out[0] = 'M';
     else if (len == STORE_GENERATION_LEN && !memchr(value, '\0', len))

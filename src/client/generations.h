@@ -9,7 +9,7 @@
 
 /* Commands that generations_ask() makes for each tag. */
 #define GENERATIONS_PER_TAG ((size_t)2)
-/* The longest that is read, with some hundred marks; the scripts bound it. */
+/* The longest marked one of an older Larder's. */
 #define GENERATION_MARKED_MAX ((size_t)16 * 1024)
 
 /* "gen:<tag>" with its namespace, as one argument. */

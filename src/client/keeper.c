@@ -1,5 +1,6 @@
 /*
- * The client's own thread; see the header. Started by larder_open(), nudged by
+ * The client's own thread; see the header. Once a second it asks which server
+ * it is, says which mutations live, and reads the register of them. Started by larder_open(), nudged by
  * the pool and by command.c. All its waits are poll() on the stop descriptor
  * too, so that larder_close() does not wait for a server that hangs.
  */
@@ -104,6 +105,7 @@ fill_pool(struct larder *cache, struct rest *rest)
 struct watch {
     struct conn *conn; /* NULL: none at the moment */
     int64_t next_ms;
+    int64_t register_ms;
 };
 
 /* Which server it is now. A client that has never met a server has none to watch. What fails here
@@ -113,8 +115,6 @@ look_at_server(struct larder *cache, struct watch *watch)
 {
     int64_t now = clock_now_ms();
 
-    if (now < watch->next_ms || !identity_is_known(&cache->identity))
-        return;
     watch->next_ms = now + WATCH_MS;
     /* Others have met another server since. */
     if (watch->conn && watch->conn->identity != identity_current(&cache->identity)) {
@@ -130,6 +130,45 @@ look_at_server(struct larder *cache, struct watch *watch)
         conn_close(watch->conn);
         watch->conn = NULL;
     }
+}
+
+static void
+look_at_register(struct larder *cache, struct watch *watch)
+{
+    int64_t now = clock_now_ms();
+
+    watch->register_ms = now + registry_pause_ms(cache);
+    if (!watch->conn || !registry_is_used(cache))
+        return;
+    registry_tend(cache, watch->conn, now + PATIENCE_MS);
+    if (watch->conn->pending) {
+        conn_close(watch->conn);
+        watch->conn = NULL;
+    }
+}
+
+static void
+look(struct larder *cache, struct watch *watch)
+{
+    if (!identity_is_known(&cache->identity))
+        return;
+    if (clock_now_ms() >= watch->next_ms)
+        look_at_server(cache, watch);
+    if (clock_now_ms() >= watch->register_ms)
+        look_at_register(cache, watch);
+}
+
+/* When next: what is in the past waits for a server. */
+static int64_t
+next_look(const struct watch *watch, int64_t now_ms)
+{
+    int64_t next_ms = now_ms + WATCH_MS;
+
+    if (watch->next_ms > now_ms && watch->next_ms < next_ms)
+        next_ms = watch->next_ms;
+    if (watch->register_ms > now_ms && watch->register_ms < next_ms)
+        next_ms = watch->register_ms;
+    return next_ms;
 }
 
 /* Wait until there may be something to do; false: it is over. */
@@ -156,7 +195,7 @@ keep(void *arg)
     struct larder *cache = arg;
     struct rest probing = {0, FIRST_REST_MS};
     struct rest filling = {0, FIRST_REST_MS};
-    struct watch watch = {NULL, clock_now_ms() + WATCH_MS};
+    struct watch watch = {.next_ms = clock_now_ms() + WATCH_MS};
     bool resting = false;
     int64_t wait_ms = 0;
 
@@ -171,7 +210,7 @@ keep(void *arg)
         if (!breaker_is_open(&cache->breaker)) {
             if (resting || open)
                 filling.next_ms = 0;
-            look_at_server(cache, &watch);
+            look(cache, &watch);
             pool_expire(&cache->pool, clock_now_ms());
             fill_pool(cache, &filling);
             wait_ms = pool_expire(&cache->pool, clock_now_ms()); /* the new ones as well */
@@ -183,10 +222,8 @@ keep(void *arg)
             wait_ms = resting ? probing.next_ms - now : 0;
         else if (filling.next_ms > now && filling.next_ms - now < wait_ms)
             wait_ms = filling.next_ms - now;
-        if (wait_ms > WATCH_MS)
-            wait_ms = WATCH_MS;
-        if (watch.next_ms > now && watch.next_ms - now < wait_ms)
-            wait_ms = watch.next_ms - now;
+        if (wait_ms > next_look(&watch, now) - now)
+            wait_ms = next_look(&watch, now) - now;
     }
     conn_close(watch.conn);
     return NULL;

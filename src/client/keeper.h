@@ -1,7 +1,7 @@
 /*
  * The client's own thread. It keeps pool_min_idle connections ready, closes
- * those that were idle for too long, asks every second which server it is, and
- * asks after a Redis that the breaker has given up, so that no caller ever waits
+ * those that were idle for too long, asks every second which server it is, tends
+ * the mutation register, and asks after a Redis that the breaker has given up, so that no caller ever waits
  * for any of this.
  */
 #ifndef CLIENT_KEEPER_H

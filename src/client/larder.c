@@ -279,6 +279,7 @@ larder_open(const struct larder_options *options, struct larder **out, struct la
     identity_init(&cache->identity, &cache->options, cache->endpoint.where);
     cache->endpoint.identity = &cache->identity;
     listen_init(&cache->listener);
+    registry_init(&cache->registry);
     pool_init(&cache->pool, &cache->options, &cache->endpoint, keeper_nudge, cache);
     breaker_init(&cache->breaker, &cache->options, cache->endpoint.where);
 
@@ -306,6 +307,7 @@ larder_close(struct larder *cache)
     pool_destroy(&cache->pool);
     breaker_destroy(&cache->breaker);
     identity_destroy(&cache->identity);
+    registry_destroy(&cache->registry);
     release(cache);
 }
 

@@ -8,25 +8,20 @@
  *
  * Tags and generations. A stored response carries the generations of its tags
  * (doc/design, Invalidation). A generation is a small string under the key
- * `gen:<tag>`, in one of two forms:
- *
- *   <hard: 16 hex digits><soft: 16 hex digits>
- *   M<purges> <previous>:<until> <token>:<deadline>[ <token>:<deadline>]...
- *
- * The first is settled. A fill gets it by store_generations() *before* it asks
- * the backend and stores it with the entry; the entry counts only while the hard
- * part is the same, and is fresh only while the soft part is. The second is
- * marked: mutations are under way, each with a token and a deadline in ms since
- * 1970 by Redis' clock; it matches no entry. `previous` is the settled value
- * from before the marks, which would have lived `until` then (if it would have
- * ended), or there is `-`;
- * `purges` counts what was invalidated meanwhile, after which `previous` is of no
- * use any more. Missing means mismatch, so to
- * invalidate is to delete, and a fill in flight is dead on arrival.
+ * `gen:<tag>`: <hard: 16 hex digits><soft: 16 hex digits>. A fill gets it by
+ * store_generations() *before* it asks the backend and stores it with the entry;
+ * the entry counts only while the hard part is the same, and is fresh only while
+ * the soft part is. Missing means mismatch, so to invalidate is to delete, and a
+ * fill in flight is dead on arrival.
  *
  * Tags that a response brings are not known before its fetch. For them there is
  * the news: a capped stream to which every invalidation is appended before it
  * touches a generation (store_own_generations()).
+ *
+ * Mutations are registered before the backend hears of them, so that what they
+ * change is purged whatever becomes of the process that has them in hand
+ * (store_mutation_begin()). For that to be so, whoever uses what is stored asks
+ * store_may_use() first.
  *
  * The identity of the server (64 bits made of its run_id and master_replid) is
  * known for each connection. Generations of one identity say nothing about
@@ -65,7 +60,7 @@ typedef char store_hash[STORE_HASH_LEN + 1];
  * entry may live longer than STORE_TTL_MAX_S. A new one lives only as long as a
  * fetch may take (store_new_generations_live(), STORE_GENERATION_NEW_S unless that
  * says otherwise), so that visitors who ask for what is never stored do not fill
- * Redis with them; and a mutation that fails leaves it the life that it had.
+ * Redis with them.
  */
 #define STORE_TTL_MAX_S ((int64_t)30 * 86400)
 #define STORE_GENERATION_TTL_S ((int64_t)60 * 86400)
@@ -79,7 +74,7 @@ void store_hurry(struct larder *cache, int64_t until_ms);
 void store_failure(struct larder *cache, char *out, size_t size);
 
 /* NUL-terminated, settled; "" where there is none (missing, or refused by a full Redis); "M" where
- * it is marked. */
+ * an older Larder has marked it, which matches nothing. */
 typedef char store_generation[STORE_GENERATION_LEN + 1];
 typedef char store_token[STORE_TOKEN_LEN + 1];
 
@@ -221,7 +216,7 @@ enum larder_status store_position(struct larder *cache, int64_t deadline_ms,
  * The generations of tags that a response brought, creating the missing, and
  * then the proof that none of them was invalidated since the position, which is
  * from before the fetch: in one round trip, in this order. LARDER_MISS: one was,
- * or is marked, or nobody can say (the stream does not reach back so far, is
+ * or nobody can say (the stream does not reach back so far, is
  * another, another server's, or too long to read): the response must not be
  * stored, or given to anybody but who asked for it.
  */
@@ -247,9 +242,8 @@ enum larder_status store_put(struct larder *cache, const char *key, const struct
                              int64_t deadline_ms, struct larder_error *err);
 
 /*
- * Invalidate tags, any number: append to the news, then delete their generations
- * (a marked one stays marked, and counts it), or with `soft` change their soft
- * part. Pipelined in batches. Tried again like any command that may be repeated,
+ * Invalidate tags, any number: append to the news, then delete their generations,
+ * or with `soft` change their soft part. Pipelined in batches. Tried again like any command that may be repeated,
  * until deadline_ms. With wait_replicas (struct larder_options) each batch is
  * followed by WAIT on the same connection; fewer replicas than asked for are
  * LARDER_UNAVAILABLE. LARDER_OK: every one of them is done; anything else: some may be.
@@ -279,37 +273,69 @@ enum larder_status store_sweep(struct larder *cache, const char *const *patterns
                                struct larder_error *err);
 
 /*
- * The two steps of a mutation. store_mark() before it goes to the backend: the
- * tags match no entry from here on, until store_unmark() or max_ms, the longest
- * that any backend takes to commit. The caller makes the token (store_token_make())
- * so that he knows it whatever happens. Repeatable.
- * store_mark(): LARDER_OK: all are marked. LARDER_REFUSED: the server takes no
- * writes (full): those that could not be marked have been purged instead, and the
- * caller has to remember the mutation by himself. Otherwise nobody knows, or
- * nothing was let through.
- * store_unmark(): changed: the mutation did something, or may have; what was
- * marked is invalidated. Not changed: what was valid before is valid again,
- * unless somebody else invalidated it meanwhile. With wait_replicas as store_purge_tags().
+ * Invalidate one tag and begin its next generation in one step, if it still is what
+ * it was `before`: *claimed and `next`. Otherwise as store_purge_tags(), hard. For an
+ * answer to an unsafe request that may itself be stored: what it stores is dead if any
+ * other invalidation came between. Never repeated when its fate is unknown: then the
+ * tag is purged (which may be repeated) and *claimed is false.
  */
-bool store_token_make(store_token token);
-enum larder_status store_mark(struct larder *cache, const char *const *tags, size_t n,
-                              const store_token token, int64_t max_ms, int64_t deadline_ms,
-                              struct larder_error *err);
-enum larder_status store_unmark(struct larder *cache, const char *const *tags, size_t n,
-                                const store_token token, bool changed, int64_t deadline_ms,
-                                struct larder_error *err);
-
-/*
- * Complete a mutation on one tag and begin its next generation in one step, if
- * our mark is the only one and nobody has invalidated the tag since it was made:
- * *claimed and `next`. Otherwise as store_unmark() with changed. For an answer to
- * an unsafe request that may itself be stored: what it stores is dead if any
- * other invalidation came between. Never repeated when its fate is unknown: then
- * the tag is purged (which may be repeated) and *claimed is false.
- */
-enum larder_status store_renew(struct larder *cache, const char *tag, const store_token token,
+enum larder_status store_claim(struct larder *cache, const char *tag, const store_generation before,
                                int64_t deadline_ms, store_generation next, bool *claimed,
                                struct larder_error *err);
+
+/*
+ * The mutation register. store_mutation_begin(): before the backend hears of a
+ * mutation of these tags. Until it ends the client says once a second that it is
+ * under way; if the process is gone, all others purge its tags, again and again,
+ * until hold_ms after its last word, by when no backend can commit it any more.
+ * LARDER_REFUSED: what Redis does not let us purge could not be purged for it
+ * either; nothing is registered. Repeatable. It ends by one of
+ *   store_mutation_leave()    nothing was changed, or what was is purged. What cannot be
+ *                             said by deadline_ms the client says later.
+ *   store_mutation_silence()  nobody knows: it stays, as if the process were gone.
+ *                             LARDER_OK: Redis knows of it. fresh: the caller purges once;
+ *                             otherwise the others are at it for one like it already.
+ * which free it. store_mutation_is_young(): to be asked at the last moment before it
+ * goes to the backend. false: the process has slept, and it may be over for the others;
+ * begin another one.
+ */
+bool store_token_make(store_token token); /* a name for a mutation that is not registered */
+struct store_mutation;
+enum larder_status store_mutation_begin(struct larder *cache, const char *const *tags, size_t n,
+                                        int64_t hold_ms, int64_t deadline_ms,
+                                        struct store_mutation **out, struct larder_error *err);
+bool store_mutation_is_young(const struct store_mutation *mutation);
+void store_mutation_leave(struct larder *cache, struct store_mutation *mutation,
+                          int64_t deadline_ms);
+enum larder_status store_mutation_silence(struct larder *cache, struct store_mutation *mutation,
+                                          int64_t deadline_ms, bool *fresh,
+                                          struct larder_error *err);
+/* The same for a mutation that was never registered. */
+enum larder_status store_silence(struct larder *cache, const char *const *tags, size_t n,
+                                 int64_t hold_ms, int64_t deadline_ms, bool *fresh,
+                                 struct larder_error *err);
+
+/* This client reads the register once a second, and purges for the silent. To be said once, by whoever
+ * uses what is stored. */
+void store_watch(struct larder *cache);
+
+/*
+ * May what is stored be used now? LARDER_OK: the register was read a moment ago, and
+ * nothing in it is overdue; otherwise it is read now, by deadline_ms. LARDER_MISS: a
+ * purge is overdue; that is seen to. Of any other status: nobody knows.
+ */
+enum larder_status store_may_use(struct larder *cache, int64_t deadline_ms,
+                                 struct larder_error *err);
+
+/* For `status`, as it was last read. */
+struct store_register_state {
+    bool usable;           /* store_may_use() says yes without asking */
+    size_t living, silent; /* mutations of living processes; tags that are purged for the others */
+    int64_t left_ms;       /* until the last of those is no more, */
+    char tag[STORE_TAG_SIZE];   /* ... which is this; "": there is none */
+    char why[LARDER_ERROR_MAX]; /* why the last purge for them was not done; "": it was */
+};
+void store_register_state(struct larder *cache, struct store_register_state *out);
 
 /*
  * One of all processes may do a thing (fetch a page) for life_ms at most. name

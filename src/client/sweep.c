@@ -174,8 +174,7 @@ scan(const struct walk *walk, const char *pattern, const char *cursor, redisRepl
     return command_unexpected(cache, COMMAND_SCAN, err);
 }
 
-/* Generations are not unlinked but invalidated: one may bear the mark of a mutation, which must not
- * be lost. The news of it have been told, with the tag that covers the pattern. */
+/* Generations: the news of it have been told, with the tag that covers the pattern. */
 static enum larder_status
 forget_generations(struct walk *walk, const char *const *tags, size_t n, struct larder_error *err)
 {
@@ -205,8 +204,8 @@ handle_keys(struct walk *walk, const redisReply *keys, struct larder_error *err)
             continue;
         const char *bare = key->str + cache->prefix_len;
         size_t len = key->len - cache->prefix_len;
-        /* Whoever follows the news must hear of this sweep too. */
-        if (news_is_key(bare, len) || !walk->wants(walk, bare, len))
+        /* The news must tell of this sweep too, and mutations are under way after it as before. */
+        if (news_is_key(bare, len) || registry_is_key(bare, len) || !walk->wants(walk, bare, len))
             continue;
         walk->matched++;
         if (walk->report && !walk->report(walk->report_arg, bare, len))

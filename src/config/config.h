@@ -117,7 +117,6 @@ struct route {
     bool client_cache_set; /* "backend" in so many words also ends what a shorter prefix says */
     bool user_trusted;     /* REMOTE_USER, or a field in trusted_fields */
     bool async;            /* invalidate after the answer, the ancestor's way */
-    bool mark;             /* what a mutation may change matches nothing while it is under way */
     bool query_sort;
     bool coalesce;
 };

@@ -99,6 +99,15 @@ wrong_value(struct reader *reader, const struct option *option, const config_set
                         secret ? "a value" : found(setting, is), option_expected(option, expected));
 }
 
+/* Settings of earlier versions, and what to do with them. */
+static const struct {
+    const char *section, *name, *words;
+} gone[] = {
+    {"routes", "mark",
+     "there is no such setting any more: a mutation under way keeps nothing out of use; take the "
+     "line out"},
+};
+
 static enum larder_status
 unknown(struct reader *reader, const char *section, const config_setting_t *setting)
 {
@@ -106,6 +115,9 @@ unknown(struct reader *reader, const char *section, const config_setting_t *sett
     char shown[SOURCE_SHOWN_SIZE];
     const char *name = config_setting_name(setting);
     const char *in = *section ? " in " : "";
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        if (strcmp(section, gone[i].section) == 0 && strcmp(name, gone[i].name) == 0)
+            return reader_error(reader, setting, "%s: %s", name, gone[i].words);
     source_shown(shown, name, strlen(name));
     option_nearest(near, section, name);
     if (near[0])

@@ -358,11 +358,6 @@ check_invalidate(struct entry *entry)
     if (route->async && !list)
         return reader_error(entry->reader, setting(entry, "async"),
                             "async: found true, but the route invalidates nothing");
-    const config_setting_t *mark = setting(entry, "mark");
-    if (mark && !route->mark && !has_unsafe_method(route))
-        return reader_error(entry->reader, mark,
-                            "mark: no method of this route changes anything, so nothing is ever "
-                            "marked");
     enum larder_status status = LARDER_OK;
     for (size_t i = 0; i < route->invalidate.count && status == LARDER_OK; i++)
         status = check_pattern(entry, config_setting_get_elem(list, (unsigned)i),

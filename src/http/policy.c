@@ -59,7 +59,7 @@ reason_name(enum reason reason)
         [REASON_STREAM] = "stream",
         [REASON_HEAD] = "head",
         [REASON_NO_GENERATIONS] = "no-generations",
-        [REASON_CHANGING] = "changing",
+        [REASON_SILENT] = "silent-mutation",
         [REASON_TAGS] = "tags",
         [REASON_NO_MEMORY] = "no-memory",
         [REASON_BACKEND_FAILED] = "backend-failed",

@@ -68,8 +68,8 @@ enum reason {
     REASON_STREAM,      /* of a kind that has no end */
     REASON_HEAD,
     REASON_NO_GENERATIONS,
-    REASON_CHANGING, /* a tag of it is being changed, or was while it was fetched */
-    REASON_TAGS,     /* it has too many tags, or one that is too long */
+    REASON_SILENT, /* a purge for a mutation of unknown outcome is overdue */
+    REASON_TAGS,   /* it has too many tags, or one that is too long */
     REASON_NO_MEMORY,
     REASON_BACKEND_FAILED, /* unreachable, broken off, too slow, 5xx: the stale one was used */
     REASON_COUNT

@@ -191,7 +191,7 @@ work_do(struct work *work, json_object *answer, const char **said)
         order_resolve(order, site->config, &work->own, &purge, work->arena, &err);
     if (resolved != LARDER_OK)
         return refuse(work, answer, status_of(resolved), err.message);
-    if (!site->cache || !larder_is_enabled(site->cache))
+    if (!site->cache)
         return refuse(work, answer, 503, "the cache is switched off");
 
     int64_t patience_ms = site->config->invalidate_timeout_ms;

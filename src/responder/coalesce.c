@@ -518,7 +518,7 @@ void
 coalesce_listen(struct site *site)
 {
     struct larder_error err;
-    if (site->cache && larder_is_enabled(site->cache) && site->config->coalesce &&
+    if (site_caches(site) && site->config->coalesce &&
         store_listen(site->cache, wake, NULL, &err) != LARDER_OK)
         log_write(LARDER_LOG_WARNING, "cannot hear of other processes' fetches: %s", err.message);
 }

@@ -293,7 +293,7 @@ route_policy(const struct site *site, const struct route_match *match)
         policy.web_server_vouches = policy.per_user && route->user_trusted;
         policy.credentials_in_key = policy.per_user && !route->user_trusted;
     }
-    policy.enabled = site->cache && larder_is_enabled(site->cache);
+    policy.enabled = site_caches(site);
     policy.forbidden_by = site->config->forbidden_by.list;
     policy.forbidden_by_count = site->config->forbidden_by.count;
     policy.never = match->never;
@@ -377,22 +377,13 @@ exchange_has_generations(const struct exchange *exchange)
     return true;
 }
 
-bool
-exchange_is_changing(const struct exchange *exchange)
-{
-    for (size_t i = 0; i < exchange->generations.count; i++)
-        if (exchange->generations.value[i][0] == 'M')
-            return true;
-    return false;
-}
-
 void
 exchange_note_generations(struct exchange *exchange, int64_t deadline_ms)
 {
     struct larder *cache = exchange->site->cache;
     if (exchange->reason != REASON_NONE || !exchange->redis_answered)
         return;
-    if (!exchange->generations_complete && !exchange_is_changing(exchange))
+    if (!exchange->generations_complete)
         exchange->generations_complete =
             store_generations(cache, &exchange->key.tags, deadline_ms, &exchange->generations,
                               &exchange->identity, NULL) == LARDER_OK &&
@@ -401,7 +392,6 @@ exchange_note_generations(struct exchange *exchange, int64_t deadline_ms)
         exchange->site->config->response_tags == RESPONSE_TAGS_IGNORE ||
         exchange->site->config->compat_ancestor)
         return;
-    exchange->position_ms = clock_now_ms();
     if (store_position(cache, deadline_ms, &exchange->position, NULL) != LARDER_OK)
         exchange->position.id[0] = '\0';
 }

@@ -46,7 +46,6 @@ struct exchange {
     struct store_generations generations;
     uint64_t identity;              /* of the server that said so */
     struct store_position position; /* where the news were then; id "": not known */
-    int64_t position_ms;            /* ... and when that was, monotonic, or a little before */
 
     /* What the look-up found (lookup.c). */
     struct store_value value; /* the bytes of the entry */
@@ -161,9 +160,6 @@ struct policy route_policy(const struct site *site, const struct route_match *ma
 
 /* Is there a settled generation for every tag of the key? */
 bool exchange_has_generations(const struct exchange *exchange);
-
-/* Is a tag of the key marked: a mutation under way that may change this response? */
-bool exchange_is_changing(const struct exchange *exchange);
 
 /*
  * Before the backend is asked: the generations that are missing, and where the

@@ -40,9 +40,7 @@ static ssize_t
 read_body(void *arg, char *buf, size_t room)
 {
     struct fetch *fetch = arg;
-    ssize_t n = request_body_read(&fetch->body, fetch->exchange, buf, room);
-    mutation_body(&fetch->mutation, fetch->exchange);
-    return n;
+    return request_body_read(&fetch->body, fetch->exchange, buf, room);
 }
 
 /* An answer from the entry: freshened, or in place of a backend that failed. */
@@ -139,6 +137,15 @@ finish_answer(struct fetch *fetch)
     struct exchange *exchange = fetch->exchange;
     struct spool *spool = fetch->spool;
     bool sent = true;
+    /* What was fetched between head and end may be from before what the backend did then. */
+    if (fetch->mutation.changed) {
+        bool stores = fetch->post != NULL;
+        mutation_whole(&fetch->mutation, exchange, false, &fetch->fields, &fetch->post);
+        if (stores && !fetch->post)
+            fetch->cacheable = false;
+        else if (stores && spool)
+            spool->entry.generations = fetch->post->generations;
+    }
     if (spool) {
         spool_end(spool, true);
         streamer_grew();
@@ -188,6 +195,7 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
                                     result->maybe_received, NULL, &fetch->post);
     if (said)
         fetch->invalidated = said;
+    mutation_whole(&fetch->mutation, exchange, true, NULL, &fetch->post);
     if (fetch->spool) {
         spool_end(fetch->spool, false);
         streamer_grew();
@@ -286,6 +294,23 @@ make_request(struct fetch *fetch, struct upstream_request *out)
     return true;
 }
 
+/* false: it is refused. */
+static bool
+may_go_on(struct exchange *exchange, enum mutation_start start)
+{
+    switch (start) {
+    case MUTATION_GO:
+        break;
+    case MUTATION_REFUSED:
+        exchange_refuse(exchange, 503, "What this would change could not be invalidated.", NULL);
+        break;
+    case MUTATION_NO_MEMORY:
+        exchange_refuse(exchange, 500, "Out of memory.", NULL);
+        break;
+    }
+    return start == MUTATION_GO;
+}
+
 /* One question to the backend. true: what came of it calls for another. */
 static bool
 ask_backend(struct fetch *fetch)
@@ -299,6 +324,8 @@ ask_backend(struct fetch *fetch)
             exchange_refuse(exchange, 500, "Out of memory.", NULL);
         return false;
     }
+    if (!may_go_on(exchange, mutation_send(&fetch->mutation, exchange)))
+        return false;
     const struct upstream_sink sink = incoming_sink(fetch);
     struct upstream_result result = {0};
     counters_add(COUNTER_upstream_requests, 1);
@@ -342,7 +369,7 @@ ask_backend(struct fetch *fetch)
     return false;
 }
 
-/* Before the backend, and what a mutation would mark, hear of it. false: it is over. */
+/* Before the backend and the register hear of it. false: it is over. */
 static bool
 receive_body(struct fetch *fetch)
 {
@@ -378,15 +405,8 @@ fetch_and_answer(struct exchange *exchange)
     }
     if (!exchange->background && !receive_body(&fetch))
         return false;
-    switch (mutation_begin(&fetch.mutation, exchange)) {
-    case MUTATION_GO:
-        break;
-    case MUTATION_REFUSED:
-        exchange_refuse(exchange, 503, "What this would change could not be invalidated.", NULL);
-        request_body_done(&fetch.body);
-        return false;
-    case MUTATION_NO_MEMORY:
-        exchange_refuse(exchange, 500, "Out of memory.", NULL);
+    if (!may_go_on(exchange, mutation_begin(&fetch.mutation, exchange))) {
+        mutation_done(&fetch.mutation, exchange);
         request_body_done(&fetch.body);
         return false;
     }
@@ -406,6 +426,7 @@ fetch_and_answer(struct exchange *exchange)
         else if (fetch.kind == ASK_FIRST)
             fetch.kind = ASK_PLAIN;
     }
+    mutation_done(&fetch.mutation, exchange);
     spool_give(fetch.spool);
     request_body_done(&fetch.body);
     return fetch.fill;

@@ -102,7 +102,7 @@ limits(struct exchange *exchange, const struct fields *fields)
     if (exchange->missing == REASON_JOURNAL)
         return REASON_JOURNAL;
     if (!exchange->generations_complete)
-        return exchange_is_changing(exchange) ? REASON_CHANGING : REASON_NO_GENERATIONS;
+        return REASON_NO_GENERATIONS;
     return REASON_NONE;
 }
 
@@ -150,8 +150,8 @@ keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask,
         *reason = own_tags_find(&kept->own, exchange, fields, before);
     if (*reason == REASON_NONE)
         *reason = own_tags_prove(&kept->own, exchange, before);
-    if (*reason == REASON_CHANGING)
-        counters_add(COUNTER_changing, 1);
+    if (*reason == REASON_INVALIDATED)
+        counters_add(COUNTER_unproven, 1);
 }
 
 bool
@@ -159,7 +159,7 @@ keep_is_unproven(const struct kept *kept)
 {
     switch (kept->decision.reason) {
     case REASON_JOURNAL:
-    case REASON_CHANGING:
+    case REASON_INVALIDATED:
     case REASON_NO_GENERATIONS:
     case REASON_OTHER_SERVER:
         return true;

@@ -182,6 +182,14 @@ log_failure(const struct larder_error *err)
         log_write(LARDER_LOG_WARNING, "not looked up, and taken as a miss: %s", err->message);
 }
 
+static void
+note_failure(struct exchange *exchange, const struct larder_error *err)
+{
+    counters_add(COUNTER_redis_errors, 1);
+    log_failure(err);
+    exchange->redis_failure = arena_strndup(exchange->arena, err->message, strlen(err->message));
+}
+
 static enum larder_status
 get(struct exchange *exchange, const struct store_tags *tags, int64_t deadline_ms)
 {
@@ -197,11 +205,8 @@ get(struct exchange *exchange, const struct store_tags *tags, int64_t deadline_m
     if (status != LARDER_OK && status != LARDER_MISS)
         log_write(LARDER_LOG_DEBUG, "lookup of %s: %s", exchange->key.name, err.message);
     /* LARDER_CORRUPT: stored while max_object was larger. */
-    if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT) {
-        counters_add(COUNTER_redis_errors, 1);
-        log_failure(&err);
-        exchange->redis_failure = arena_strndup(exchange->arena, err.message, strlen(err.message));
-    }
+    if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT)
+        note_failure(exchange, &err);
     return status;
 }
 
@@ -232,9 +237,27 @@ follow_marker(struct exchange *exchange, int64_t wall_ms)
     return reason == REASON_MISS ? REASON_VARY_MISS : reason;
 }
 
+/* Is there a mutation of which nobody knows, and for which a purge is overdue? *failed: nobody can
+ * say, because Redis does not. */
+static bool
+is_overdue(struct exchange *exchange, bool *failed)
+{
+    struct larder_error err;
+    *failed = false;
+    if (exchange->site->config->compat_ancestor)
+        return false;
+    enum larder_status status =
+        store_may_use(exchange->site->cache, exchange->redis_until_ms, &err);
+    *failed = status != LARDER_OK && status != LARDER_MISS;
+    if (*failed)
+        note_failure(exchange, &err);
+    return status == LARDER_MISS;
+}
+
 void
 lookup(struct exchange *exchange, int64_t wall_ms)
 {
+    bool failed;
     exchange->missing = REASON_MISS;
     exchange->has_entry = exchange->has_marker = false;
     /* What Redis has may be what somebody has been told is gone. */
@@ -242,6 +265,10 @@ lookup(struct exchange *exchange, int64_t wall_ms)
         exchange->missing = REASON_JOURNAL;
         return;
     }
+    /* Before what is stored is read: whoever purges after that purges for who comes after us. */
+    bool overdue = is_overdue(exchange, &failed);
+    if (failed)
+        return;
     struct store_tags asked = exchange->key.tags;
     hints_add(&asked, exchange->key.name, exchange->arena);
     enum larder_status status = get(exchange, &asked, exchange->redis_until_ms);
@@ -252,7 +279,9 @@ lookup(struct exchange *exchange, int64_t wall_ms)
     exchange->generations.count = exchange->key.tags.count;
     exchange->identity = exchange->value.identity;
     exchange->generations_complete = exchange_has_generations(exchange);
-    if (status != LARDER_OK)
+    if (overdue)
+        exchange->missing = REASON_SILENT;
+    if (status != LARDER_OK || overdue)
         return;
     bool marker = !exchange->site->config->compat_ancestor &&
                   marker_is_one(exchange->value.data, exchange->value.len);

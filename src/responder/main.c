@@ -196,13 +196,11 @@ redis_status(const struct site *site)
 {
     json_object *redis = json_object_new_object();
     struct larder_stats stats = {0};
-    if (site->cache)
-        larder_stats(site->cache, &stats);
-    json_object_object_add(redis, "enabled", json_object_new_boolean(stats.enabled));
+    larder_stats(site->cache, &stats);
+    json_object_object_add(redis, "enabled", json_object_new_boolean(site_caches(site)));
     json_object_object_add(redis, "available", json_object_new_boolean(stats.available));
     char why[LARDER_ERROR_MAX] = "";
-    if (site->cache)
-        store_failure(site->cache, why, sizeof why);
+    store_failure(site->cache, why, sizeof why);
     if (why[0])
         json_object_object_add(redis, "error", json_object_new_string(why));
     add_number(redis, "pool_hits", (int64_t)stats.pool_hits);
@@ -212,6 +210,25 @@ redis_status(const struct site *site)
     add_number(redis, "pool_total", stats.pool_total);
     add_number(redis, "pool_idle", stats.pool_idle);
     return redis;
+}
+
+/* Which mutations are under way, or have lost their process. */
+static json_object *
+mutations_status(const struct site *site)
+{
+    json_object *object = json_object_new_object();
+    struct store_register_state state;
+    store_register_state(site->cache, &state);
+    json_object_object_add(object, "usable", json_object_new_boolean(state.usable));
+    add_number(object, "living", (int64_t)state.living);
+    add_number(object, "silent", (int64_t)state.silent);
+    if (state.silent > 0) {
+        json_object_object_add(object, "tag", json_object_new_string(state.tag));
+        add_number(object, "left_s", state.left_ms > 0 ? (state.left_ms + 999) / 1000 : 0);
+    }
+    if (state.why[0])
+        json_object_object_add(object, "error", json_object_new_string(state.why));
+    return object;
 }
 
 static json_object *
@@ -256,6 +273,7 @@ tell_status(struct site *site, json_object *answer)
     add_number(answer, "stores_queued_bytes", (int64_t)store_bytes);
     json_object_object_add(answer, "backends", backend_status(site));
     json_object_object_add(answer, "redis", redis_status(site));
+    json_object_object_add(answer, "mutations", mutations_status(site));
     json_object_object_add(answer, "journal", reporter_status(site));
 }
 

@@ -3,17 +3,17 @@
  *
  * Known before the backend is asked: its own URL, as RFC 9111 §4.4 has it for
  * every cache, and what its route names: patterns, by the tag that covers them,
- * and tags. These are marked first, so that nothing that is fetched while the
- * backend works is stored, and whoever reads after the answer gets nothing from
- * before it. Known only by the answer: what Location and Content-Location name,
- * and Cache-Group-Invalidation. These are dropped in one step, before the answer
- * goes out. An application that has purged by itself what it has changed says so in
+ * and tags. These are registered first, so that they are dropped whatever becomes of
+ * this process. Known only by the answer: what Location and Content-Location name,
+ * and Cache-Group-Invalidation. All of it is dropped before the answer goes out, and
+ * once more before its end does, because a backend may go on behind the head. An
+ * application that has purged by itself what it has changed says so in
  * its answer (Larder-Purge: done), and what the route names stays. Last come the
  * application values that the patterns match.
  *
- * A URL of which nothing is ever cached is not marked: it would cost a round trip
- * more. That what is cached under it after all (by another method's route) is dropped in
- * one step is enough: no fill of it can be under way.
+ * A URL of which nothing is ever cached is not registered: it would cost two round
+ * trips more. That what is cached under it after all (by another method's route) is
+ * dropped with the answer is enough.
  */
 #include "responder/mutation.h"
 
@@ -26,24 +26,40 @@
 #include "responder/storer.h"
 #include "runtime/counters.h"
 
-/* While a request's body comes in, it is marked again after so long, or half of the margin. */
-#define AGAIN_MS 30000
+/* A process may be stopped for so long between its last look at the clock and the backend, beside the
+ * time that dialling takes. */
+#define MARGIN_MS 5000
 
 /* ------------------------------------------------------------------------- before */
 
 static bool
 has_cache(const struct exchange *exchange)
 {
-    return exchange->site->cache && larder_is_enabled(exchange->site->cache) &&
-           !method_is_safe(exchange->request.method);
+    /* Also where nothing is served or stored: other machines have what it makes stale. */
+    return exchange->site->cache && !method_is_safe(exchange->request.method);
 }
 
-/* Where an invalidation that Redis does not take must not happen, each is begun with a mark: the answer
- * to any mutation may name what is cached, and its own URL goes by another method's route. */
+/* Where an invalidation that Redis does not take must not happen, each is registered: the answer to
+ * any mutation may name what is cached, and its own URL goes by another method's route. */
 static bool
-marks_url(const struct exchange *exchange)
+registers_url(const struct exchange *exchange)
 {
     return exchange->site->config->refuse_unreachable || effect_url_is_cached(exchange);
+}
+
+/* The ancestor's entries have no generations, and what it drops later nobody waits for. */
+static bool
+is_unregistered(const struct exchange *exchange)
+{
+    const struct route *route = exchange->match.route;
+    return exchange->site->config->compat_ancestor || (route && route->async);
+}
+
+/* How long the backend may be at it after we have been heard of last. */
+static int64_t
+hold_ms(const struct config *config)
+{
+    return config->mutation_max_ms + upstream_dial_ms(&config->upstream) + MARGIN_MS;
 }
 
 static int64_t
@@ -83,62 +99,42 @@ static const char refused[] = "refused, because Redis cannot be told of it (cach
 
 /* Redis does not know of it: the journal does, until the outcome is known. */
 static enum mutation_start
-note(struct mutation *mutation, const struct exchange *exchange, const struct larder_error *why,
-     bool unreachable)
+note(struct mutation *mutation, const struct exchange *exchange, const struct larder_error *why)
 {
     const struct config *config = exchange->site->config;
-    if (unreachable && config->refuse_unreachable) {
+    if (config->refuse_unreachable) {
         log_trouble(exchange, refused, why);
         return MUTATION_REFUSED;
     }
+    if (!store_token_make(mutation->token))
+        return MUTATION_NO_MEMORY;
     mutation->noted = true;
-    mutation->in_memory = !site_note_intent(exchange->site, &mutation->known, mutation->token,
-                                            clock_wall_ms() + config->mutation_max_ms);
+    mutation->in_memory =
+        !site_note_intent(exchange->site, &mutation->known, mutation->token, hold_ms(config));
     if (mutation->in_memory)
         log_trouble(exchange, "what it invalidates could be told neither Redis nor the journal",
                     why);
     return MUTATION_GO;
 }
 
-/*
- * How much longer than mutation_max a mark lives: the longest fetch. One that began
- * before the backend committed, and whose head names a tag of its own, must meet
- * the mark, since nothing in the news speaks of a mutation whose process has died.
- */
-static int64_t
-margin_ms(const struct config *config)
-{
-    return site_fetch_max_ms(config);
-}
-
-/* So long ago a mark may have been made when the last of a request's body comes. */
-static int64_t
-again_ms(const struct config *config)
-{
-    int64_t half_ms = margin_ms(config) / 2;
-    return half_ms < AGAIN_MS ? half_ms : AGAIN_MS;
-}
-
-int64_t
-mutation_proof_ms(const struct config *config)
-{
-    return margin_ms(config) - again_ms(config);
-}
-
-static enum larder_status
-mark(struct mutation *mutation, const struct exchange *exchange, struct larder_error *err)
-{
-    const struct config *config = exchange->site->config;
-    mutation->marked_ms = clock_now_ms();
-    return store_mark(exchange->site->cache, mutation->known.tags, mutation->known.tag_count,
-                      mutation->token, config->mutation_max_ms + margin_ms(config),
-                      step_deadline(exchange), err);
-}
-
-/* What is not marked beforehand is dropped all the same: Redis must be there for it, if it may not be
- * told by the journal. */
 static enum mutation_start
-begin_unmarked(const struct exchange *exchange)
+enroll(struct mutation *mutation, const struct exchange *exchange)
+{
+    struct larder_error err = {0};
+    enum larder_status status = store_mutation_begin(
+        exchange->site->cache, mutation->known.tags, mutation->known.tag_count,
+        hold_ms(exchange->site->config), step_deadline(exchange), &mutation->registered, &err);
+    if (status == LARDER_OK)
+        return MUTATION_GO;
+    if (status == LARDER_NOMEM)
+        return MUTATION_NO_MEMORY;
+    return note(mutation, exchange, &err);
+}
+
+/* What is not registered is dropped all the same: Redis must be there for it, if it may not be told by
+ * the journal. */
+static enum mutation_start
+begin_unregistered(const struct exchange *exchange)
 {
     static const char *const any[] = {"all"};
     const struct config *config = exchange->site->config;
@@ -156,103 +152,82 @@ begin_unmarked(const struct exchange *exchange)
 enum mutation_start
 mutation_begin(struct mutation *mutation, struct exchange *exchange)
 {
-    const struct config *config = exchange->site->config;
-    const struct route *route = exchange->match.route;
-    struct larder_error err = {0};
-    *mutation = (struct mutation){.marked = false};
+    *mutation = (struct mutation){.registered = NULL};
     if (!has_cache(exchange))
         return MUTATION_GO;
     if (!effect_add_route(&mutation->known, exchange))
         return MUTATION_NO_MEMORY;
     mutation->of_route = mutation->known.tag_count;
-    /* The ancestor's entries have no generations. With mark = false the tags of the route go in one
-     * step with what the answer names. */
-    if (config->compat_ancestor || (route && (route->async || !route->mark)))
-        return begin_unmarked(exchange);
-    if (!store_token_make(mutation->token))
-        return MUTATION_GO;
-    if ((mutation->known.tag_count > 0 || marks_url(exchange)) &&
+    if (is_unregistered(exchange))
+        return begin_unregistered(exchange);
+    if ((mutation->known.tag_count > 0 || registers_url(exchange)) &&
         !effect_add_url(&mutation->known, exchange))
         return MUTATION_NO_MEMORY;
-    if (mutation->known.tag_count == 0)
-        return MUTATION_GO;
-    switch (mark(mutation, exchange, &err)) {
-    case LARDER_OK:
-        mutation->marked = true;
-        return MUTATION_GO;
-    case LARDER_REFUSED:
-        return note(mutation, exchange, &err, false);
-    default:
-        return note(mutation, exchange, &err, true);
-    }
+    return mutation->known.tag_count > 0 ? enroll(mutation, exchange) : MUTATION_GO;
 }
 
-void
-mutation_body(struct mutation *mutation, struct exchange *exchange)
+enum mutation_start
+mutation_send(struct mutation *mutation, struct exchange *exchange)
 {
-    if (!mutation->marked ||
-        clock_now_ms() - mutation->marked_ms < again_ms(exchange->site->config))
-        return;
-    /* What fails is tried again after as long, and at the end of an unknown outcome. */
-    (void)mark(mutation, exchange, NULL);
+    if (!mutation->registered || mutation->ended || store_mutation_is_young(mutation->registered))
+        return MUTATION_GO;
+    store_mutation_leave(exchange->site->cache, mutation->registered, step_deadline(exchange));
+    mutation->registered = NULL;
+    enum mutation_start start = enroll(mutation, exchange);
+    mutation->ended = start != MUTATION_GO; /* the backend never hears of it */
+    return start;
 }
 
 /* -------------------------------------------------------------------------- after */
 
-static enum purge_outcome
-worse(enum purge_outcome a, enum purge_outcome b)
-{
-    return a > b ? a : b;
-}
-
 /*
  * The URL's generation is exchanged for the one that the answer to the POST is
- * stored under, unless somebody else has invalidated it meanwhile; the other
- * tags that were marked are left.
+ * stored under, unless somebody else has invalidated it since it was last looked at.
+ * true: it is invalidated.
  */
-static void
-claim(struct mutation *mutation, struct exchange *exchange, const struct fields *response,
-      int status, struct exchange **post)
+static bool
+claim(struct mutation *mutation, const struct exchange *exchange, struct exchange **post)
 {
-    bool claimed = false;
     const char *tag = post_tag(*post);
-    if (mutation->marked && tag && post_is_own(exchange, status, response) &&
-        post_claim(*post, tag, mutation->token, step_deadline(exchange), &claimed) == LARDER_OK &&
-        claimed) {
-        struct purge *known = &mutation->known;
-        size_t n = 0;
-        for (size_t i = 0; i < known->tag_count; i++)
-            if (strcmp(known->tags[i], tag) != 0)
-                known->tags[n++] = known->tags[i];
-        known->tag_count = n;
-        return;
-    }
-    *post = NULL;
+    mutation->claimed = false;
+    bool done = tag &&
+                post_claim(*post, tag, step_deadline(exchange), &mutation->claimed) == LARDER_OK;
+    if (!mutation->claimed)
+        *post = NULL;
+    return done;
 }
 
-/*
- * The tags that were marked or noted. What is noted may be marked as well: by a
- * command whose answer was lost.
- */
+/* Drop it: what was known before, and what the answer names; but for `rest` (or NULL), which the caller
+ * has dropped. */
 static enum purge_outcome
-settle(struct mutation *mutation, struct exchange *exchange, bool changed)
+drop(struct mutation *mutation, struct exchange *exchange, const struct fields *response,
+     const char *rest, bool patterns)
 {
-    const struct purge tags = {.tags = mutation->known.tags,
-                               .tag_count = mutation->known.tag_count};
+    struct purge all = {.tags = NULL};
     struct larder_error err = {0};
-    enum purge_outcome outcome = PURGE_DONE;
-    if (tags.tag_count == 0)
+    int64_t deleted = 0;
+    bool begun = mutation->registered || mutation->noted;
+    for (size_t i = 0; i < mutation->known.tag_count; i++)
+        if (!purge_add_tag(&all, exchange->arena, mutation->known.tags[i]))
+            return PURGE_FAILED;
+    if (!exchange->site->config->compat_ancestor &&
+        ((!begun && !effect_add_url(&all, exchange)) ||
+         (response && !effect_add_answer(&all, exchange, response))))
+        return PURGE_FAILED;
+    size_t n = 0;
+    for (size_t i = 0; i < all.tag_count; i++)
+        if (!rest || strcmp(all.tags[i], rest) != 0)
+            all.tags[n++] = all.tags[i];
+    all.tag_count = n;
+    if (patterns) {
+        all.patterns = mutation->known.patterns;
+        all.pattern_count = mutation->known.pattern_count;
+    }
+    if (all.tag_count == 0 && all.pattern_count == 0)
         return PURGE_DONE;
-    if (!mutation->marked && !mutation->noted)
-        outcome = purge_run(exchange->site, &tags, step_deadline(exchange), NULL, &err);
-    else if (store_unmark(exchange->site->cache, tags.tags, tags.tag_count, mutation->token,
-                          changed, step_deadline(exchange), &err) != LARDER_OK &&
-             changed)
-        outcome = site_note(exchange->site, &tags) ? PURGE_JOURNAL : PURGE_FAILED;
-    /* What did not change is only not stored until the mark ends; and the intent is of use no
-     * longer, now that something stands in its place. */
-    if (mutation->noted && outcome != PURGE_FAILED)
-        site_note_done(exchange->site, mutation->token);
+    enum purge_outcome outcome =
+        purge_run(exchange->site, &all, step_deadline(exchange), &deleted, &err);
+    counters_add(COUNTER_invalidated_keys, deleted > 0 ? (uint64_t)deleted : 0);
     tell_outcome(exchange, outcome, &err);
     return outcome;
 }
@@ -262,14 +237,9 @@ settle(struct mutation *mutation, struct exchange *exchange, bool changed)
  * only what HTTP has every cache drop is left to be dropped.
  */
 static void
-leave_route(struct mutation *mutation, const struct exchange *exchange)
+leave_route(struct mutation *mutation)
 {
     struct purge *known = &mutation->known;
-    struct larder_error err = {0};
-    if (mutation->marked && mutation->of_route > 0 &&
-        store_unmark(exchange->site->cache, known->tags, mutation->of_route, mutation->token, false,
-                     step_deadline(exchange), &err) != LARDER_OK)
-        log_trouble(exchange, "what it has not changed is not stored until the mark ends", &err);
     known->tags += mutation->of_route;
     known->tag_count -= mutation->of_route;
     known->tag_room -= mutation->of_route;
@@ -278,46 +248,32 @@ leave_route(struct mutation *mutation, const struct exchange *exchange)
 }
 
 /*
- * Nobody knows the outcome: the backend has its time from now on. And if Redis has
- * lost the mark meanwhile (evicted it, or was restarted), it is there again.
+ * Nobody knows the outcome: the backend has its time from now on, and so long it is
+ * dropped by all. true: nobody is at that already, so that it is to be dropped now. A
+ * flood of them drops no more than one does.
  */
-static void
+static bool
 hold(struct mutation *mutation, struct exchange *exchange)
 {
-    const struct config *config = exchange->site->config;
+    bool fresh = true;
+    struct site *site = exchange->site;
+    const struct purge *known = &mutation->known;
     struct larder_error err = {0};
-    if (!mutation->token[0] && !store_token_make(mutation->token)) {
-        settle(mutation, exchange,
-               true); /* no random numbers: dropped now is better than nothing */
-        return;
-    }
-    if (mark(mutation, exchange, &err) != LARDER_OK &&
-        !site_note_intent(exchange->site, &mutation->known, mutation->token,
-                          clock_wall_ms() + config->mutation_max_ms))
+    enum larder_status status;
+    if (mutation->registered)
+        status = store_mutation_silence(site->cache, mutation->registered, step_deadline(exchange),
+                                        &fresh, &err);
+    else
+        status = store_silence(site->cache, known->tags, known->tag_count, hold_ms(site->config),
+                               step_deadline(exchange), &fresh, &err);
+    mutation->registered = NULL;
+    if (status == LARDER_OK)
+        return fresh;
+    mutation->in_memory = !site_note_silent(site, known, hold_ms(site->config));
+    if (mutation->in_memory)
         log_trouble(exchange, "what it invalidates could be told neither Redis nor the journal",
                     &err);
-}
-
-/* What is dropped in one step: that which the answer names, and application values. */
-static enum purge_outcome
-drop(struct mutation *mutation, struct exchange *exchange, const struct fields *response)
-{
-    struct purge rest = {.patterns = mutation->known.patterns,
-                         .pattern_count = mutation->known.pattern_count};
-    struct larder_error err = {0};
-    int64_t deleted = 0;
-    bool begun = mutation->marked || mutation->noted;
-    if (!exchange->site->config->compat_ancestor &&
-        ((!begun && !effect_add_url(&rest, exchange)) ||
-         (response && !effect_add_answer(&rest, exchange, response))))
-        return PURGE_FAILED;
-    if (rest.tag_count == 0 && rest.pattern_count == 0)
-        return PURGE_DONE;
-    enum purge_outcome outcome =
-        purge_run(exchange->site, &rest, step_deadline(exchange), &deleted, &err);
-    counters_add(COUNTER_invalidated_keys, deleted > 0 ? (uint64_t)deleted : 0);
-    tell_outcome(exchange, outcome, &err);
-    return outcome;
+    return true;
 }
 
 /* The ancestor's way: after the answer. */
@@ -332,6 +288,22 @@ queue(struct mutation *mutation, struct exchange *exchange, const struct fields 
     return storer_invalidate(exchange->site, &all) ? "queued" : NULL;
 }
 
+static const char *
+end_unknown(struct mutation *mutation, struct exchange *exchange)
+{
+    /* Also where nothing was registered before: on a route with async. */
+    if (mutation->known.tag_count == 0)
+        return purge_outcome_name(drop(mutation, exchange, NULL, NULL, true));
+    enum purge_outcome dropped = PURGE_DONE;
+    if (hold(mutation, exchange))
+        dropped = drop(mutation, exchange, NULL, NULL, true);
+    else if (!site_note_sweep(exchange->site, &mutation->known))
+        dropped = PURGE_FAILED;
+    if (mutation->in_memory)
+        return purge_outcome_name(PURGE_FAILED);
+    return dropped == PURGE_DONE ? "unknown" : purge_outcome_name(dropped);
+}
+
 const char *
 mutation_end(struct mutation *mutation, struct exchange *exchange, int status, bool received,
              const struct fields *response, struct exchange **post)
@@ -343,37 +315,60 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
     mutation->ended = true;
     if (outcome != CHANGED)
         *post = NULL;
-    bool begun = mutation->marked || mutation->noted;
-    if (outcome == UNCHANGED) {
-        if (begun)
-            settle(mutation, exchange, false);
+    if (outcome == UNCHANGED)
         return NULL;
-    }
     if (outcome == CHANGED && (outcome_is_purged(response) || !outcome_is_change(route, response)))
-        leave_route(mutation, exchange);
+        leave_route(mutation);
     /* The ancestor's entries are found by the patterns of a route alone. */
     if (exchange->site->config->compat_ancestor && mutation->known.pattern_count == 0)
         return NULL;
     counters_add(COUNTER_invalidations, 1);
-    if (outcome == UNKNOWN) {
-        /* The mark stays, for as long as the backend may still be at it; and what it may have done
-         * already is dropped. */
-        /* Also where nothing was marked before: on a route with async, or mark = false. */
-        begun = begun || mutation->known.tag_count > 0;
-        if (begun)
-            hold(mutation, exchange);
-        enum purge_outcome dropped = drop(mutation, exchange, NULL);
-        if (mutation->in_memory)
-            return purge_outcome_name(PURGE_FAILED);
-        return begun && dropped == PURGE_DONE ? "marked" : purge_outcome_name(dropped);
-    }
+    if (outcome == UNKNOWN)
+        return end_unknown(mutation, exchange);
     if (route && route->async) {
         const char *said = queue(mutation, exchange, response);
         if (said)
             return said;
     }
-    if (*post)
-        claim(mutation, exchange, response, status, post);
-    enum purge_outcome settled = settle(mutation, exchange, true);
-    return purge_outcome_name(worse(settled, drop(mutation, exchange, response)));
+    mutation->changed = true;
+    const char *own = NULL;
+    if (*post && !(mutation->registered && post_is_own(exchange, status, response)))
+        *post = NULL;
+    if (*post) {
+        const char *tag = post_tag(*post);
+        own = claim(mutation, exchange, post) ? tag : NULL;
+    }
+    return purge_outcome_name(drop(mutation, exchange, response, own, true));
+}
+
+void
+mutation_whole(struct mutation *mutation, struct exchange *exchange, bool broken,
+               const struct fields *response, struct exchange **post)
+{
+    if (!mutation->changed)
+        return;
+    mutation->changed = false;
+    const char *own = NULL;
+    if (broken) {
+        /* It may still be at it. */
+        *post = NULL;
+        if (mutation->known.tag_count > 0 && !hold(mutation, exchange))
+            return;
+    } else if (mutation->claimed) {
+        const char *tag = post_tag(*post);
+        own = claim(mutation, exchange, post) ? tag : NULL;
+    }
+    (void)drop(mutation, exchange, response, own, false);
+}
+
+void
+mutation_done(struct mutation *mutation, struct exchange *exchange)
+{
+    if (mutation->registered)
+        store_mutation_leave(exchange->site->cache, mutation->registered, step_deadline(exchange));
+    mutation->registered = NULL;
+    /* The intent is of use no longer, now that something stands in its place. */
+    if (mutation->noted)
+        site_note_done(exchange->site, mutation->token);
+    mutation->noted = false;
 }

@@ -1,13 +1,17 @@
 /*
  * A request that may change something, and what that makes stale.
  *
- *   mutation_begin    before it goes to the backend: what it may make stale matches
- *                     nothing from here on (marked in Redis, or noted in the journal)
- *   mutation_end      when the backend has answered, or did not: it is stale, or is as
- *                     it was, or nobody knows
+ *   mutation_begin    before it goes to the backend: it is registered in Redis, or noted in
+ *                     the journal of the machine
+ *   mutation_end      at the head of the answer, or when there is none: what it has changed
+ *                     is dropped; or nothing is; or nobody knows, and it is dropped again
+ *                     and again until no backend can be at it any more
+ *   mutation_whole    at the end of the answer: what the backend has changed behind the head
+ *                     is dropped too
+ *   mutation_done     it is registered no more
  *
- * Only then does the client get the answer. A process that dies in between leaves
- * a mark that ends by itself when no backend can commit any more.
+ * The client gets head and end of the answer only after that. For a process that dies
+ * in between, the others drop what it leaves.
  */
 #ifndef RESPONDER_MUTATION_H
 #define RESPONDER_MUTATION_H
@@ -15,16 +19,19 @@
 #include "responder/exchange.h"
 #include "responder/purge.h"
 
+struct store_mutation;
+
 struct mutation {
     struct purge known; /* what is known to become stale before the backend is asked; its tags are
                            those of the route, then those of the URL */
     size_t of_route;    /* how many of its tags are the route's */
-    bool marked;        /* ... is marked in Redis */
-    bool noted;         /* ... is an intent in the journal, */
-    bool in_memory;     /* ... or in this process alone */
+    struct store_mutation *registered; /* NULL: it is not */
+    bool noted;                        /* it is an intent in the journal, */
+    bool in_memory;                    /* ... or in this process alone */
     bool ended;
-    int64_t marked_ms; /* when that was last tried */
-    store_token token;
+    bool changed;      /* it did something, which was dropped at the head of the answer */
+    bool claimed;      /* ... but for what its own answer may be stored under */
+    store_token token; /* of the intent */
 };
 
 enum mutation_start {
@@ -36,17 +43,9 @@ enum mutation_start {
 /* A safe request, or one on a site without a cache, has nothing to begin. */
 enum mutation_start mutation_begin(struct mutation *mutation, struct exchange *exchange);
 
-/*
- * How old a place in the news may be that is to prove something. A mutation whose
- * process dies says no more in the news than when it was marked: it is the mark
- * that a fetch from before the backend's commit must meet, and that ends so long
- * after the commit at the earliest.
- */
-int64_t mutation_proof_ms(const struct config *config);
-
-/* The request's body is coming in, which may take its time: so that the mark does not end before the
- * backend has begun. To be called with each piece; mostly it does nothing. */
-void mutation_body(struct mutation *mutation, struct exchange *exchange);
+/* At the last moment before it goes to the backend: a process that has slept since is registered
+ * again, because the others may take it for dead. */
+enum mutation_start mutation_send(struct mutation *mutation, struct exchange *exchange);
 
 /*
  * Carry out what follows, once, each step within cache.invalidate_timeout.
@@ -55,9 +54,19 @@ void mutation_body(struct mutation *mutation, struct exchange *exchange);
  * be stored for, or NULL; its URL's generation is exchanged if it may, and *post
  * becomes NULL if it may not. Returns the value for X-Cache-Invalidate, NULL if
  * there is nothing to say: "done", "journal", "failed", "queued" (a route with
- * async), "marked" (it is not known whether something changed). Static.
+ * async), "unknown" (it is not known whether something changed). Static.
  */
 const char *mutation_end(struct mutation *mutation, struct exchange *exchange, int status,
                          bool received, const struct fields *response, struct exchange **post);
+
+/*
+ * The answer is whole, or (broken) came to no end. response: its fields. *post as above:
+ * NULL if what it would be stored under is not valid any more.
+ */
+void mutation_whole(struct mutation *mutation, struct exchange *exchange, bool broken,
+                    const struct fields *response, struct exchange **post);
+
+/* Whatever came of it. */
+void mutation_done(struct mutation *mutation, struct exchange *exchange);
 
 #endif

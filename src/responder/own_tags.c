@@ -4,9 +4,8 @@
  * Nobody knew them when the backend was asked, so no generation of that time is at
  * hand. What stands in for it is the news: where they were has been noted before
  * the fetch, and what has come since then tells whether one of the tags was
- * invalidated meanwhile. That holds for as long as a mutation of which nobody knows
- * the end keeps its mark longer than the backend can be at it (mutation.h); a place
- * in the news that is older than that proves nothing.
+ * invalidated meanwhile. What is purged for a mutation whose process is gone is in the
+ * news like any other purge.
  *
  * Called by keep.c. One round trip, and only for responses that bring tags.
  */
@@ -14,7 +13,6 @@
 
 #include "base/clock.h"
 #include "http/response_tags.h"
-#include "responder/mutation.h"
 #include "responder/url_tags.h"
 
 _Static_assert(RESPONSE_TAG_MAX == STORE_TAG_NAME_MAX, "what is no tag is not tried as one");
@@ -105,18 +103,14 @@ own_tags_prove(struct own_tags *own, const struct exchange *exchange, const stru
         return REASON_NONE;
     const struct config *config = exchange->site->config;
     int64_t now_ms = clock_now_ms();
-    /* It may have waited for another process's fetch, and nothing in the news tells of a mark that
-     * has ended by itself since then. */
-    if (now_ms - exchange->position_ms > mutation_proof_ms(config))
-        return REASON_CHANGING;
     if (exchange->position.identity != exchange->identity)
         return REASON_OTHER_SERVER;
     switch (store_own_generations(exchange->site->cache, &exchange->position, own->name, own->count,
                                   now_ms + config->budget_ms, own->generation, NULL)) {
     case LARDER_OK:
-        return before && !is_unchanged(own, before) ? REASON_CHANGING : REASON_NONE;
+        return before && !is_unchanged(own, before) ? REASON_INVALIDATED : REASON_NONE;
     case LARDER_MISS:
-        return REASON_CHANGING;
+        return REASON_INVALIDATED;
     default:
         return REASON_NO_GENERATIONS;
     }

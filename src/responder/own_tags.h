@@ -16,7 +16,7 @@ enum reason own_tags_find(struct own_tags *own, const struct exchange *exchange,
 /*
  * Their generations, if none of them was invalidated since exchange->position,
  * within cache.budget. before: those of what it is put together with, as they were
- * when that was looked up, or NULL; they are in `own` as well. REASON_CHANGING: one
+ * when that was looked up, or NULL; they are in `own` as well. REASON_INVALIDATED: one
  * was, or nobody can say.
  */
 enum reason own_tags_prove(struct own_tags *own, const struct exchange *exchange,

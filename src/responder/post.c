@@ -2,10 +2,9 @@
  * Answers to POST that later GETs may have.
  *
  * The trap: a POST invalidates its URL, and so the generation that an entry made
- * of its answer would carry. The URL is marked while the backend works; the mark is
- * exchanged for a new generation in one step that fails if it is not the only one,
- * or if somebody has invalidated the URL meanwhile; whoever does so later deletes
- * the new one like any other.
+ * of its answer would carry. That of before the POST is exchanged for a new one in one
+ * step, which fails if somebody has invalidated the URL meanwhile; whoever does so
+ * later deletes the new one like any other.
  */
 #include "responder/post.h"
 
@@ -46,7 +45,7 @@ post_prepare(struct exchange *exchange)
         decide_request(&get->policy, &get->facts) != REASON_NONE ||
         key_make(&get->key, request, &get->match, config, arena) != REASON_NONE)
         return NULL;
-    /* The claim renews one generation: a URL that can be read in several ways has more. */
+    /* The claim exchanges one generation: a URL that can be read in several ways has more. */
     size_t urls = 0;
     for (size_t i = 0; i < get->key.tags.count; i++)
         urls += is_url_tag(get->key.tags.name[i]);
@@ -54,15 +53,12 @@ post_prepare(struct exchange *exchange)
         return NULL;
     struct larder *cache = exchange->site->cache;
     int64_t until_ms = clock_now_ms() + config->budget_ms;
-    get->position_ms = clock_now_ms();
     if (store_generations(cache, &get->key.tags, until_ms, &get->generations, &get->identity,
                           NULL) != LARDER_OK ||
         store_position(cache, until_ms, &get->position, NULL) != LARDER_OK)
         return NULL;
-    /* All but that of the URL, which comes with the claim. */
     for (size_t i = 0; i < get->key.tags.count; i++)
-        if (!is_url_tag(get->key.tags.name[i]) &&
-            !store_generation_settled(get->generations.value[i]))
+        if (!store_generation_settled(get->generations.value[i]))
             return NULL;
     get->generations_complete = true;
     return get;
@@ -93,13 +89,14 @@ post_tag(const struct exchange *get)
 }
 
 enum larder_status
-post_claim(struct exchange *get, const char *tag, const store_token token, int64_t deadline_ms,
-           bool *claimed)
+post_claim(struct exchange *get, const char *tag, int64_t deadline_ms, bool *claimed)
 {
+    store_generation before;
     size_t i = 0;
     while (i < get->key.tags.count && strcmp(get->key.tags.name[i], tag) != 0)
         i++;
-    return store_renew(get->site->cache, tag, token, deadline_ms, get->generations.value[i],
+    memcpy(before, get->generations.value[i], sizeof before);
+    return store_claim(get->site->cache, tag, before, deadline_ms, get->generations.value[i],
                        claimed, NULL);
 }
 

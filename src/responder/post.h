@@ -11,8 +11,7 @@
 
 /*
  * A GET of the same URL, as this POST's exchange would be if it were one, with
- * the generations of now: to be called before the backend is asked, and after
- * the POST has marked its URL. NULL: its answer cannot be stored, whatever it
+ * the generations of now: to be called before the backend is asked. NULL: its answer cannot be stored, whatever it
  * will be.
  */
 struct exchange *post_prepare(struct exchange *exchange);
@@ -24,13 +23,13 @@ bool post_is_own(const struct exchange *exchange, int status, const struct field
 const char *post_tag(const struct exchange *get);
 
 /*
- * Invalidate that tag, which the POST has marked with this token, and begin its
- * next generation, unless somebody else has invalidated it since: then what the
+ * Invalidate that tag and begin its next generation, unless somebody else has
+ * invalidated it since it was read, or claimed: then what the
  * backend said may be out of date already, and is not stored. LARDER_OK: it is
  * invalidated; *claimed: and may be stored.
  */
-enum larder_status post_claim(struct exchange *get, const char *tag, const store_token token,
-                              int64_t deadline_ms, bool *claimed);
+enum larder_status post_claim(struct exchange *get, const char *tag, int64_t deadline_ms,
+                              bool *claimed);
 
 /* As keep_decide(), for the GET. */
 void post_decide(struct kept *kept, struct exchange *get, int status, const struct fields *response,

@@ -34,6 +34,8 @@
 
 /* How often it is looked whether there is something to tell: one load each. */
 #define LOOK_MS 200
+/* Whether those live whose mutations are in the journal has to be known so well. */
+#define OWNERS_MS 1500
 /* One batch of a replay. */
 #define TELL_MS 5000
 /* The walk over all keys: one that is broken off begins anew. Each of its steps has its own time. */
@@ -128,7 +130,7 @@ reporter_may_move(const struct site *site, const struct config *next, struct lar
 {
     const struct config *config = site->config;
     uint64_t pending = journal_pending(site->journal) + journal_pending(site->sweeps);
-    if (pending == 0 || !next->cache_enabled || hash_of(config) != hash_of(next) ||
+    if (pending == 0 || hash_of(config) != hash_of(next) ||
         strcmp(config->state_dir, next->state_dir) == 0)
         return LARDER_OK;
     return error_set(err, LARDER_REFUSED,
@@ -148,7 +150,10 @@ reporter_close(struct site *site)
 bool
 site_distrusts_redis(const struct site *site)
 {
-    return journal_pending(site->journal) > 0 || journal_pending(in_memory[TAGS]) > 0;
+    if (journal_pending(site->journal) > 0 || journal_pending(in_memory[TAGS]) > 0)
+        return true;
+    return journal_intents(site->journal) > 0 &&
+           clock_boot_ms() - atomic_load(&site->owners_ms) > OWNERS_MS;
 }
 
 /* ------------------------------------------------------------------------------- noting */
@@ -223,14 +228,23 @@ site_note(struct site *site, const struct purge *purge)
 }
 
 bool
-site_note_intent(struct site *site, const struct purge *purge, const char *token,
-                 int64_t deadline_wall_ms)
+site_note_intent(struct site *site, const struct purge *purge, const char *token, int64_t hold_ms)
 {
     const struct journal_record record = {.kind = JOURNAL_INTENT,
                                           .names = purge->tags,
                                           .count = purge->tag_count,
                                           .token = token,
-                                          .until_wall_ms = deadline_wall_ms};
+                                          .hold_ms = hold_ms};
+    return append(site, TAGS, &record, 1);
+}
+
+bool
+site_note_silent(struct site *site, const struct purge *purge, int64_t hold_ms)
+{
+    const struct journal_record record = {.kind = JOURNAL_SILENT,
+                                          .names = purge->tags,
+                                          .count = purge->tag_count,
+                                          .hold_ms = hold_ms};
     return append(site, TAGS, &record, 1);
 }
 
@@ -239,10 +253,10 @@ site_note_done(struct site *site, const char *token)
 {
     const struct journal_record record = {.kind = JOURNAL_DONE, .token = token};
     /* The intent is in the one or in the other; an end without one does no harm. */
-    if (journal_pending(in_memory[TAGS]) > 0)
+    if (journal_intents(in_memory[TAGS]) > 0)
         (void)journal_append(in_memory[TAGS], &record, 1, clock_wall_ms(), clock_now_ms() + NOTE_MS,
                              NULL);
-    if (journal_pending(site->journal) > 0)
+    if (journal_intents(site->journal) > 0)
         append(site, TAGS, &record, 1);
     else
         look_soon(TAGS);
@@ -269,15 +283,22 @@ goes_on(void *unused, int64_t scanned, int64_t matched)
 }
 
 static enum larder_status
-tell(void *arg, enum journal_kind kind, const char *const *names, size_t n,
+tell(void *arg, enum journal_kind kind, const char *const *names, size_t n, int64_t hold_ms,
      struct larder_error *err)
 {
     struct site *site = arg;
     int64_t now_ms = clock_now_ms();
     if (kind == JOURNAL_SWEEP)
         return store_sweep(site->cache, names, n, now_ms + SWEEP_MS, goes_on, NULL, err);
-    return store_purge_tags(site->cache, names, n, kind == JOURNAL_SOFT,
-                            now_ms + drain_bounded(TELL_MS), err);
+    int64_t until_ms = now_ms + drain_bounded(TELL_MS);
+    if (kind == JOURNAL_SILENT) {
+        bool fresh;
+        enum larder_status status =
+            store_silence(site->cache, names, n, hold_ms, until_ms, &fresh, err);
+        if (status != LARDER_OK)
+            return status;
+    }
+    return store_purge_tags(site->cache, names, n, kind == JOURNAL_SOFT, until_ms, err);
 }
 
 static void
@@ -285,11 +306,11 @@ work_off(struct site *site, struct journal *journal, int64_t *complained_ms)
 {
     struct larder_error err = {0};
     uint64_t before = journal_pending(journal);
-    if (before == 0)
+    if (before + journal_intents(journal) == 0)
         return;
-    enum larder_status status = journal_replay(journal, tell, site, clock_wall_ms(), &err);
+    enum larder_status status = journal_replay(journal, tell, site, &err);
     uint64_t after = journal_pending(journal);
-    if (status == LARDER_OK && after == 0) {
+    if (status == LARDER_OK && after == 0 && before > 0) {
         log_write(LARDER_LOG_INFO, "the journal is worked off: Redis has %llu records of it",
                   (unsigned long long)before);
         *complained_ms = 0;
@@ -306,10 +327,13 @@ static void
 look(enum book book, int64_t *complained_ms)
 {
     struct site *site = site_take();
-    if (site->cache && larder_is_enabled(site->cache)) {
-        work_off(site, journal_of(site, book), complained_ms);
-        work_off(site, in_memory[book], complained_ms);
+    if (book == TAGS) {
+        int64_t now_ms = clock_boot_ms();
+        if (journal_owners_live(site->journal))
+            atomic_store(&site->owners_ms, now_ms);
     }
+    work_off(site, journal_of(site, book), complained_ms);
+    work_off(site, in_memory[book], complained_ms);
     site_give(site);
 }
 
@@ -407,7 +431,8 @@ reporter_status(const struct site *site)
     json_object_object_add(object, "oldest", json_object_new_int64(stats.oldest_ms / 1000));
     json_object_object_add(object, "sweeps",
                            json_object_new_int64((int64_t)journal_pending(site->sweeps)));
-    json_object_object_add(object, "in_memory",
-                           json_object_new_int64((int64_t)pending_in_memory()));
+    json_object_object_add(
+        object, "in_memory",
+        json_object_new_int64((int64_t)(pending_in_memory() + journal_intents(in_memory[TAGS]))));
     return object;
 }

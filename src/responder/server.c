@@ -47,29 +47,27 @@ site_new(struct config *config, struct site **out, struct larder_error *err)
         return error_set(err, LARDER_NOMEM, "out of memory");
     atomic_init(&site->users, 1);
     enum larder_status status = upstream_new(&config->upstream, &site->upstream, err);
+    struct larder_options redis = config->redis;
+    /* A pool of processes shares one server: keep no more connections than threads can use. */
+    int threads = 2 * config->workers + 2;
+    redis.pool_min_idle = config->cache_enabled ? at_most(redis.pool_min_idle, config->workers) : 0;
+    redis.pool_max_idle = at_most(redis.pool_max_idle, threads);
+    /* Requests are answered without Redis too: nobody waits for it at the start. */
+    redis.lazy = true;
+    redis.log = log_from_client;
+    /* A machine that serves and stores nothing has to tell the others what it changes. */
+    redis.enabled = true;
+    if (status == LARDER_OK)
+        status = larder_open(&redis, &site->cache, err);
     if (status != LARDER_OK)
         goto fail;
-    if (config->cache_enabled) {
-        struct larder_options redis = config->redis;
-        /* A pool of processes shares one server: keep no more connections than threads can use. */
-        int threads = 2 * config->workers + 2;
-        redis.pool_min_idle = at_most(redis.pool_min_idle, config->workers);
-        redis.pool_max_idle = at_most(redis.pool_max_idle, threads);
-        /* Requests are answered without Redis too: nobody waits for it at the start. */
-        redis.lazy = true;
-        redis.log = log_from_client;
-        status = larder_open(&redis, &site->cache, err);
-        if (status != LARDER_OK)
-            goto fail;
-        /* After that, what is stored, or soon will be, prolongs it. */
-        store_new_generations_live(site->cache,
-                                   site_fetch_max_ms(config) + KEEP_HOLD_MS + SLACK_MS);
-    }
+    /* After that, what is stored, or soon will be, prolongs it. */
+    store_new_generations_live(site->cache, site_fetch_max_ms(config) + KEEP_HOLD_MS + SLACK_MS);
+    store_watch(site->cache);
     site->config = config;
     trouble_init(&site->trouble);
     loop_id(site->loop_id, config);
-    if (site->cache)
-        reporter_open(site);
+    reporter_open(site);
     *out = site;
     return LARDER_OK;
 fail:

@@ -18,11 +18,12 @@
 struct site {
     atomic_int users;
     struct config *config;
-    struct larder *cache; /* NULL: switched off */
+    struct larder *cache; /* never NULL; where the cache is switched off, for what is invalidated */
     struct upstream *upstream;
     char loop_id[LOOP_ID_SIZE]; /* what this pool is called in CDN-Loop and Via */
     struct trouble trouble;     /* with the backend, of late */
-    struct journal *journal;    /* NULL: the cache is switched off, or there is no state_dir */
+    struct journal *journal;    /* NULL: there is no state_dir */
+    atomic_llong owners_ms;     /* boottime: all that have something in the journal were alive */
     struct journal *sweeps;     /* likewise; of application values, which lookups do not use */
 };
 
@@ -51,9 +52,20 @@ bool site_note(struct site *site, const struct purge *purge);
 /* The patterns of it alone, where responses are dead already and only application values are left:
  * Redis is used all the same. */
 bool site_note_sweep(struct site *site, const struct purge *purge);
+/* A mutation of these tags is under way: should this process be killed, its backend may be at it for
+ * hold_ms more. site_note_done() ends it. */
 bool site_note_intent(struct site *site, const struct purge *purge, const char *token,
-                      int64_t deadline_wall_ms);
+                      int64_t hold_ms);
 void site_note_done(struct site *site, const char *token);
+/* Its backend may be at it for so long, and nobody knows. */
+bool site_note_silent(struct site *site, const struct purge *purge, int64_t hold_ms);
+
+/* Does it serve and store? */
+static inline bool
+site_caches(const struct site *site)
+{
+    return site->config->cache_enabled;
+}
 
 /* Set once, by the main thread: accept no more. */
 extern atomic_bool server_stopping;

@@ -37,7 +37,7 @@
 /* Records of one append that wait to be written. On the stack of the thread that waits. */
 struct waiter {
     struct journal_text text;
-    uint64_t lines;
+    struct journal_counts counts;
     enum { WAITER_QUEUED, WAITER_TAKEN, WAITER_DONE } state;
     enum larder_status status;
     struct larder_error error;
@@ -60,6 +60,25 @@ uint64_t
 journal_pending(const struct journal *journal)
 {
     return journal ? journal_file_pending(&journal->file) : 0;
+}
+
+uint64_t
+journal_intents(const struct journal *journal)
+{
+    return journal ? journal_file_intents(&journal->file) : 0;
+}
+
+/* An open file whose locks are asked for; its own it does not see. */
+struct whom {
+    int fd;
+    uint64_t own;
+};
+
+static bool
+lives(void *arg, uint64_t owner)
+{
+    const struct whom *whom = arg;
+    return owner == whom->own || journal_file_lives(whom->fd, owner);
 }
 
 static enum larder_status
@@ -122,8 +141,10 @@ leave_file(struct journal *journal)
 
 /* Everything that is there, and what is to be added, becomes a few lines. */
 static enum larder_status
-collapse(struct journal *journal, struct slice more, int64_t now_wall_ms, struct larder_error *err)
+collapse(struct journal *journal, struct slice more, struct larder_error *err)
 {
+    struct whom whom = {journal->file.fd, journal->file.owner};
+    struct journal_counts counts = {0, 0};
     struct journal_extent extent = journal_file_extent(&journal->file);
     struct journal_text all = {.n = extent.end - extent.start}, less = {.n = 0};
     struct journal_list list = {.arena = NULL};
@@ -133,16 +154,15 @@ collapse(struct journal *journal, struct slice more, int64_t now_wall_ms, struct
         return status;
     all.room = all.n;
     journal_text_add(&all, more.p, more.n);
-    size_t lines = 0;
     if (!all.failed && journal_list_read(&list, (struct slice){all.p, all.n}, all.n) &&
-        journal_list_plan(&list, now_wall_ms))
-        lines = journal_list_collapse(&list, journal->max, &less);
+        journal_list_plan(&list, lives, &whom))
+        counts = journal_list_collapse(&list, journal->max, &less);
     else
         less.failed = true;
     if (less.failed)
         status = error_set(err, LARDER_NOMEM, "journal %s: no memory", journal->file.path);
     else
-        status = journal_file_replace(&journal->file, (struct slice){less.p, less.n}, lines, err);
+        status = journal_file_replace(&journal->file, (struct slice){less.p, less.n}, counts, err);
     journal_list_free(&list);
     free(all.p);
     free(less.p);
@@ -150,13 +170,13 @@ collapse(struct journal *journal, struct slice more, int64_t now_wall_ms, struct
 }
 
 static enum larder_status
-write_batch(struct journal *journal, struct slice text, uint64_t lines, int64_t now_wall_ms,
+write_batch(struct journal *journal, struct slice text, struct journal_counts counts,
             struct larder_error *err)
 {
     struct journal_extent extent = journal_file_extent(&journal->file);
     if (text.n > journal->max || extent.end - extent.start > journal->max - text.n)
-        return collapse(journal, text, now_wall_ms, err);
-    return journal_file_append(&journal->file, text, lines, err);
+        return collapse(journal, text, err);
+    return journal_file_append(&journal->file, text, counts, err);
 }
 
 static struct waiter *
@@ -175,12 +195,11 @@ take_queue(struct journal *journal)
 /* Write what all that wait in the queue have. They are done before the lock goes, which may take a
  * moment. If there is no lock to be had they stay in the queue. */
 static enum larder_status
-write_queue(struct journal *journal, int64_t now_wall_ms, int64_t deadline_ms,
-            struct larder_error *err)
+write_queue(struct journal *journal, int64_t deadline_ms, struct larder_error *err)
 {
     struct journal_text text = {.n = 0};
     struct larder_error error = {LARDER_OK, ""};
-    uint64_t lines = 0;
+    struct journal_counts counts = {0, 0};
 
     enum larder_status status =
         journal_file_lock(&journal->file, JOURNAL_LOCK_WRITE, deadline_ms, err);
@@ -189,12 +208,12 @@ write_queue(struct journal *journal, int64_t now_wall_ms, int64_t deadline_ms,
     struct waiter *batch = take_queue(journal);
     for (struct waiter *w = batch; w; w = w->next) {
         journal_text_add(&text, w->text.p, w->text.n);
-        lines += w->lines;
+        counts.pending += w->counts.pending;
+        counts.intents += w->counts.intents;
     }
     enum larder_status written =
-        text.failed
-            ? error_set(&error, LARDER_NOMEM, "journal %s: no memory", journal->file.path)
-            : write_batch(journal, (struct slice){text.p, text.n}, lines, now_wall_ms, &error);
+        text.failed ? error_set(&error, LARDER_NOMEM, "journal %s: no memory", journal->file.path)
+                    : write_batch(journal, (struct slice){text.p, text.n}, counts, &error);
     free(text.p);
     pthread_mutex_lock(&journal->lock);
     while (batch) {
@@ -223,7 +242,7 @@ take_out(struct journal *journal, const struct waiter *self)
 }
 
 static enum larder_status
-wait_written(struct journal *journal, struct waiter *self, int64_t now_wall_ms, int64_t deadline_ms,
+wait_written(struct journal *journal, struct waiter *self, int64_t deadline_ms,
              struct larder_error *err)
 {
     enum larder_status status = LARDER_OK;
@@ -235,7 +254,7 @@ wait_written(struct journal *journal, struct waiter *self, int64_t now_wall_ms, 
         if (!journal->busy) {
             journal->busy = true;
             pthread_mutex_unlock(&journal->lock);
-            status = write_queue(journal, now_wall_ms, deadline_ms, err);
+            status = write_queue(journal, deadline_ms, err);
             pthread_mutex_lock(&journal->lock);
             journal->busy = false;
             pthread_cond_broadcast(&journal->changed);
@@ -265,7 +284,9 @@ is_record(const struct journal_record *record)
 {
     bool good = record->kind == JOURNAL_DONE ? record->count == 0 : record->count > 0;
     if (record->kind == JOURNAL_INTENT || record->kind == JOURNAL_DONE)
-        good = good && is_name(record->token) && strcmp(record->token, "*") != 0;
+        good = good && is_name(record->token);
+    if (record->kind == JOURNAL_INTENT || record->kind == JOURNAL_SILENT)
+        good = good && record->hold_ms > 0;
     for (size_t i = 0; good && i < record->count; i++)
         good = is_name(record->names[i]);
     return good;
@@ -279,16 +300,20 @@ journal_append(struct journal *journal, const struct journal_record *records, si
 
     enum larder_status status = check_owner(journal, err);
     for (size_t i = 0; status == LARDER_OK && i < n; i++) {
-        if (is_record(&records[i]))
-            self.lines += journal_line_write(&self.text, &records[i], now_wall_ms);
+        struct journal_record record = records[i];
+        bool is_intent = record.kind == JOURNAL_INTENT || record.kind == JOURNAL_DONE;
+        record.owner = journal->file.owner;
+        if (is_record(&record))
+            *(is_intent ? &self.counts.intents : &self.counts.pending) +=
+                journal_line_write(&self.text, &record, now_wall_ms);
         else
             status = error_set(err, LARDER_INVALID, "journal %s: no such record can be",
                                journal->file.path);
     }
     if (status == LARDER_OK && self.text.failed)
         status = error_set(err, LARDER_NOMEM, "journal %s: no memory", journal->file.path);
-    if (status == LARDER_OK && self.lines > 0)
-        status = wait_written(journal, &self, now_wall_ms, deadline_ms, err);
+    if (status == LARDER_OK && self.counts.pending + self.counts.intents > 0)
+        status = wait_written(journal, &self, deadline_ms, err);
     free(self.text.p);
     return status;
 }
@@ -304,22 +329,52 @@ struct snapshot {
 };
 
 static enum larder_status
-take_snapshot(struct journal *journal, struct snapshot *shot, int64_t now_wall_ms,
-              struct larder_error *err)
+read_snapshot(struct journal *journal, struct snapshot *shot, struct larder_error *err)
+{
+    struct whom whom = {journal->file.fd, journal->file.owner};
+
+    journal_list_free(&shot->list);
+    free(shot->text);
+    shot->text = NULL;
+    shot->extent = journal_file_extent(&journal->file);
+    shot->moves = journal_file_moves(&journal->file);
+    enum larder_status status = journal_file_read(&journal->file, shot->extent, &shot->text, err);
+    if (status != LARDER_OK)
+        return status;
+    struct slice text = {shot->text, shot->extent.end - shot->extent.start};
+    if (journal_list_read(&shot->list, text, text.n) &&
+        journal_list_plan(&shot->list, lives, &whom))
+        return LARDER_OK;
+    return error_set(err, LARDER_NOMEM, "journal %s: no memory", journal->file.path);
+}
+
+/* Intents that are dead are written down as silent first: from then on nobody trusts Redis, which may
+ * not hear of them for long. */
+static enum larder_status
+bury_dead(struct journal *journal, struct snapshot *shot, struct larder_error *err)
+{
+    struct journal_text text = {.n = 0};
+    struct journal_counts counts = journal_list_rest(&shot->list, &text);
+    enum larder_status status =
+        text.failed
+            ? error_set(err, LARDER_NOMEM, "journal %s: no memory", journal->file.path)
+            : journal_file_replace(&journal->file, (struct slice){text.p, text.n}, counts, err);
+
+    free(text.p);
+    return status == LARDER_OK ? read_snapshot(journal, shot, err) : status;
+}
+
+static enum larder_status
+take_snapshot(struct journal *journal, struct snapshot *shot, struct larder_error *err)
 {
     enum larder_status status = enter_file(journal, clock_now_ms() + REPLAY_WAIT_MS, err);
     if (status != LARDER_OK)
         return status;
-    shot->extent = journal_file_extent(&journal->file);
-    shot->moves = journal_file_moves(&journal->file);
-    status = journal_file_read(&journal->file, shot->extent, &shot->text, err);
+    status = read_snapshot(journal, shot, err);
+    if (status == LARDER_OK && shot->list.dead > 0)
+        status = bury_dead(journal, shot, err);
     leave_file(journal);
-    if (status != LARDER_OK)
-        return status;
-    struct slice text = {shot->text, shot->extent.end - shot->extent.start};
-    if (journal_list_read(&shot->list, text, text.n) && journal_list_plan(&shot->list, now_wall_ms))
-        return LARDER_OK;
-    return error_set(err, LARDER_NOMEM, "journal %s: no memory", journal->file.path);
+    return status;
 }
 
 static enum larder_status
@@ -330,9 +385,10 @@ work_off(struct journal_list *list, journal_work_fn work, void *arg, struct lard
     enum larder_status status = LARDER_OK;
 
     for (size_t at = 0, next = 0; at < list->job_count && status == LARDER_OK; at = next) {
-        size_t n = journal_list_batch(list, &next, &kind, names);
+        int64_t hold_ms = 0;
+        size_t n = journal_list_batch(list, &next, &kind, &hold_ms, names);
         if (n > 0)
-            status = work(arg, kind, names, n, err);
+            status = work(arg, kind, names, n, hold_ms, err);
         if (status == LARDER_OK)
             journal_list_did(list, at, next);
     }
@@ -345,24 +401,32 @@ drop_done(struct journal *journal, const struct snapshot *shot, struct larder_er
 {
     struct journal_extent since = {shot->extent.end, journal_file_extent(&journal->file).end};
     struct journal_text rest = {.n = 0};
+    struct journal_list more = {.arena = NULL};
     char *added = NULL;
 
-    uint64_t lines = journal_list_rest(&shot->list, &rest);
+    struct journal_counts counts = journal_list_rest(&shot->list, &rest);
     enum larder_status status = journal_file_read(&journal->file, since, &added, err);
     if (status != LARDER_OK)
         goto out;
-    for (size_t i = 0; i < since.end - since.start; i++)
-        lines += added[i] == '\n';
-    if (rest.n == shot->extent.end - shot->extent.start) {
-        journal_file_recount(&journal->file, lines);
+    size_t n = since.end - since.start;
+    if (!journal_list_read(&more, (struct slice){added, n}, n)) {
+        status = error_set(err, LARDER_NOMEM, "journal %s: no memory", journal->file.path);
         goto out;
     }
-    journal_text_add(&rest, added, since.end - since.start);
+    struct journal_counts since_counts = journal_list_counts(&more);
+    counts.pending += since_counts.pending;
+    counts.intents += since_counts.intents;
+    if (rest.n == shot->extent.end - shot->extent.start) {
+        journal_file_recount(&journal->file, counts);
+        goto out;
+    }
+    journal_text_add(&rest, added, n);
     if (rest.failed)
         status = error_set(err, LARDER_NOMEM, "journal %s: no memory", journal->file.path);
     else
-        status = journal_file_replace(&journal->file, (struct slice){rest.p, rest.n}, lines, err);
+        status = journal_file_replace(&journal->file, (struct slice){rest.p, rest.n}, counts, err);
 out:
+    journal_list_free(&more);
     free(rest.p);
     free(added);
     return status;
@@ -370,13 +434,12 @@ out:
 
 /* We are the one who replays. */
 static enum larder_status
-replay(struct journal *journal, journal_work_fn work, void *arg, int64_t now_wall_ms,
-       struct larder_error *err)
+replay(struct journal *journal, journal_work_fn work, void *arg, struct larder_error *err)
 {
     struct larder_error why = {LARDER_OK, ""};
     struct snapshot shot = {.text = NULL};
 
-    enum larder_status status = take_snapshot(journal, &shot, now_wall_ms, &why);
+    enum larder_status status = take_snapshot(journal, &shot, &why);
     if (status == LARDER_OK) {
         struct larder_error file_why = {LARDER_OK, ""};
         status = work_off(&shot.list, work, arg, &why);
@@ -397,11 +460,10 @@ replay(struct journal *journal, journal_work_fn work, void *arg, int64_t now_wal
 }
 
 enum larder_status
-journal_replay(struct journal *journal, journal_work_fn work, void *arg, int64_t now_wall_ms,
-               struct larder_error *err)
+journal_replay(struct journal *journal, journal_work_fn work, void *arg, struct larder_error *err)
 {
     enum larder_status status = check_owner(journal, err);
-    if (status != LARDER_OK || journal_pending(journal) == 0)
+    if (status != LARDER_OK || journal_pending(journal) + journal_intents(journal) == 0)
         return status;
     /* Of all threads one, then of all processes. */
     pthread_mutex_lock(&journal->lock);
@@ -413,7 +475,7 @@ journal_replay(struct journal *journal, journal_work_fn work, void *arg, int64_t
                          journal->file.path);
     status = journal_file_lock(&journal->file, JOURNAL_LOCK_REPLAY, 0, err);
     if (status == LARDER_OK) {
-        status = replay(journal, work, arg, now_wall_ms, err);
+        status = replay(journal, work, arg, err);
         journal_file_unlock(&journal->file, JOURNAL_LOCK_REPLAY);
     } else if (status == LARDER_TIMEOUT) {
         status = error_set(err, LARDER_EXISTS, "journal %s: another process replays it",
@@ -524,13 +586,32 @@ look(int fd, const char *path, struct journal_stats *out, struct larder_error *e
     if (status != LARDER_OK)
         return status;
     out->bytes = n;
-    if (journal_list_read(&list, (struct slice){text, n}, n) && journal_list_plan(&list, INT64_MIN))
+    if (journal_list_read(&list, (struct slice){text, n}, n) &&
+        journal_list_plan(&list, NULL, NULL))
         count(&list, out);
     else
         status = error_set(err, LARDER_NOMEM, "journal %s: no memory", path);
     journal_list_free(&list);
     free(text);
     return status;
+}
+
+bool
+journal_owners_live(struct journal *journal)
+{
+    struct journal_list list = {.arena = NULL};
+    char *text = NULL;
+    size_t n = 0;
+
+    if (journal_intents(journal) == 0)
+        return true;
+    struct whom whom = {journal->file.fd, journal->file.owner};
+    bool all = journal_file_look(whom.fd, journal->file.path, &text, &n, NULL) == LARDER_OK &&
+               journal_list_read(&list, (struct slice){text, n}, n) &&
+               journal_list_plan(&list, lives, &whom) && list.dead == 0;
+    journal_list_free(&list);
+    free(text);
+    return all;
 }
 
 enum larder_status

@@ -2,8 +2,8 @@
  * The journal of the machine: what could not be told to Redis, so that no
  * invalidation is lost. One file, <state_dir>/journal-<16 hex digits>, mapped by
  * every process of the machine and appended to by whoever has something to note;
- * while it holds anything, no process of the machine uses what is in Redis
- * (journal_pending()). Format and ideas: journal_file.c, journal_line.c.
+ * while it holds anything that Redis has to be told, no process of the machine uses
+ * what is in Redis (journal_pending()). Format and ideas: journal_file.c, journal_line.c.
  *
  * All calls may be made from any thread. A journal belongs to the process that
  * opened it: a child forked later opens it anew. Wall times are ms since 1970;
@@ -12,6 +12,7 @@
 #ifndef RUNTIME_JOURNAL_H
 #define RUNTIME_JOURNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,19 +47,31 @@ enum larder_status journal_open_private(size_t max, struct journal **out, struct
 void journal_close(struct journal *journal);
 
 /*
- * How many records are not worked off; 0: Redis may be trusted. Every lookup
- * asks: one load from shared memory (acquire). It is raised before an append is
+ * How many records are not worked off; 0: Redis may be trusted, as far as what has
+ * ended goes (journal_owners_live()). Every lookup asks: one load from shared memory (acquire). It is raised before an append is
  * acknowledged, and falls only when Redis has what the record said. After a
  * process was killed it may be too high, until the next journal_replay(): so call
  * that whenever this is not 0, not only after an append of one's own. NULL: 0.
  */
 uint64_t journal_pending(const struct journal *journal);
 
+/* How many records there are of mutations that are under way, and of their ends. They are no reason
+ * not to trust Redis while the processes live that have them in hand. NULL: 0. */
+uint64_t journal_intents(const struct journal *journal);
+
+/* Do they? The kernel says so: each process has a lock in the file for as long as it is there. Reads
+ * the file, and waits for nobody. false: one is gone, which journal_replay() notes; or the file
+ * cannot be read. NULL: true. */
+bool journal_owners_live(struct journal *journal);
+
 enum journal_kind {
+    JOURNAL_SILENT, /* a mutation of these tags has lost its process: they are to be purged, and
+                       then again for hold_ms, which Redis is to be told */
     JOURNAL_HARD,   /* tags to purge */
     JOURNAL_SOFT,   /* tags to purge softly */
     JOURNAL_SWEEP,  /* globs: application values to delete */
-    JOURNAL_INTENT, /* a mutation is under way that Redis does not know of: token, until, its tags */
+    JOURNAL_INTENT, /* a mutation of this process is under way, and Redis does not know of it: token,
+                       its tags, hold_ms */
     JOURNAL_DONE    /* its outcome is known: token */
 };
 
@@ -68,13 +81,17 @@ struct journal_record {
     enum journal_kind kind;
     const char *const *names; /* none with JOURNAL_DONE */
     size_t count;
-    const char *token;     /* JOURNAL_INTENT, JOURNAL_DONE; not "*" */
-    int64_t until_wall_ms; /* JOURNAL_INTENT: then its tags are purged, if its end was not noted */
+    const char *token; /* JOURNAL_INTENT, JOURNAL_DONE */
+    int64_t
+        hold_ms;    /* JOURNAL_INTENT, JOURNAL_SILENT: so long after its process is gone its backend
+                          may still commit it; more than 0 */
+    uint64_t owner; /* JOURNAL_INTENT: filled in by the journal */
 };
 
 /*
  * Note n records. LARDER_OK: they are on the disk (written, fdatasync), and every
- * process of the machine distrusts Redis until they are worked off. Several
+ * process of the machine distrusts Redis until they are worked off, unless they are
+ * intents, or ends of them. Several
  * threads that wait share one fdatasync. On any other status nothing was noted,
  * and the file is as long as before.
  *
@@ -84,8 +101,8 @@ struct journal_record {
  * mutation changed nothing: the intent is dropped with it.
  *
  * Past `max` bytes everything noted becomes: one purge of the tag "all", one
- * intent on "all" until the latest deadline if any were alive (their
- * JOURNAL_DONE does not end it), and each pattern cut behind its last literal ':'
+ * JOURNAL_SILENT of "all" with the longest hold if there were any intents (their
+ * JOURNAL_DONE does not end it) or any JOURNAL_SILENT, and each pattern cut behind its last literal ':'
  * with a `*` after it, or a single `*` if those alone take max / 4.
  *
  * LARDER_TIMEOUT: another process held the lock until deadline_ms (which does
@@ -98,19 +115,19 @@ enum larder_status journal_append(struct journal *journal, const struct journal_
                                   struct larder_error *err);
 
 /*
- * Tell Redis: n names of one kind, JOURNAL_HARD, JOURNAL_SOFT or JOURNAL_SWEEP;
- * at most JOURNAL_BATCH, none twice. Called by the thread that replays, without
+ * Tell Redis: n names of one kind, JOURNAL_SILENT (hold_ms: the longest of theirs),
+ * JOURNAL_HARD, JOURNAL_SOFT or JOURNAL_SWEEP; at most JOURNAL_BATCH, none twice. Called by the thread that replays, without
  * any lock that an append would wait for. Anything but LARDER_OK ends the replay.
  */
 #define JOURNAL_BATCH ((size_t)128)
 typedef enum larder_status (*journal_work_fn)(void *arg, enum journal_kind kind,
-                                              const char *const *names, size_t n,
+                                              const char *const *names, size_t n, int64_t hold_ms,
                                               struct larder_error *err);
 
 /*
- * Work off what was noted before this call: hard purges, then soft ones, then
- * patterns, each name once. An intent whose deadline has passed is a hard purge;
- * one whose JOURNAL_DONE is there is dropped. What `work` did is dropped from the
+ * Work off what was noted before this call: what is silent, hard purges, then soft
+ * ones, then patterns, each name once. An intent whose process is gone is silent from
+ * then on; one whose JOURNAL_DONE is there is dropped. What `work` did is dropped from the
  * file, the rest stays; nothing left: the file is cut to its head page, and
  * journal_pending() is 0. Killed in between, or cut off from the disk, it does
  * things again later, never less than once.
@@ -120,12 +137,12 @@ typedef enum larder_status (*journal_work_fn)(void *arg, enum journal_kind kind,
  * LARDER_TIMEOUT, LARDER_UNAVAILABLE, LARDER_NOMEM: the file. Else what `work` said.
  */
 enum larder_status journal_replay(struct journal *journal, journal_work_fn work, void *arg,
-                                  int64_t now_wall_ms, struct larder_error *err);
+                                  struct larder_error *err);
 
 struct journal_stats {
-    uint64_t pending;  /* records that are not worked off */
-    uint64_t bytes;    /* that they take */
-    uint64_t intents;  /* of them, alive: their end was not noted */
+    uint64_t pending;  /* records that are not worked off, */
+    uint64_t bytes;    /* ... that they take */
+    uint64_t intents;  /* of them: mutations under way */
     int64_t oldest_ms; /* when the oldest of them was noted, wall; 0: there is none */
     bool damaged;      /* some of it cannot be read any more; "all" and `*` stand for it */
 };

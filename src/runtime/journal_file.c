@@ -25,6 +25,9 @@
  * `pending` is raised before a record is written, set to what is there when
  * records are dropped, and so may be too high after a kill, never too low.
  *
+ * A process has a lock of its own in it, by which the others see whether it is
+ * still there: the kernel says so, whatever clocks do.
+ *
  * Locks belong to the open file, and the kernel lets them go when the process is
  * gone, kill -9 or not. They are polled for, so that a process that was stopped
  * with the lock cannot hold up the others for longer than they want to wait.
@@ -36,6 +39,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,10 +82,17 @@ journal_file_pending(const struct journal_file *file)
     return atomic_load_explicit(&file->head->words.pending, memory_order_acquire);
 }
 
-void
-journal_file_recount(struct journal_file *file, uint64_t count)
+uint64_t
+journal_file_intents(const struct journal_file *file)
 {
-    atomic_store(&file->head->words.pending, count);
+    return atomic_load_explicit(&file->head->words.intents, memory_order_acquire);
+}
+
+void
+journal_file_recount(struct journal_file *file, struct journal_counts counts)
+{
+    atomic_store(&file->head->words.pending, counts.pending);
+    atomic_store(&file->head->words.intents, counts.intents);
 }
 
 /* ---------------------------------------------------------------------------------------- locks */
@@ -126,6 +137,37 @@ journal_file_unlock(struct journal_file *file, enum journal_lock lock)
     /* A process that always has something to append would take it again before they look. */
     if (others)
         pause_ns(2 * PAUSE_LAST_NS);
+}
+
+/* ------------------------------------------------------------------------------- who is there */
+
+/* One byte for each process, far behind any that is written. */
+#define OWNER_BASE ((off_t)1 << 60)
+#define OWNER_MASK ((UINT64_C(1) << 48) - 1)
+
+enum larder_status
+journal_file_own(struct journal_file *file, struct larder_error *err)
+{
+    if (getrandom(&file->owner, sizeof file->owner, 0) != (ssize_t)sizeof file->owner)
+        return journal_file_fail(file, LARDER_UNAVAILABLE, "getrandom", errno, err);
+    file->owner &= OWNER_MASK;
+    struct flock what = {.l_type = F_WRLCK,
+                         .l_whence = SEEK_SET,
+                         .l_start = OWNER_BASE + (off_t)file->owner,
+                         .l_len = 1};
+    if (fcntl(file->fd, F_OFD_SETLK, &what) != 0)
+        return journal_file_fail(file, LARDER_UNAVAILABLE, "lock", errno, err);
+    return LARDER_OK;
+}
+
+bool
+journal_file_lives(int fd, uint64_t owner)
+{
+    struct flock what = {.l_type = F_WRLCK,
+                         .l_whence = SEEK_SET,
+                         .l_start = OWNER_BASE + (off_t)(owner & OWNER_MASK),
+                         .l_len = 1};
+    return fcntl(fd, F_OFD_GETLK, &what) == 0 && what.l_type != F_UNLCK;
 }
 
 /* -------------------------------------------------------------------------- reading and writing */
@@ -196,12 +238,14 @@ journal_file_cut(const struct journal_file *file, uint32_t end, off_t size)
 /* Nobody looks at the one and believes the other of another moment: readers compare `moves`, and
  * `pending` may be too high. */
 void
-journal_file_set(struct journal_file *file, struct journal_extent extent, uint64_t count)
+journal_file_set(struct journal_file *file, struct journal_extent extent,
+                 struct journal_counts counts)
 {
     struct journal_words *words = &file->head->words;
     atomic_fetch_add(&words->moves, 1);
     atomic_store(&words->extent, journal_extent_pack(extent));
-    atomic_store(&words->pending, count);
+    atomic_store(&words->pending, counts.pending);
+    atomic_store(&words->intents, counts.intents);
 }
 
 /*
@@ -210,8 +254,8 @@ journal_file_set(struct journal_file *file, struct journal_extent extent, uint64
  * long as before.
  */
 static enum larder_status
-write_through(struct journal_file *file, struct slice text, uint64_t count, uint32_t at,
-              struct larder_error *err)
+write_through(struct journal_file *file, struct slice text, struct journal_counts counts,
+              uint32_t at, struct larder_error *err)
 {
     struct journal_words *words = &file->head->words;
     struct stat st;
@@ -229,7 +273,8 @@ write_through(struct journal_file *file, struct slice text, uint64_t count, uint
         return error_set(err, LARDER_UNAVAILABLE, "journal %s: too long", file->path);
     if (!journal_file_cut(file, end, st.st_size))
         return journal_file_fail(file, LARDER_UNAVAILABLE, "cut", errno, err);
-    atomic_fetch_add(&words->pending, count);
+    atomic_fetch_add(&words->pending, counts.pending);
+    atomic_fetch_add(&words->intents, counts.intents);
     const char *what = "write";
     bool done = journal_write_at(file->fd, text.p, text.n, (off_t)at);
     if (done) {
@@ -242,16 +287,17 @@ write_through(struct journal_file *file, struct slice text, uint64_t count, uint
     /* If that fails too, the next one does it. */
     if (ftruncate(file->fd, (off_t)end) != 0)
         what = "write, and cut";
-    atomic_fetch_sub(&words->pending, count);
+    atomic_fetch_sub(&words->pending, counts.pending);
+    atomic_fetch_sub(&words->intents, counts.intents);
     return journal_file_fail(file, LARDER_UNAVAILABLE, what, why, err);
 }
 
 enum larder_status
-journal_file_append(struct journal_file *file, struct slice text, uint64_t count,
+journal_file_append(struct journal_file *file, struct slice text, struct journal_counts counts,
                     struct larder_error *err)
 {
     struct journal_extent extent = journal_file_extent(file);
-    enum larder_status status = write_through(file, text, count, extent.end, err);
+    enum larder_status status = write_through(file, text, counts, extent.end, err);
     if (status != LARDER_OK)
         return status;
     extent.end += (uint32_t)text.n;
@@ -260,7 +306,7 @@ journal_file_append(struct journal_file *file, struct slice text, uint64_t count
 }
 
 enum larder_status
-journal_file_replace(struct journal_file *file, struct slice text, uint64_t count,
+journal_file_replace(struct journal_file *file, struct slice text, struct journal_counts counts,
                      struct larder_error *err)
 {
     struct journal_extent extent = journal_file_extent(file);
@@ -269,12 +315,12 @@ journal_file_replace(struct journal_file *file, struct slice text, uint64_t coun
     if (text.n > 0) {
         bool in_front = text.n <= extent.start - JOURNAL_HEAD_SIZE;
         next.start = in_front ? JOURNAL_HEAD_SIZE : extent.end;
-        enum larder_status status = write_through(file, text, count, next.start, err);
+        enum larder_status status = write_through(file, text, counts, next.start, err);
         if (status != LARDER_OK)
             return status;
         next.end = next.start + (uint32_t)text.n;
     }
-    journal_file_set(file, next, count);
+    journal_file_set(file, next, counts);
     /* The old text must not go before the disk knows that it does not count. */
     if (fdatasync(file->fd) != 0)
         return LARDER_OK;

@@ -45,7 +45,13 @@ struct journal_words {
     _Atomic uint64_t moves;   /* how often the extent was set to something else than a later end */
     _Atomic uint64_t waiting; /* somebody waits for the lock; who releases it lets him have it */
     _Atomic uint64_t pending;
-    char text_again[56]; /* blank; ends with LF, so that the first record begins a line */
+    _Atomic uint64_t intents;
+    char text_again[48]; /* blank; ends with LF, so that the first record begins a line */
+};
+
+/* Records: those that Redis has to be told, and those of mutations under way. */
+struct journal_counts {
+    uint64_t pending, intents;
 };
 
 struct journal_head {
@@ -56,6 +62,7 @@ struct journal_head {
 struct journal_file {
     int fd;
     bool is_private;
+    uint64_t owner;              /* whose lock lasts as long as this is open */
     struct journal_head *head;   /* mapped */
     char path[JOURNAL_PATH_MAX]; /* for words */
 };
@@ -67,6 +74,12 @@ enum larder_status journal_file_open_private(struct journal_file *file, struct l
 void journal_file_close(struct journal_file *file);
 
 uint64_t journal_file_pending(const struct journal_file *file);
+uint64_t journal_file_intents(const struct journal_file *file);
+
+/* Take a lock of one's own, for as long as the file is open. */
+enum larder_status journal_file_own(struct journal_file *file, struct larder_error *err);
+/* Is somebody there who has that one? fd may be open for reading only. */
+bool journal_file_lives(int fd, uint64_t owner);
 
 /*
  * One holder at a time, among all that opened the file: of the threads that share
@@ -86,20 +99,21 @@ uint64_t journal_file_moves(const struct journal_file *file);
 enum larder_status journal_file_read(const struct journal_file *file, struct journal_extent extent,
                                      char **text, struct larder_error *err);
 
-/* Add `count` records behind the others. */
-enum larder_status journal_file_append(struct journal_file *file, struct slice text, uint64_t count,
-                                       struct larder_error *err);
+/* Add records behind the others. */
+enum larder_status journal_file_append(struct journal_file *file, struct slice text,
+                                       struct journal_counts counts, struct larder_error *err);
 
-/* This text, with `count` records, instead of all that is there. */
+/* This text, with these records, instead of all that is there. */
 enum larder_status journal_file_replace(struct journal_file *file, struct slice text,
-                                        uint64_t count, struct larder_error *err);
+                                        struct journal_counts counts, struct larder_error *err);
 
 /* What counts from here on, after it was written; and how many records that are. */
-void journal_file_set(struct journal_file *file, struct journal_extent extent, uint64_t count);
+void journal_file_set(struct journal_file *file, struct journal_extent extent,
+                      struct journal_counts counts);
 /* Cut off what does not count behind the end; false with errno. */
 bool journal_file_cut(const struct journal_file *file, uint32_t end, off_t size);
 /* Only the number of records, which a process that was killed may have left too high. */
-void journal_file_recount(struct journal_file *file, uint64_t count);
+void journal_file_recount(struct journal_file *file, struct journal_counts counts);
 
 /* ---- without any lock: */
 

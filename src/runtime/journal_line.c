@@ -5,8 +5,12 @@
  *   8c1d...f3 2026-10-05T03:12:44.123Z purge tag:shop url:1a2b
  *   03b9...5e 2026-10-05T03:12:44.123Z soft tag:news
  *   77f0...9a 2026-10-05T03:12:44.123Z sweep product:42:*
- *   e2a5...01 2026-10-05T03:12:45.001Z intent 0123456789abcdef 2026-10-05T03:17:45.001Z tag:shop
+ *   e2a5...01 2026-10-05T03:12:45.001Z mutation 0123456789abcdef 81985529216486 300000 tag:shop
  *   1f4c...b7 2026-10-05T03:12:45.220Z done 0123456789abcdef
+ *   9c02...4d 2026-10-05T03:12:46.310Z silent 300000 tag:shop
+ *
+ * An older Larder wrote `intent TOKEN DEADLINE TAG...` instead of the fourth; its
+ * process is gone.
  *
  * The first word is a checksum, 64 bits, of all that follows the blank behind it:
  * a line that a crash has torn, or a disk has damaged, is none. Parts are
@@ -28,17 +32,27 @@
 #define TIME_MAX INT64_C(253402300799999)
 /* A record with more names is continued on another line: what is torn or damaged is one line. */
 #define LINE_GOAL ((size_t)16 * 1024)
+/* The longest hold, and that of an older Larder's intent that does not say. */
+#define HOLD_MAX_MS (INT64_C(366) * 86400 * 1000)
+#define HOLD_OLD_MS (INT64_C(600) * 1000)
 
 static const char *const words[] = {
-    [JOURNAL_HARD] = "purge",    [JOURNAL_SOFT] = "soft", [JOURNAL_SWEEP] = "sweep",
-    [JOURNAL_INTENT] = "intent", [JOURNAL_DONE] = "done",
+    [JOURNAL_HARD] = "purge",      [JOURNAL_SOFT] = "soft", [JOURNAL_SWEEP] = "sweep",
+    [JOURNAL_INTENT] = "mutation", [JOURNAL_DONE] = "done", [JOURNAL_SILENT] = "silent",
 };
+static const char old_intent[] = "intent";
 #define WORD_COUNT (sizeof words / sizeof *words)
 
 static bool
 has_token(enum journal_kind kind)
 {
     return kind == JOURNAL_INTENT || kind == JOURNAL_DONE;
+}
+
+static bool
+has_hold(enum journal_kind kind)
+{
+    return kind == JOURNAL_INTENT || kind == JOURNAL_SILENT;
 }
 
 /* FNV-1a: it is accidents that are to be found, not forgers, who could make any checksum right. Each
@@ -120,6 +134,14 @@ add_time(struct journal_text *text, int64_t ms)
     add_string(text, out);
 }
 
+static void
+add_number(struct journal_text *text, uint64_t number)
+{
+    char out[24];
+    snprintf(out, sizeof out, " %llu", (unsigned long long)number);
+    add_string(text, out);
+}
+
 /* As many names from *next on as fit. */
 static void
 write_line(struct journal_text *text, const struct journal_record *record, int64_t now_wall_ms,
@@ -132,10 +154,10 @@ write_line(struct journal_text *text, const struct journal_record *record, int64
     add_string(text, words[record->kind]);
     if (has_token(record->kind))
         add_name(text, record->token);
-    if (record->kind == JOURNAL_INTENT) {
-        add_string(text, " ");
-        add_time(text, record->until_wall_ms);
-    }
+    if (record->kind == JOURNAL_INTENT)
+        add_number(text, record->owner);
+    if (has_hold(record->kind))
+        add_number(text, (uint64_t)record->hold_ms);
     while (*next < record->count && text->n - begin < LINE_GOAL && !text->failed)
         add_name(text, record->names[(*next)++]);
     if (text->failed)
@@ -235,6 +257,21 @@ read_time(struct slice part, int64_t *ms)
     return true;
 }
 
+/* Without leading zeros, so that it is written as it was read; at most 18 digits. */
+static bool
+read_number(struct slice part, uint64_t *value)
+{
+    *value = 0;
+    if (part.n == 0 || part.n > 18 || (part.p[0] == '0' && part.n > 1))
+        return false;
+    for (size_t i = 0; i < part.n; i++) {
+        if (part.p[i] < '0' || part.p[i] > '9')
+            return false;
+        *value = *value * 10 + (uint64_t)(part.p[i] - '0');
+    }
+    return true;
+}
+
 /* Into *out, NUL-terminated, behind which it is moved. */
 static bool
 read_name(struct slice part, char **out)
@@ -280,21 +317,39 @@ journal_line_read(struct slice line, struct arena *arena, struct journal_line *o
     if (!read_sum(line, &sum))
         return JOURNAL_LINE_BAD;
     struct slice rest = {line.p + SUM_LEN + 1, line.n - SUM_LEN - 1};
-    if (sum != journal_line_sum(rest) || !read_time(take_part(&rest), &out->time_ms) ||
-        !read_kind(take_part(&rest), &record->kind))
+    if (sum != journal_line_sum(rest) || !read_time(take_part(&rest), &out->time_ms))
+        return JOURNAL_LINE_BAD;
+    struct slice word = take_part(&rest);
+    bool is_old = slice_equal(word, slice_of(old_intent));
+    if (is_old)
+        record->kind = JOURNAL_SILENT;
+    else if (!read_kind(word, &record->kind))
         return JOURNAL_LINE_BAD;
 
     /* A name does not become longer, and its blank becomes its NUL. */
     char *space = arena_alloc(arena, rest.n + 1);
     if (!space)
         return JOURNAL_LINE_NO_MEMORY;
-    if (has_token(record->kind)) {
+    if (has_token(record->kind) || is_old) {
         record->token = space;
         if (!read_name(take_part(&rest), &space))
             return JOURNAL_LINE_BAD;
     }
-    if (record->kind == JOURNAL_INTENT && !read_time(take_part(&rest), &record->until_wall_ms))
+    uint64_t hold = 1;
+    int64_t until_ms = 0;
+    if ((is_old && !read_time(take_part(&rest), &until_ms)) ||
+        (record->kind == JOURNAL_INTENT && !read_number(take_part(&rest), &record->owner)) ||
+        (!is_old && has_hold(record->kind) && !read_number(take_part(&rest), &hold)) || hold == 0 ||
+        hold > (uint64_t)HOLD_MAX_MS)
         return JOURNAL_LINE_BAD;
+    if (has_hold(record->kind))
+        record->hold_ms = (int64_t)hold;
+    if (is_old)
+        record->hold_ms = until_ms - out->time_ms > 0 && until_ms - out->time_ms < HOLD_MAX_MS
+                              ? until_ms - out->time_ms
+                              : HOLD_OLD_MS;
+    if (is_old)
+        record->token = NULL;
     if (record->kind == JOURNAL_DONE)
         return rest.n == 0 ? JOURNAL_LINE_GOOD : JOURNAL_LINE_BAD;
 

@@ -8,9 +8,10 @@
  * That may be done in any order, and a name once for all records that have it,
  * since all of them were noted before the first of them is told to Redis.
  *
- * An intent is a mutation of which Redis does not know. While it is alive it only
- * stays (and that keeps everybody from using Redis). Its end drops it, wherever in
- * the text that stands; its deadline makes it a hard purge.
+ * An intent is a mutation of which Redis does not know. While its process lives it
+ * only stays. Its end drops it, wherever in the text that stands; the end of its
+ * process makes it a silent one, which is told to Redis like a purge, and from then
+ * on is in the register there.
  *
  * Memory is one arena, bounded by the size of the text. No I/O, no clock.
  */
@@ -21,8 +22,6 @@
 
 static const char *const everything[] = {"all"};
 static const char *const anything[] = {"*"};
-/* An intent that stands for several. */
-#define MERGED "*"
 
 /* ------------------------------------------------------------------------------------ reading */
 
@@ -137,7 +136,7 @@ find_ends(const struct journal_list *list, size_t *count)
 
 static enum journal_fate
 fate_of(const struct journal_record *record, const char **ends, size_t end_count,
-        int64_t now_wall_ms)
+        journal_lives_fn lives, void *arg)
 {
     if (record->kind == JOURNAL_DONE)
         return JOURNAL_DROP;
@@ -146,20 +145,36 @@ fate_of(const struct journal_record *record, const char **ends, size_t end_count
     if (end_count > 0 &&
         bsearch(&record->token, ends, end_count, sizeof *ends, compare_names) != NULL)
         return JOURNAL_DROP;
-    return record->until_wall_ms > now_wall_ms ? JOURNAL_KEEP : JOURNAL_WORK;
+    return !lives || lives(arg, record->owner) ? JOURNAL_KEEP : JOURNAL_WORK;
+}
+
+struct journal_counts
+journal_list_counts(const struct journal_list *list)
+{
+    struct journal_counts counts = {0, 0};
+    for (size_t i = 0; i < list->count; i++) {
+        enum journal_kind kind = list->noted[i].line.record.kind;
+        if (kind == JOURNAL_INTENT || kind == JOURNAL_DONE)
+            counts.intents++;
+        else
+            counts.pending++;
+    }
+    return counts;
 }
 
 bool
-journal_list_plan(struct journal_list *list, int64_t now_wall_ms)
+journal_list_plan(struct journal_list *list, journal_lives_fn lives, void *arg)
 {
     size_t end_count, names = 0;
     const char **ends = find_ends(list, &end_count);
 
+    list->dead = 0;
     if (!ends)
         return false;
     for (size_t i = 0; i < list->count; i++) {
         struct journal_noted *noted = &list->noted[i];
-        noted->fate = fate_of(&noted->line.record, ends, end_count, now_wall_ms);
+        noted->fate = fate_of(&noted->line.record, ends, end_count, lives, arg);
+        list->dead += noted->fate == JOURNAL_WORK && noted->line.record.kind == JOURNAL_INTENT;
         noted->left = noted->fate == JOURNAL_WORK ? noted->line.record.count : 0;
         names += noted->left;
     }
@@ -172,7 +187,7 @@ journal_list_plan(struct journal_list *list, int64_t now_wall_ms)
         const struct journal_record *record = &noted->line.record;
         for (size_t k = 0; k < noted->left; k++)
             list->jobs[list->job_count++] = (struct journal_job){
-                .kind = record->kind == JOURNAL_INTENT ? JOURNAL_HARD : record->kind,
+                .kind = record->kind == JOURNAL_INTENT ? JOURNAL_SILENT : record->kind,
                 .name = record->names[k],
                 .noted = noted};
     }
@@ -191,10 +206,11 @@ is_covered(const struct journal_list *list, const struct journal_job *soft)
 
 size_t
 journal_list_batch(struct journal_list *list, size_t *next, enum journal_kind *kind,
-                   const char *names[JOURNAL_BATCH])
+                   int64_t *hold_ms, const char *names[JOURNAL_BATCH])
 {
     size_t n = 0;
 
+    *hold_ms = 0;
     while (*next < list->job_count) {
         const struct journal_job *job = &list->jobs[*next];
         bool again = n > 0 && strcmp(names[n - 1], job->name) == 0;
@@ -206,6 +222,8 @@ journal_list_batch(struct journal_list *list, size_t *next, enum journal_kind *k
                 break;
             names[n++] = job->name;
         }
+        if (job->noted->line.record.hold_ms > *hold_ms)
+            *hold_ms = job->noted->line.record.hold_ms;
         (*next)++;
     }
     return n;
@@ -224,24 +242,28 @@ journal_list_did(struct journal_list *list, size_t from, size_t to)
 
 /* ----------------------------------------------------------------------- what is written again */
 
-size_t
+struct journal_counts
 journal_list_rest(const struct journal_list *list, struct journal_text *text)
 {
-    size_t lines = 0;
+    struct journal_counts counts = {0, 0};
 
     for (size_t i = 0; i < list->count; i++) {
         const struct journal_noted *noted = &list->noted[i];
         const struct journal_line *line = &noted->line;
         if (noted->fate != JOURNAL_KEEP && noted->left == 0)
             continue;
-        if (line->text.p) {
+        struct journal_record record = line->record;
+        bool dead = noted->fate == JOURNAL_WORK && record.kind == JOURNAL_INTENT;
+        if (dead)
+            record.kind = JOURNAL_SILENT;
+        if (line->text.p && !dead) {
             journal_text_add(text, line->text.p, line->text.n);
-            lines++;
+            *(noted->fate == JOURNAL_KEEP ? &counts.intents : &counts.pending) += 1;
         } else {
-            lines += journal_line_write(text, &line->record, line->time_ms);
+            counts.pending += journal_line_write(text, &record, line->time_ms);
         }
     }
-    return lines;
+    return counts;
 }
 
 /* What is before the first wildcard, up to its last ':', in the pattern's own spelling. */
@@ -295,11 +317,11 @@ all:
     return NULL;
 }
 
-size_t
+struct journal_counts
 journal_list_collapse(const struct journal_list *list, size_t max, struct journal_text *text)
 {
     struct journal_record tags = {.kind = JOURNAL_HARD, .names = everything};
-    struct journal_record intent = {.kind = JOURNAL_INTENT, .names = everything, .token = MERGED};
+    struct journal_record silent = {.kind = JOURNAL_SILENT, .names = everything};
     struct journal_record patterns = {.kind = JOURNAL_SWEEP};
     int64_t oldest_ms = INT64_MAX;
 
@@ -310,10 +332,10 @@ journal_list_collapse(const struct journal_list *list, size_t max, struct journa
             continue;
         if (noted->line.time_ms < oldest_ms)
             oldest_ms = noted->line.time_ms;
-        if (noted->fate == JOURNAL_KEEP) {
-            intent.count = 1;
-            if (record->until_wall_ms > intent.until_wall_ms)
-                intent.until_wall_ms = record->until_wall_ms;
+        if (record->kind == JOURNAL_INTENT || record->kind == JOURNAL_SILENT) {
+            silent.count = 1;
+            if (record->hold_ms > silent.hold_ms)
+                silent.hold_ms = record->hold_ms;
         } else if (record->kind != JOURNAL_SWEEP) {
             tags.count = 1;
         }
@@ -321,7 +343,8 @@ journal_list_collapse(const struct journal_list *list, size_t max, struct journa
     patterns.names = cut_patterns(list, max, &patterns.count);
     if (!patterns.names)
         patterns.names = anything;
-    size_t lines = journal_line_write(text, &tags, oldest_ms);
-    lines += journal_line_write(text, &intent, oldest_ms);
-    return lines + journal_line_write(text, &patterns, oldest_ms);
+    struct journal_counts counts = {journal_line_write(text, &silent, oldest_ms), 0};
+    counts.pending += journal_line_write(text, &tags, oldest_ms);
+    counts.pending += journal_line_write(text, &patterns, oldest_ms);
+    return counts;
 }

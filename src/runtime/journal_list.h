@@ -2,11 +2,12 @@
 #ifndef RUNTIME_JOURNAL_LIST_H
 #define RUNTIME_JOURNAL_LIST_H
 
+#include "runtime/journal_file.h"
 #include "runtime/journal_line.h"
 
 enum journal_fate {
     JOURNAL_WORK, /* its names are to be told to Redis */
-    JOURNAL_KEEP, /* an intent that is alive */
+    JOURNAL_KEEP, /* an intent whose process lives */
     JOURNAL_DROP  /* of no use any more */
 };
 
@@ -32,7 +33,11 @@ struct journal_list {
     bool damaged;
     struct journal_job *jobs; /* after journal_list_plan() */
     size_t job_count;
+    size_t dead; /* intents among the work: their processes are gone */
 };
+
+/* Does the process live that has noted an intent? NULL: all do. */
+typedef bool (*journal_lives_fn)(void *arg, uint64_t owner);
 
 /*
  * All lines of a text, into memory of its own; names are copied, the text must
@@ -44,21 +49,24 @@ struct journal_list {
 bool journal_list_read(struct journal_list *list, struct slice text, size_t acknowledged);
 void journal_list_free(struct journal_list *list);
 
+/* How many of its records are of which sort. */
+struct journal_counts journal_list_counts(const struct journal_list *list);
+
 /* The fates, as of now, and the jobs, in the order in which they are to be done. */
-bool journal_list_plan(struct journal_list *list, int64_t now_wall_ms);
+bool journal_list_plan(struct journal_list *list, journal_lives_fn lives, void *arg);
 
 /* The next jobs of one kind, each name once, at most JOURNAL_BATCH; *next moves on over all that are
  * done with them. How many names. */
 size_t journal_list_batch(struct journal_list *list, size_t *next, enum journal_kind *kind,
-                          const char *names[JOURNAL_BATCH]);
+                          int64_t *hold_ms, const char *names[JOURNAL_BATCH]);
 /* What journal_list_batch() moved over has been done. */
 void journal_list_did(struct journal_list *list, size_t from, size_t to);
 
-/* Append the lines that are left, after a plan; how many. */
-size_t journal_list_rest(const struct journal_list *list, struct journal_text *text);
+/* Append the lines that are left, after a plan, with intents that are dead as JOURNAL_SILENT. */
+struct journal_counts journal_list_rest(const struct journal_list *list, struct journal_text *text);
 
-/* Append what all of it collapses to, after a plan, in about max bytes; how many lines. */
-size_t journal_list_collapse(const struct journal_list *list, size_t max,
-                             struct journal_text *text);
+/* Append what all of it collapses to, after a plan, in about max bytes. */
+struct journal_counts journal_list_collapse(const struct journal_list *list, size_t max,
+                                            struct journal_text *text);
 
 #endif

@@ -40,15 +40,18 @@
 
 static const char about[] = JOURNAL_MAGIC JOURNAL_VERSION
     "\n"
-    "What Larder could not tell Redis yet. While there are records below, no process of this\n"
-    "machine uses what Redis has stored; they are worked off as soon as it can be reached.\n"
+    "What Larder could not tell Redis yet. While there are records below other than of mutations\n"
+    "under way, no process of this machine uses what Redis has stored; they are worked off as soon "
+    "as it can be reached.\n"
     "Processes that run have this file open: do not edit it, and do not remove it while any does.\n"
     "\n"
     "Each line: checksum, time noted, and\n"
     "  purge TAG...                  everything that has one of these tags is invalid\n"
     "  soft TAG...                   everything that has one of these tags is stale\n"
     "  sweep PATTERN...              application values to delete\n"
-    "  intent TOKEN DEADLINE TAG...  a mutation under way; at its deadline it becomes a purge\n"
+    "  mutation TOKEN PROCESS HOLD TAG...  a mutation under way\n"
+    "  silent HOLD TAG...            one whose process is gone: Redis is told to purge for HOLD "
+    "ms\n"
     "  done TOKEN                    that mutation has ended\n"
     "%20 and the like are bytes of names. Only some of the lines may still count, see larderctl.\n";
 
@@ -260,11 +263,12 @@ recover(struct journal_file *file, struct larder_error *err)
         status = error_set(err, LARDER_NOMEM, "journal %s: no memory to read it", file->path);
         goto out;
     }
+    struct journal_counts counts = journal_list_counts(&list);
     if (!same) {
         extent.end = extent.start + (uint32_t)list.bytes;
-        journal_file_set(file, extent, list.count);
+        journal_file_set(file, extent, counts);
     }
-    journal_file_recount(file, list.count);
+    journal_file_recount(file, counts);
     memcpy(words->boot, boot, sizeof boot);
     if (!journal_file_cut(file, extent.end, st.st_size))
         status = journal_file_fail(file, LARDER_UNAVAILABLE, "cut", errno, err);
@@ -282,6 +286,8 @@ begin(struct journal_file *file, struct larder_error *err)
         status = journal_file_lock(file, JOURNAL_LOCK_WRITE, clock_now_ms() + OPEN_WAIT_MS, err);
     if (status == LARDER_OK) {
         status = recover(file, err);
+        if (status == LARDER_OK)
+            status = journal_file_own(file, err);
         journal_file_unlock(file, JOURNAL_LOCK_WRITE);
     }
     if (status != LARDER_OK)

@@ -12,6 +12,10 @@ byte promised_b = 0; /* to who asks machine B, which is not cut off */
 #define PROMISED promised
 #define PROMISED_FRESH promised_fresh
 #endif
+#if !REGISTERS || defined(CLAIM)
+#undef USABLE
+#define USABLE true
+#endif
 
 /*
  * Somebody asks now and looks up now. Only what is wrong is a step: whoever asked
@@ -29,14 +33,14 @@ proctype Reader()
 
 end:
     atomic {
-        entry.row != 0 && (entry.row < PROMISED || FIND_HIT) ->
+        USABLE && entry.row != 0 && (entry.row < PROMISED || FIND_HIT) ->
         copy_entry(found); wants = PROMISED; id = identity;
         NOTE("reader: asks, row %d is promised; finds row %d of generation %d\n",
              wants, found.row, found.hard)
     }
 end_of_reader:
     atomic {
-        !marked && MATCHES(found, hard, id) && (id == identity || !IDENTITY_OF_OWN_TAGS) ->
+        MATCHES(found, hard, id) && (id == identity || !IDENTITY_OF_OWN_TAGS) ->
         NOTE("reader: generation %d is valid, HIT\n", hard);
         FOUND(FIND_HIT);
         assert(found.row >= wants)
@@ -44,7 +48,7 @@ end_of_reader:
 #else
 end:
     atomic {
-        !marked && MATCHES(entry, hard, identity) &&
+        USABLE && MATCHES(entry, hard, identity) &&
         (OLD(entry, soft, PROMISED, PROMISED_FRESH) || FIND_HIT) ->
         NOTE("reader: asks, row %d is promised, fresh %d; HIT, row %d, asked for when it was %d\n",
              PROMISED, PROMISED_FRESH, entry.row, entry.checked);
@@ -57,9 +61,6 @@ end:
 
 #if !SHARES && !JOURNALS
 #define FILLERS 2
-#if MARKS
-byte position_age[FILLERS];
-#endif
 
 /* A miss, or a refresh. Its answer goes to who asked before the fetch began, and is right for him
  * in any case; what counts is what it stores. */
@@ -74,9 +75,6 @@ proctype Filler(byte me; byte fills)
         fills > 0 -> fills--;
 #if OWN_TAG && POSITION_FIRST
         note_position(at_stream, at); at_identity = identity;
-#if MARKS
-        position_age[me] = 0;
-#endif
         NOTE("filler %d: the news are at %d\n", me, at)
 #elif !OWN_TAG && GENERATION_FIRST
         begin_generation(g, s); id = identity;
@@ -105,9 +103,6 @@ proctype Filler(byte me; byte fills)
 #if IDENTITY_OF_POSITION
             good = good && identity == at_identity && (id == identity || !NEWS_AFTER_GENERATION);
 #endif
-#if MARKS
-            good = good && position_age[me] <= FETCH;
-#endif
             NOTE("filler %d: the news are %d to %d, proved %d\n", me, news_first, news_last, good)
         }
 #if !NEWS_AFTER_GENERATION
@@ -127,16 +122,18 @@ proctype Filler(byte me; byte fills)
 #endif
         atomic {
             if
-            :: good && SETTLED(g) && !crammed ->
+            :: good && g != 0 && !crammed ->
                 store(body, body, g, s, id);
                 NOTE("filler %d: stores row %d under generation %d\n", me, body, g);
                 FOUND(FIND_STORED)
+#if REGISTERS
+                ;
+                FOUND(FIND_BESIDE && phase[0] == SENT && g == hard);
+                FOUND(FIND_MICRO && silent && g == hard && clean_left[0] > 0)
+#endif
             :: else -> NOTE("filler %d: does not store row %d\n", me, body)
             fi;
-            g = 0; s = 0; id = 0; body = 0; at_stream = 0; at = 0; at_identity = 0; good = false;
-#if MARKS
-            position_age[me] = 0
-#endif
+            g = 0; s = 0; id = 0; body = 0; at_stream = 0; at = 0; at_identity = 0; good = false
         }
     od
 }
@@ -171,7 +168,7 @@ proctype Freshener()
 #endif
     atomic {
         if
-        :: SETTLED(g) && ((entry.row == found.row && entry.checked == found.checked &&
+        :: g != 0 && ((entry.row == found.row && entry.checked == found.checked &&
                            entry.hard == found.hard && entry.soft == found.soft) ||
                           !FRESHEN_GUARDED) -> skip
         :: else -> goto done

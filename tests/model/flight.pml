@@ -65,7 +65,7 @@ proctype Sharer(byte me)
 {
     byte needed, g, s, name, at_stream, at;
     byte leader = NOBODY;
-    bool good, holds, was_woken, too_late;
+    bool good, holds, was_woken;
 
     {
         skip;
@@ -92,9 +92,7 @@ look:
                 NOTE("sharer %d: leads a flight named %d\n", me, name)
             fi;
             if
-            :: leader != NOBODY ->
-                too_late = ROUNDS && g == MARKED && flight_row[leader] != 0;
-                NOTE("sharer %d: joins the flight of %d, late %d\n", me, leader, too_late)
+            :: leader != NOBODY -> NOTE("sharer %d: joins the flight of %d\n", me, leader)
             :: else
             fi
         }
@@ -102,18 +100,14 @@ look:
         :: leader != NOBODY ->
             if
             :: atomic {
-                too_late && flight[leader] != OPEN && flight[leader] != CLOSED ->
-                too_late = false; leader = NOBODY; goto look
-               }
-            :: atomic {
-                flight[leader] == SHAREABLE && !too_late ->
+                flight[leader] == SHAREABLE ->
                 NOTE("sharer %d: is given row %d\n", me, flight_row[leader]);
                 FOUND(FIND_SHARED);
                 assert(flight_row[leader] >= needed);
                 goto done
                }
-            :: atomic { flight[leader] == LOOK_AGAIN && !too_late -> leader = NOBODY; goto look }
-            :: flight[leader] == NOT_SHAREABLE && !too_late -> goto alone
+            :: atomic { flight[leader] == LOOK_AGAIN -> leader = NOBODY; goto look }
+            :: flight[leader] == NOT_SHAREABLE -> goto alone
             fi
         :: else
         fi;
@@ -134,7 +128,7 @@ take:
         }
         /* With the lease and without: it may have been stored meanwhile. */
         atomic {
-            good = !marked && MATCHES(entry, hard, identity);
+            good = MATCHES(entry, hard, identity);
             if
             :: good ->
                 waits[me] = false;
@@ -180,14 +174,10 @@ take:
 #endif
         if
         :: good ->
-            if
-            :: atomic {
-                SETTLED(g) ->
+            atomic {
                 store(flight_row[me], flight_row[me], g, s, identity);
                 NOTE("sharer %d: stores row %d under generation %d\n", me, flight_row[me], g)
-               }
-            :: !SETTLED(g)
-            fi;
+            }
             end_flight(me, SHAREABLE)
         :: else -> end_flight(me, NOT_SHAREABLE)
         fi;

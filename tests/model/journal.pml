@@ -13,7 +13,9 @@ bool reaches[2] = true; /* a process reaches Redis */
 bool locked = false;    /* the replay is at it */
 byte word = 0;
 byte recorded = 0;      /* the row of the last purge in it */
-bool intent = false, completed = false;
+/* An intent is in the journal besides; the word does not count it while its process lives, which the
+ * kernel tells. A dead one is told to Redis, where it is a silent record (redis.pml) from then on. */
+bool intent = false, completed = false, held = false;
 
 mtype = { IDLE, SENT, COMMITTED, FAILED };
 mtype phase = IDLE;
@@ -35,7 +37,10 @@ byte flight_process[ASKERS], flight_g[ASKERS], flight_row[ASKERS];
 #define FLIES(v, p, g) \
     (flies[v] && flight_process[v] == p && flight_g[v] == g && \
      (g != 0 || flight_row[v] == 0 || !ROUNDS))
-#define DISTRUSTS(seen) (seen != 0 && WORD_CHECKED)
+#define DEAD_INTENT (intent && lost && !completed)
+#define DISTRUSTS(seen) ((seen != 0 && WORD_CHECKED) || seen == DEAD)
+#define DEAD 99
+#define WORD ((DEAD_INTENT && DEAD_INTENT_DISTRUSTS) -> DEAD : word)
 #define NO_FLIGHT 9
 
 proctype Asker(byte me; byte p)
@@ -48,7 +53,7 @@ proctype Asker(byte me; byte p)
         needed = promised;
         NOTE("asker %d in process %d: asks, row %d is promised\n", me, p, needed);
 #if WORD_FIRST
-        seen = word; NOTE("asker %d: the word is %d\n", me, seen)
+        seen = WORD; NOTE("asker %d: the word is %d\n", me, seen)
 #endif
     }
     atomic {
@@ -62,7 +67,7 @@ proctype Asker(byte me; byte p)
     }
 #if !WORD_FIRST
     atomic {
-        seen = word; NOTE("asker %d: the word is %d\n", me, seen);
+        seen = WORD; NOTE("asker %d: the word is %d\n", me, seen);
         if
         :: DISTRUSTS(seen) -> g = 0; found.row = 0
         :: else
@@ -74,6 +79,7 @@ proctype Asker(byte me; byte p)
         :: MATCHES(found, g, identity) ->
             NOTE("asker %d: HIT, row %d\n", me, found.row);
             FOUND(FIND_HIT);
+            FOUND(FIND_BESIDE && intent && phase == SENT && !lost);
             assert(found.row >= needed);
             goto done
         :: else
@@ -99,7 +105,7 @@ proctype Asker(byte me; byte p)
     atomic { flight_row[me] = row; NOTE("asker %d: MISS, fetches row %d\n", me, row) }
     atomic {
         if
-        :: reaches[p] && SETTLED(g) ->
+        :: reaches[p] && g != 0 ->
             store(flight_row[me], flight_row[me], g, s, identity);
             NOTE("asker %d: stores row %d under generation %d\n", me, flight_row[me], g)
         :: else -> NOTE("asker %d: does not store\n", me)
@@ -153,7 +159,7 @@ proctype MachineMutation()
 #if INTENT_FIRST
         atomic {
             !locked ->
-            word++; intent = true; NOTE("mutation: its intent goes to the journal\n")
+            intent = true; NOTE("mutation: its intent goes to the journal\n")
         }
 #endif
         atomic { phase = SENT; NOTE("mutation: goes to the backend\n") }
@@ -161,11 +167,10 @@ proctype MachineMutation()
         atomic {
             !locked ->
             if
-            :: !intent -> word++; intent = true
+            :: phase == COMMITTED -> word++; recorded = (row_of > recorded -> row_of : recorded)
             :: else
             fi;
             completed = true;
-            recorded = (row_of > recorded -> row_of : recorded);
             NOTE("mutation: its end goes to the journal\n")
         }
         atomic {
@@ -189,33 +194,58 @@ proctype KillMutation()
     fi
 }
 
-/* What nobody acknowledged is not lost: it holds when the journal is empty again. */
+/* What nobody acknowledged is not lost: on this machine it holds at once, since nobody trusts Redis
+ * until it has been told; on the others when what Redis was told has come to its end. */
 proctype Aftermath()
-{
-end:
-    atomic {
-        lost && phase == COMMITTED && word == 0 ->
-        promise_all(row_of); NOTE("afterwards: row %d is promised\n", row_of)
-    }
-}
-
-/* Whatever process of the machine reaches Redis and finds something in the journal. It may die on
- * its way: the kernel takes its lock away, and another begins anew. An intent ends with its
- * completion, or when no backend can be at it any more. */
-#define RESOLVED (completed || (lost && phase != SENT))
-proctype Replayer(byte p)
 {
 end:
     do
     :: atomic {
-        word > 0 && reaches[p] && !locked && (!intent || RESOLVED || recorded > 0) ->
-        locked = true; NOTE("replay: begins\n")
+        lost && phase == COMMITTED && promised < row_of && !completed && !held ->
+        promise(row_of); NOTE("afterwards: row %d is promised on this machine\n", row_of)
+       }
+    :: atomic {
+        lost && phase == COMMITTED && promised_b < row_of && word == 0 && !intent && !held ->
+        promise_all(row_of); NOTE("afterwards: row %d is promised\n", row_of)
+       }
+    od
+}
+
+/* The reapers (change.pml), which purge for as long as the backend may be at it, and once after that. */
+proctype Holder()
+{
+end:
+    do
+    :: atomic {
+        held ->
+        held = (phase == SENT); purge(); NOTE("reaper: purges, held %d\n", held)
+       }
+    od
+}
+
+/* Whatever process of the machine reaches Redis and finds something in the journal. It may die on
+ * its way: the kernel takes its lock away, and another begins anew. An intent ends with its
+ * completion, or is told when its process is gone. */
+#define RESOLVED (completed || lost || !INTENT_LIVES)
+proctype Replayer(byte p)
+{
+    bool dead;
+
+end:
+    do
+    :: atomic {
+        (word > 0 || (intent && RESOLVED)) && reaches[p] && !locked ->
+        locked = true; dead = DEAD_INTENT || (intent && !INTENT_LIVES && !completed);
+        NOTE("replay: begins, dead intent %d\n", dead)
        };
 #if !TRUNCATE_LAST
         atomic { word = 0; NOTE("replay: empties the journal\n") }
 #endif
         if
-        :: atomic { reaches[p] -> purge(); NOTE("replay: purges\n") }
+        :: atomic {
+            reaches[p] ->
+            held = held || (dead && DEAD_INTENT_HELD && lost); purge(); NOTE("replay: purges\n")
+           }
         :: atomic { !reaches[p] -> locked = false; NOTE("replay: Redis is away\n"); goto again }
         :: atomic {
             faults > 0 -> faults--; locked = false;
@@ -226,9 +256,10 @@ end:
         atomic {
             promise_all(recorded);
             recorded = 0;
+            word = 0;
             if
-            :: intent && !RESOLVED -> word = 1
-            :: else -> word = 0; intent = false; completed = false
+            :: dead || completed -> intent = false; dead = false
+            :: else
             fi;
             FOUND(FIND_REPLAYED && word == 0);
             locked = false;

@@ -9,14 +9,17 @@
  *   FILL      look-up, fill, purge; a store that evicts
  *   FRESHEN   the same with conditional requests, hard and soft purges
  *   OWN       a tag that only the response names, and the news; a store that is full
- *   MUTATION  two-step mutations that fail, die, or commit late
- *   RENEW     two mutations whose answers are stored themselves
+ *   MUTATION  two mutations that fail, die, or commit late; a fill
+ *   REPEATED  one whose registration is repeated, or comes late
+ *   LATE      one that commits behind the head of its answer
+ *   BOTH      one, and two machines that purge for it
+ *   RENEWED   one of which nobody knows the outcome, after another
+ *   CLAIM     two mutations whose answers are stored themselves
  *   UNKNOWN   a mutation of unknown outcome, and a tag that only the response names
- *   EVICTED   the store loses the mark of a mutation
- *   PURGED    one such mutation between a hard and a soft purge
+ *   EVICTED   the store loses the record of a mutation
+ *   PURGED    one mutation beside a soft purge
  *   SHARE     flights within processes, leases among them, a purge
  *   DIES      the same without it; a process is killed, a word is lost
- *   MEET      a flight that meets two mutations
  *   PROOF     a flight whose response brings its own tag
  *   JOURNAL   purges of a machine that is cut off from Redis, and one that is not
  *   INTENT    a mutation of such a machine; its process may be killed
@@ -29,7 +32,7 @@
  * under a lock. NOTE prints, when spin replays a trail, who did what.
  *
  *   rules.pml    what can be taken away
- *   redis.pml    the backend, the promise, Redis
+ *   redis.pml    the backend, the promise, Redis and the register
  *   fill.pml     look-up, fill, freshen
  *   change.pml   purges, mutations, and what goes wrong
  *   flight.pml   flights and leases
@@ -46,18 +49,21 @@
 #else
 #define OWN_TAG 0
 #endif
-#if defined(MUTATION) || defined(RENEW) || defined(UNKNOWN) || defined(EVICTED) || \
-    defined(PURGED) || defined(MEET)
-#define MARKS 1
+#if defined(MUTATION) || defined(REPEATED) || defined(LATE) || defined(BOTH) || defined(RENEWED) || \
+    defined(CLAIM) || defined(UNKNOWN) || defined(EVICTED) || defined(PURGED)
+#define REGISTERS 1
 #else
-#define MARKS 0
+#define REGISTERS 0
+#endif
+#ifdef BOTH
+#define MACHINES 2
 #endif
 #if defined(SHARE) || defined(DIES)
 #define LEASES 1
 #else
 #define LEASES 0
 #endif
-#if LEASES || defined(MEET) || defined(PROOF)
+#if LEASES || defined(PROOF)
 #define SHARES 1
 #else
 #define SHARES 0
@@ -100,49 +106,65 @@ init {
 #ifdef ROLLBACK
         run Filler(0, 2); run Filler(1, 1); run Purger(false); run Rollback();
 #endif
-#if MARKS
-        run Backend(); run Network();
+#if REGISTERS
+        run Backend();
+#ifndef CLAIM
+        run Keeper(); run Reaper(0); run Clock();
+#endif
+        read_age[0] = NEVER;
 #endif
 #ifdef MUTATION
-        run Clock();
         begin_with_an_entry();
-        if
-        :: deaths = 1
-        :: silences = 1
-        :: faults = 1
-        fi;
-        run Mutation(0); run Mutation(1); run Filler(0, 1);
+        deaths = 1;
+        run Mutation(0); run Mutation(1);
+#endif
+#ifdef REPEATED
+        begin_with_an_entry();
+        run Network();
+        deaths = 1; faults = 1; ended = 1;
+        run Mutation(0); run Filler(0, 1);
+#endif
+#ifdef LATE
+        begin_with_an_entry();
+        deaths = 1; ended = 1;
+        run Mutation(0); run Filler(0, 1);
+#endif
+#ifdef BOTH
+        begin_with_an_entry();
+        read_age[1] = NEVER;
+        run Reaper(1);
+        deaths = 1; ended = 1;
+        run Mutation(0); run Filler(0, 1);
+#endif
+#ifdef RENEWED
+        begin_with_an_entry();
+        ended = 1;
+        silence(0, true); run Unheard(); run Filler(0, 1);
 #endif
 #ifdef PURGED
-        run Clock();
         begin_with_an_entry();
+        silences = 1; ended = 1;
+        run Mutation(0); run Filler(0, 1);
+        run Purger(true);
+#endif
+#ifdef CLAIM
+        run Mutation(0); run Mutation(1); run Purger(false);
+#endif
+#ifdef UNKNOWN
         if
         :: deaths = 1
         :: silences = 1
         fi;
         ended = 1;
-        run Mutation(0); run Filler(0, 2);
-        if
-        :: run Purger(false)
-        :: run Purger(true)
-        fi;
-#endif
-#ifdef RENEW
-        run Clock();
-        run Mutation(0); run Mutation(1); run Purger(false);
-#endif
-#ifdef UNKNOWN
-        run Clock();
-        deaths = 1; silences = 1; ended = 1;
-        run Mutation(0); run Filler(0, 1); run Filler(1, 1);
+        run Mutation(0); run Filler(0, 1);
 #endif
 #ifdef EVICTED
-        run Clock();
-        silences = 1; ended = 1;
+        begin_with_an_entry();
+        silences = 1; ended = 1; beats = 1;
 #ifdef AND_KILLED
         deaths = 1;
 #endif
-        run Mutation(0); run Filler(0, 1); run Filler(1, 1); run Evictor(1);
+        run Mutation(0); run Filler(0, 1); run Evictor(1);
 #endif
 #ifdef SHARE
         run Clock();
@@ -152,10 +174,6 @@ init {
         faults = 1;
         run Clock();
         run Sharer(0); run Sharer(1); run Sharer(2); run KillProcess(0);
-#endif
-#ifdef MEET
-        run Sharer(0); run Sharer(1); run Mutation(0); run Mutation(1);
-        answered = 1;
 #endif
 #ifdef PROOF
         run Sharer(0); run Sharer(1); run Sharer(2); run Purger(false);
@@ -173,14 +191,14 @@ init {
 #ifdef INTENT
         begin_with_an_entry();
         run Asker(0, 0); run Asker(1, 1);
-        run MachineMutation(); run Backend(); run KillMutation(); run Aftermath();
+        run MachineMutation(); run Backend(); run KillMutation(); run Aftermath(); run Holder();
         run Replayer(1); run Cutter(0, 1);
 #endif
         skip
     }
-    /* Nothing lasts for ever: no mark, whatever became of its process, no lease, and no wait. */
-#if MARKS
-    ended == MUTATIONS && late[0] == NOTHING && late[1] == NOTHING && !marked;
+    /* Nothing lasts for ever: no record, whatever became of its process, no lease, and no wait. */
+#if REGISTERS
+    ended == MUTATIONS && !late[0] && !late[1] && !registered[0] && !registered[1] && !silent;
 #endif
 #if SHARES
     answered == SHARERS;
@@ -189,7 +207,7 @@ init {
     lease_left[0] + lease_left[1] + lease_left[2] == 0;
 #endif
 #if JOURNALS
-    word == 0;
+    word == 0 && !held && (!intent || phase == IDLE);
 #endif
     skip
 }

@@ -1,7 +1,7 @@
 /*
- * The backend's row, what has been promised about it, and Redis: generations with
- * their marks, the news, the entry; each inline is a command or a script of the
- * client's. Who calls them makes them atomic.
+ * The backend's row, what has been promised about it, and Redis: generations, the
+ * register of mutations, the news, the entry; each inline is a command or a script
+ * of the client's. Who calls them makes them atomic.
  */
 
 /* ----------------------------------------------------------------- the backend, and the promise */
@@ -29,12 +29,6 @@ bool crammed = false;
 byte unused = 0;
 byte hard = 0, soft = 0;
 
-bool marked = false;
-byte previous = 0, previous_soft = 0;
-bool purges = false;    /* something was invalidated while it was marked */
-byte tokens = 0;        /* one bit a mutation, those past their deadline among them */
-bool prolonged = false; /* the mark's key outlives its tokens */
-
 /* The one entry. row: whose fetch the body is from; 0: there is no entry. checked: what the backend
  * had when it was last asked about it. */
 typedef Entry {
@@ -58,121 +52,176 @@ byte news_first = 0, news_last = 0, news_tag = 0;
 
 /* ---------------------------------------------------------------------------------- generations */
 
-#define MARKED 200 /* what a reader makes of a marked one */
-#define SETTLED(g) ((g) != 0 && (g) != MARKED)
-
 inline read_generation(hard_part, soft_part)
 {
-    if
-    :: marked -> hard_part = MARKED; soft_part = 0
-    :: else -> hard_part = hard; soft_part = soft
-    fi
+    hard_part = hard; soft_part = soft
 }
 
 /* What a fill does: create it if it is missing, read it, extend its life. */
 inline begin_generation(hard_is, soft_is)
 {
     if
-    :: !marked && hard == 0 && !crammed -> unused++; hard = unused; soft = 0
-    :: marked && !FILL_LEAVES_MARK -> prolonged = true
+    :: hard == 0 && !crammed -> unused++; hard = unused; soft = 0
     :: else
     fi;
     read_generation(hard_is, soft_is)
 }
 
-inline settle(hard_part, soft_part)
-{
-    hard = hard_part; soft = soft_part;
-    marked = false; tokens = 0; purges = false; previous = 0; previous_soft = 0; prolonged = false
-}
-
 inline purge()
 {
-    if
-    :: !marked || !PURGE_KEEPS_MARK -> settle(0, 0)
-    :: else -> purges = PURGE_COUNTED
-    fi
+    hard = 0; soft = 0
 }
 
 inline soft_purge()
 {
     if
-    :: !marked && hard != 0 -> unused++; soft = unused
-    :: marked && SOFT_REACHES_MARK -> unused++; previous_soft = unused
+    :: hard != 0 -> unused++; soft = unused
     :: else
     fi
 }
 
-/* ---------------------------------------------------------------------------------------- marks */
+/* ----------------------------------------------------------------------------------- the register */
 
-#if MARKS
+#if REGISTERS
+/* HEAD: it has answered, and commits behind the head of the answer. */
+mtype = { IDLE, SENT, HEAD, COMMITTED, FAILED };
 #define MUTATIONS 2
+#ifndef MACHINES
+#define MACHINES 1
+#endif
 /*
- * Ticks. A mutation goes to the backend at most SLACK after its mark was asked for, or
- * it is marked again; the backend commits within LONGEST of that, or never; own tags are
- * proved with a position of at most FETCH, or not at all.
+ * Ticks. A mutation goes to the backend at most SLACK after its registration was
+ * asked for, or it is registered again; the backend commits within LONGEST of that,
+ * or never. L: how long an owner may be silent, and how far apart purges are. X: how
+ * old a reading may be.
  */
+#ifndef L
+#define L 1
+#endif
+#define X 1
 #define SLACK 0
 #define LONGEST 1
-#define FETCH 1
-#define MARK_LIFE (SLACK + LONGEST + 1 + ((OWN_TAG && MARK_OUTLIVES_FETCH) -> FETCH : 0))
+#define HOLD (SLACK + LONGEST + 1)
+#define BOUND (L + X)
 
-byte mark_left[MUTATIONS]; /* until the token's deadline */
-bool lost[MUTATIONS];      /* nobody will complete it, or acknowledge it */
+mtype phase[MUTATIONS] = IDLE; /* what the backend knows */
+bool under_way[MUTATIONS];     /* a living process has it in hand */
+bool busy[MACHINES];           /* the machine is at a purge, */
+byte since[MACHINES];          /* begun so long ago */
 
-#define OTHER(m) (1 - (m))
-#define HAS_TOKEN(m) ((tokens & (1 << (m))) != 0)
+/* How often owners say that they live: those that do not for L are as good as dead. */
+byte beats = 0;
 
-inline drop_dead(m)
+/* What nobody acknowledges is not lost either: so long after the commit, and after the last sign of
+ * life of its owner, no stored page is older. */
+byte grace[MUTATIONS];
+
+/* Living records, by their token; and the silent one of the tag, which is one for all. */
+bool registered[MUTATIONS];
+bool silent = false;
+bool touched[MACHINES]; /* its version is another than when this machine read it */
+byte hold_left = 0;
+byte note_age = 0;    /* how long before its note the last purge had begun */
+
+/*
+ * What each machine knows. Nobody's clock is in the register: a reader sees that a
+ * beat is another than when it last read, and that was not before then.
+ */
+#define SEEN(r, m) ((r) * MUTATIONS + (m))
+bool beaten[MACHINES * MUTATIONS];    /* a sign of life since its last reading */
+byte life_left[MACHINES * MUTATIONS]; /* until the owner counts as silent */
+bool noted[MACHINES];                 /* a purge since its last reading */
+byte purge_left[MACHINES];            /* until the next one is due */
+byte read_age[MACHINES];              /* since it last read; more than L: never, or long ago */
+byte clean_left[MACHINES];            /* until stored responses are not used any more */
+#define NEVER (L + 1)
+
+#define OVERDUE_TOKEN(r, m) (registered[m] && life_left[SEEN(r, m)] == 0)
+#define OVERDUE_SILENT(r) (silent && (purge_left[r] == 0 || hold_left == 0))
+
+#if MACHINES == 2
+#define EACH_MACHINE(what) what(0); what(1)
+#define USABLE (clean_left[0] > 0 || clean_left[1] > 0 || !READ_LATELY)
+#else
+#define EACH_MACHINE(what) what(0)
+#define USABLE (clean_left[0] > 0 || !READ_LATELY)
+#endif
+
+#define BEATEN_0(r) beaten[SEEN(r, 0)] = true
+#define BEATEN_1(r) beaten[SEEN(r, 1)] = true
+#define NOTED(r) noted[r] = true
+#define TOUCHED(r) touched[r] = true
+#define PURGE_DUE(r) noted[r] = false; purge_left[r] = 0
+
+inline sign_of_life(m)
 {
     if
-    :: HAS_TOKEN(m) && mark_left[m] == 0 ->
-        tokens = tokens & ~(1 << (m));
-        purges = purges || DEAD_TOKEN_COUNTED
-    :: else
+    :: m == 0 -> EACH_MACHINE(BEATEN_0)
+    :: else -> EACH_MACHINE(BEATEN_1)
     fi
 }
 
-inline mark(m)
+/* HSETNX: what is there already was asked for before. */
+inline enroll(m)
 {
     if
-    :: marked -> drop_dead(OTHER(m))
-    :: else -> previous = hard; previous_soft = soft; hard = 0; soft = 0; marked = true
+    :: registered[m]
+    :: else -> registered[m] = true; sign_of_life(m)
+    fi
+}
+
+#define FORGET_0(r) beaten[SEEN(r, 0)] = false; life_left[SEEN(r, 0)] = 0
+#define FORGET_1(r) beaten[SEEN(r, 1)] = false; life_left[SEEN(r, 1)] = 0
+#define FORGET_SILENT(r) noted[r] = false; touched[r] = false; purge_left[r] = 0
+
+inline leave(m)
+{
+    registered[m] = false;
+    if
+    :: m == 0 -> EACH_MACHINE(FORGET_0)
+    :: else -> EACH_MACHINE(FORGET_1)
+    fi
+}
+
+inline drop_silent() { silent = false; note_age = 0; hold_left = 0; EACH_MACHINE(FORGET_SILENT) }
+
+/* The tag has a silent record from here on, and the hold begins anew. What an owner makes is due in L,
+ * as if it had been purged now; what is made for one that is dead, at once. */
+inline silence(m, by_owner)
+{
+    leave(m);
+    if
+    :: silent
+    :: !silent && by_owner -> silent = true; note_age = 0; EACH_MACHINE(PURGE_DUE);
+        EACH_MACHINE(NOTED)
+    :: else -> silent = true; EACH_MACHINE(PURGE_DUE)
     fi;
-    tokens = tokens | (1 << (m));
-    mark_left[m] = MARK_LIFE
+    EACH_MACHINE(TOUCHED);
+    hold_left = HOLD
 }
 
-inline complete(m, changed)
+#define AGED(r) (SINCE_LAST_READING -> read_age[r] : 0)
+
+/* HGETALL. */
+inline read_record(r, m)
 {
     if
-    :: !marked && changed -> settle(0, 0)
-    :: !marked && !changed
-    :: marked && !HAS_TOKEN(m) -> purges = purges || changed
-    :: marked && HAS_TOKEN(m) ->
-        tokens = tokens & ~(1 << (m));
-        mark_left[m] = 0;
-        drop_dead(OTHER(m));
-        purges = purges || changed;
-        if
-        :: tokens == 0 && !purges ->
-            settle(previous, previous_soft);
-            FOUND(FIND_RESTORED && hard != 0)
-        :: tokens == 0 && purges -> settle(0, 0)
-        :: else
-        fi
-    fi
+    :: registered[m] && beaten[SEEN(r, m)] ->
+        life_left[SEEN(r, m)] = (AGED(r) < L -> L - AGED(r) : (UNSEEN_IS_OVERDUE -> 0 : L))
+    :: else
+    fi;
+    beaten[SEEN(r, m)] = false
 }
 
-/* Complete, and in the same step begin the generation that the answer may be stored under. */
-inline renew(m, claimed)
+inline read_register(r)
 {
+    read_record(r, 0); read_record(r, 1);
     if
-    :: marked && HAS_TOKEN(m) && ((!HAS_TOKEN(OTHER(m)) && !purges) || !RENEW_ALONE) ->
-        mark_left[m] = 0;
-        unused++; claimed = unused; settle(unused, 0)
-    :: else -> claimed = 0; complete(m, true)
-    fi
+    :: silent && noted[r] && AGED(r) + note_age < L && purge_left[r] < L - AGED(r) - note_age ->
+        purge_left[r] = L - AGED(r) - note_age
+    :: else
+    fi;
+    noted[r] = false; touched[r] = false; read_age[r] = 0
 }
 #endif
 
@@ -238,4 +287,4 @@ inline store(fetched, as_of, hard_part, soft_part, filled_on)
 }
 
 #define MATCHES(e, g, id) \
-    (e.row != 0 && SETTLED(g) && e.hard == g && (e.identity == id || !IDENTITY_COMPARED))
+    (e.row != 0 && (g) != 0 && e.hard == g && (e.identity == id || !IDENTITY_COMPARED))

@@ -53,65 +53,81 @@
 #define REFUSED_PURGES_AGAIN 1
 #endif
 
-/* A mutation marks before it goes to the backend. */
-#ifndef TWO_STEPS
-#define TWO_STEPS 1
+/* A mutation is registered before it goes to the backend, */
+#ifndef REGISTER_FIRST
+#define REGISTER_FIRST 1
 #endif
-/* A purge leaves a mark where it is, */
-#ifndef PURGE_KEEPS_MARK
-#define PURGE_KEEPS_MARK 1
-#endif
-/* and is counted, so that a mutation that failed does not bring back the value from before it; */
-#ifndef PURGE_COUNTED
-#define PURGE_COUNTED 1
-#endif
-/* a soft purge changes that value, */
-#ifndef SOFT_REACHES_MARK
-#define SOFT_REACHES_MARK 1
-#endif
-/* and a token past its deadline counts like a purge: nobody knows what became of it. */
-#ifndef DEAD_TOKEN_COUNTED
-#define DEAD_TOKEN_COUNTED 1
-#endif
-/* What completes appends to the news before. */
-#ifndef COMPLETION_APPENDS
-#define COMPLETION_APPENDS 1
-#endif
-/* So does what marks. */
-#ifndef MARK_APPENDS
-#define MARK_APPENDS 1
-#endif
-/* A mutation that is sent long after its mark was asked for is marked again before. */
+/* and again if it is sent long after that was asked for. */
 #ifndef SENT_YOUNG
 #define SENT_YOUNG 1
 #endif
-/* A mark outlives the last commit by the longest fetch that may prove own tags. */
-#ifndef MARK_OUTLIVES_FETCH
-#define MARK_OUTLIVES_FETCH 1
+/* What has changed something purges before its record is removed, */
+#ifndef PURGE_THEN_LEAVE
+#define PURGE_THEN_LEAVE 1
 #endif
-/* Who does not know the outcome marks again: what was evicted is there again. */
-#ifndef UNKNOWN_MARKS_AGAIN
-#define UNKNOWN_MARKS_AGAIN 1
+/* and appends to the news before that. */
+#ifndef CHANGE_APPENDS
+#define CHANGE_APPENDS 1
 #endif
-/* A mark has a deadline, */
-#ifndef MARK_ENDS
-#define MARK_ENDS 1
+/* What the backend commits behind the head of its answer is purged at the end of it. */
+#ifndef PURGES_AT_END
+#define PURGES_AT_END 1
 #endif
-/* and a fill that prolongs a generation does not prolong a mark. */
-#ifndef FILL_LEAVES_MARK
-#define FILL_LEAVES_MARK 1
+/* Of a mutation whose outcome nobody knows a silent record stays. */
+#ifndef UNKNOWN_STAYS
+#define UNKNOWN_STAYS 1
 #endif
-/* What renew claims was marked by its own token alone, and not purged. */
-#ifndef RENEW_ALONE
-#define RENEW_ALONE 1
+/* An owner whose record is gone makes a silent one. */
+#ifndef BEATS_RESTORE
+#define BEATS_RESTORE 1
+#endif
+/* Stored responses are used within X of a reading of the register, */
+#ifndef READ_LATELY
+#define READ_LATELY 1
+#endif
+/* that has found nothing overdue. */
+#ifndef CLEAN_ONLY
+#define CLEAN_ONLY 1
+#endif
+/* What a reader has never seen alive may be dead for long. */
+#ifndef UNSEEN_IS_OVERDUE
+#define UNSEEN_IS_OVERDUE 1
+#endif
+/* What has changed since the last reading may have done so right after that. */
+#ifndef SINCE_LAST_READING
+#define SINCE_LAST_READING 1
+#endif
+/* What is silent is purged every L, */
+#ifndef PURGED_AGAIN
+#define PURGED_AGAIN 1
+#endif
+/* counted from when the last purge began, */
+#ifndef AS_OF_START
+#define AS_OF_START 1
+#endif
+/* and once more when no backend can be at it any more. */
+#ifndef LAST_PURGE
+#define LAST_PURGE 1
+#endif
+/* Only then it is removed, if it is what was read. */
+#ifndef REMOVES_WHAT_WAS_READ
+#define REMOVES_WHAT_WAS_READ 1
+#endif
+/* What silent records are purged for goes to the news as well. */
+#ifndef REAPER_APPENDS
+#define REAPER_APPENDS 1
+#endif
+/* The answer to a POST is stored if nobody has invalidated its URL since before it was sent. */
+#ifndef CLAIM_COMPARES
+#define CLAIM_COMPARES 1
 #endif
 
 /* The name of a flight and its lease has the generation in it. */
 #ifndef NAME_HAS_GENERATION
 #define NAME_HAS_GENERATION 1
 #endif
-/* Where no settled generation is in it, a flight goes in rounds: who comes while the backend is
- * being asked is not given what it says. */
+/* Where no generation is in it, a flight goes in rounds: who comes while the backend is being asked
+ * is not given what it says. */
 #ifndef ROUNDS
 #define ROUNDS 1
 #endif
@@ -139,6 +155,18 @@
 /* An intent is in the journal before the mutation goes to the backend. */
 #ifndef INTENT_FIRST
 #define INTENT_FIRST 1
+#endif
+/* It ends with what the mutation has come to, or with its process: no clock ends it. */
+#ifndef INTENT_LIVES
+#define INTENT_LIVES 1
+#endif
+/* That of a process that is gone counts as a purge does; that of a living one does not. */
+#ifndef DEAD_INTENT_DISTRUSTS
+#define DEAD_INTENT_DISTRUSTS 1
+#endif
+/* The replay makes a silent record of it. */
+#ifndef DEAD_INTENT_HELD
+#define DEAD_INTENT_HELD 1
 #endif
 /* The journal is emptied after Redis has it all, */
 #ifndef TRUNCATE_LAST
@@ -172,8 +200,11 @@
 #ifndef FIND_FRESHENED
 #define FIND_FRESHENED 0
 #endif
-#ifndef FIND_RESTORED
-#define FIND_RESTORED 0
+#ifndef FIND_BESIDE
+#define FIND_BESIDE 0
+#endif
+#ifndef FIND_MICRO
+#define FIND_MICRO 0
 #endif
 #ifndef FIND_CLAIMED
 #define FIND_CLAIMED 0

@@ -9,12 +9,13 @@ each machine the least version that a read may show, which depends only on when 
         to the journal, it holds at once on that machine and on the other from CALM_S after the
         machine has Redis back.
     a change without an answer (broken off, timeout, process killed, visitor gone)
-        holds from `mutation_max` after the backend had it. (It is marked before.)
+        holds from SILENT_S after the backend committed it and its process gave its last sign of
+        life. (It is registered before.)
     a change that was answered 4xx or 5xx
         has not happened: the backend of this test never commits one.
 
-One thing is excused, and counted: a change without an answer whose process was killed, or whose
-mark Redis may have evicted, if Redis lost the mark before the backend committed.
+One thing is excused, and counted: a change without an answer whose record Redis lost before it was
+purged for.
 """
 
 import json
@@ -22,7 +23,8 @@ import random
 import time
 
 MUTATION_MAX_S = 3.0
-SLACK_S = 0.5  # timers, and a machine that does other things
+SILENT_S = 4.5  # L and X of doc/promises
+SLACK_S = 1.0  # timers, and a machine that does other things
 CALM_S = 5.0  # Redis was found back, and the journal replayed
 LONGEST_S = 10.0  # a read, whatever happens
 PURGES_KEPT = 50  # for each target; older ones have been superseded
@@ -133,7 +135,7 @@ class Truth:
         self.promises = {}  # resource: [(version, Mutation)], ascending
         self.fetches = {}
         self.machines = {name: Machine(name) for name in "ab"}
-        self.losses = []  # faults during which Redis may have forgotten marks
+        self.losses = []  # faults during which Redis may have forgotten its register
         self.faults = []
         self.broken = {}  # target: when the backend broke off an answer to it
         self.down = []  # faults during which the backend was away
@@ -216,12 +218,14 @@ class Truth:
         return t + CALM_S
 
     def lost(self, mutation, committed):
-        """May the mark of a change without an answer have been lost, before it was committed?"""
-        killed = any(mutation.sent - NEAR_S <= kill <= mutation.ended + NEAR_S
-                     for kill in self.machines[mutation.machine].kills)
-        if not killed and committed <= mutation.ended:
-            return False
-        return any(fault.meets(mutation.received - NEAR_S, committed) for fault in self.losses)
+        """May the record of a change without an answer have been lost, before it was purged for?"""
+        return any(fault.meets(mutation.received - NEAR_S, self.silent_until(mutation, committed))
+                   for fault in self.losses)
+
+    def silent_until(self, mutation, committed):
+        """When it was purged for at the latest. Its process lives until it gives the backend up."""
+        lived = max(mutation.ended, mutation.received + MUTATION_MAX_S)
+        return max(committed, lived) + SILENT_S + SLACK_S
 
     def due(self, mutation, version, machine):
         """From when on reads on that machine must show that version; None: not for now."""
@@ -240,7 +244,7 @@ class Truth:
         if self.lost(mutation, committed):
             self.excused.add((mutation.number, version))
             return None
-        due = mutation.received + MUTATION_MAX_S + SLACK_S
+        due = self.silent_until(mutation, committed)
         if machine == mutation.machine:
             return due
         # Nobody has told us whether it went to the journal.

@@ -304,13 +304,10 @@ note(struct journal *journal, enum journal_kind kind, const char *name)
 }
 
 static inline enum larder_status
-intend(struct journal *journal, const char *token, int64_t until_ms, const char *tag)
+intend(struct journal *journal, const char *token, int64_t hold_ms, const char *tag)
 {
-    const struct journal_record record = {.kind = JOURNAL_INTENT,
-                                          .names = &tag,
-                                          .count = 1,
-                                          .token = token,
-                                          .until_wall_ms = until_ms};
+    const struct journal_record record = {
+        .kind = JOURNAL_INTENT, .names = &tag, .count = 1, .token = token, .hold_ms = hold_ms};
     return journal_append(journal, &record, 1, NOW, soon(), NULL);
 }
 
@@ -328,16 +325,17 @@ struct told {
     char words[16384];
     size_t batches;
     size_t names;
-    size_t fail_at; /* the so manieth batch, from 1 */
+    int64_t hold_ms; /* of the last batch */
+    size_t fail_at;  /* the so manieth batch, from 1 */
     void (*meanwhile)(struct place *place);
     struct place *place;
 };
 
 static inline enum larder_status
-tell(void *arg, enum journal_kind kind, const char *const *names, size_t n,
+tell(void *arg, enum journal_kind kind, const char *const *names, size_t n, int64_t hold_ms,
      struct larder_error *err)
 {
-    static const char *const words[] = {"hard", "soft", "sweep"};
+    static const char *const words[] = {"silent", "hard", "soft", "sweep"};
     struct told *told = arg;
     size_t at = strlen(told->words);
 
@@ -349,6 +347,7 @@ tell(void *arg, enum journal_kind kind, const char *const *names, size_t n,
     if (told->meanwhile)
         told->meanwhile(told->place);
     told->names += n;
+    told->hold_ms = hold_ms;
     at += (size_t)snprintf(told->words + at, sizeof told->words - at, "%s%s", at ? " | " : "",
                            words[kind]);
     for (size_t i = 0; i < n && at < sizeof told->words; i++)
@@ -357,11 +356,11 @@ tell(void *arg, enum journal_kind kind, const char *const *names, size_t n,
 }
 
 static inline void
-is_told(struct journal *journal, int64_t now_ms, const char *words)
+is_told(struct journal *journal, const char *words)
 {
     struct told told = {.batches = 0};
     struct larder_error err = {0};
-    if (journal_replay(journal, tell, &told, now_ms, &err) != LARDER_OK)
+    if (journal_replay(journal, tell, &told, &err) != LARDER_OK)
         fail_msg("%s", err.message);
     assert_string_equal(told.words, words);
 }
@@ -370,10 +369,10 @@ is_told(struct journal *journal, int64_t now_ms, const char *words)
 static inline void
 is_all(struct place *place, const char *words)
 {
-    is_told(place->journal, NOW, words);
+    is_told(place->journal, words);
     assert_int_equal(journal_pending(place->journal), 0);
     assert_int_equal(size_of(place->file), HEAD);
-    is_told(place->journal, NOW, "");
+    is_told(place->journal, "");
 }
 
 /* ------------------------------------------------- notes of which each is followed to its end */
@@ -420,12 +419,13 @@ count_begun(void)
 }
 
 static inline enum larder_status
-take_note(void *arg, enum journal_kind kind, const char *const *names, size_t n,
+take_note(void *arg, enum journal_kind kind, const char *const *names, size_t n, int64_t hold_ms,
           struct larder_error *err)
 {
     struct shared *shared = redis.place->shared;
 
     (void)arg;
+    (void)hold_ms;
     (void)err;
     if (kind == JOURNAL_SWEEP)
         abort();
@@ -447,19 +447,13 @@ take_note(void *arg, enum journal_kind kind, const char *const *names, size_t n,
 }
 
 static inline enum larder_status
-replay_at(struct place *place, struct journal *journal, int64_t now_ms)
+replay_for(struct place *place, struct journal *journal)
 {
     redis.place = place;
     read_hook = count_begun;
-    enum larder_status status = journal_replay(journal, take_note, NULL, now_ms, NULL);
+    enum larder_status status = journal_replay(journal, take_note, NULL, NULL);
     read_hook = NULL;
     return status;
-}
-
-static inline enum larder_status
-replay_for(struct place *place, struct journal *journal)
-{
-    return replay_at(place, journal, NOW);
 }
 
 static inline int

@@ -784,7 +784,9 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
          "on a script, such as "
          "\"*/admin/*.php\", of at most 255 bytes and 16 stars"},
         {ROUTE("methods = [\"GET\"];\nmark = false;"),
-         "t.conf:4: mark: no method of this route changes anything, so nothing is ever marked"},
+         "t.conf:4: mark: there is no such setting any more: a mutation under way keeps nothing "
+         "out "
+         "of use; take the line out"},
         {ROUTE("parameters = [];"),
          "t.conf:3: parameters: found an empty list, expected globs; leave it out for any query"},
         {ROUTE("parameters = [\"a=b\",\n\"a&b\"];"),

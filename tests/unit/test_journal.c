@@ -3,6 +3,7 @@
  * however disks fill up and files are damaged; and nobody waits longer than he
  * wants to. What becomes of it when processes are killed: test_journal_killed.c.
  */
+#include "runtime/journal_line.h"
 #include "journal_fixture.h"
 
 /* ---------------------------------------------------------------------------- what it is for */
@@ -14,7 +15,7 @@ what_is_noted_is_told_once_and_then_forgotten(void **state)
 
     opens(place);
     assert_int_equal(journal_pending(place->journal), 0);
-    is_told(place->journal, NOW, "");
+    is_told(place->journal, "");
     assert_int_equal(note(place->journal, JOURNAL_HARD, "tag:b"), LARDER_OK);
     assert_int_equal(note(place->journal, JOURNAL_SWEEP, "a:*"), LARDER_OK);
     assert_int_equal(note(place->journal, JOURNAL_SOFT, "tag:c"), LARDER_OK);
@@ -39,7 +40,7 @@ a_name_is_told_once_however_often_it_was_noted(void **state)
     assert_int_equal(note(place->journal, JOURNAL_SOFT, "other"), LARDER_OK);
     assert_int_equal(note(place->journal, JOURNAL_SOFT, "t149"), LARDER_OK);
     struct told told = {.batches = 0};
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, NULL), LARDER_OK);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_OK);
     assert_int_equal(told.names, 151);
     assert_int_equal(told.batches, 3); /* 128, 22, and the soft one */
     assert_non_null(strstr(told.words, "| soft other"));
@@ -62,7 +63,8 @@ several_records_are_noted_together(void **state)
     int syncs = atomic_load(&faults.syncs);
     assert_int_equal(journal_append(place->journal, records, 3, NOW, soon(), NULL), LARDER_OK);
     assert_int_equal(atomic_load(&faults.syncs), syncs + 1);
-    assert_int_equal(journal_pending(place->journal), 3);
+    assert_int_equal(journal_pending(place->journal), 2);
+    assert_int_equal(journal_intents(place->journal), 1);
     assert_int_equal(journal_append(place->journal, records, 0, NOW, soon(), NULL), LARDER_OK);
     assert_int_equal(atomic_load(&faults.syncs), syncs + 1);
     is_all(place, "hard x y | sweep p:*");
@@ -86,7 +88,7 @@ names_of_any_byte_come_out_as_they_went_in(void **state)
     opens(place);
 
     struct told told = {.batches = 0};
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, NULL), LARDER_OK);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_OK);
     assert_int_equal(told.names, 6);
     for (size_t i = 0; i < 5; i++)
         assert_non_null(strstr(told.words, names[i]));
@@ -104,11 +106,11 @@ what_cannot_be_noted_is_refused(void **state)
         {.kind = JOURNAL_HARD, .names = &too_long, .count = 1},
         {.kind = JOURNAL_SWEEP, .names = &none, .count = 1},
         {.kind = JOURNAL_HARD, .names = &good, .count = 0},
-        {.kind = JOURNAL_INTENT, .names = &good, .count = 1},
-        {.kind = JOURNAL_INTENT, .names = &good, .count = 1, .token = "*"},
-        {.kind = JOURNAL_INTENT, .count = 0, .token = "a"},
+        {.kind = JOURNAL_INTENT, .names = &good, .count = 1, .hold_ms = 1},
+        {.kind = JOURNAL_INTENT, .names = &good, .count = 1, .token = "a"},
+        {.kind = JOURNAL_INTENT, .count = 0, .token = "a", .hold_ms = 1},
+        {.kind = JOURNAL_SILENT, .names = &good, .count = 1},
         {.kind = JOURNAL_DONE, .token = ""},
-        {.kind = JOURNAL_DONE, .token = "*"},
         {.kind = JOURNAL_DONE, .token = "a", .names = &good, .count = 1},
     };
 
@@ -144,7 +146,7 @@ a_record_of_many_names_is_several_lines(void **state)
     assert_int_equal(journal_append(place->journal, &record, 1, NOW, soon(), NULL), LARDER_OK);
     assert_int_equal(journal_pending(place->journal), 3);
     struct told told = {.batches = 0};
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, NULL), LARDER_OK);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_OK);
     assert_int_equal(told.names, N);
 }
 
@@ -159,7 +161,7 @@ every_process_sees_every_append(void **state)
         assert_int_equal(note(place->journal, JOURNAL_HARD, "a"), LARDER_OK);
         assert_int_equal(journal_pending(other), i);
     }
-    is_told(other, NOW, "hard a");
+    is_told(other, "hard a");
     assert_int_equal(journal_pending(place->journal), 0);
     journal_close(other);
     assert_int_equal(journal_pending(NULL), 0);
@@ -176,11 +178,11 @@ what_redis_did_not_take_stays(void **state)
     assert_int_equal(note(place->journal, JOURNAL_HARD, "a"), LARDER_OK);
     assert_int_equal(note(place->journal, JOURNAL_SOFT, "b"), LARDER_OK);
     struct told first = {.fail_at = 1};
-    assert_int_equal(journal_replay(place->journal, tell, &first, NOW, &err), LARDER_UNAVAILABLE);
+    assert_int_equal(journal_replay(place->journal, tell, &first, &err), LARDER_UNAVAILABLE);
     assert_string_equal(err.message, "redis: gone");
     assert_int_equal(journal_pending(place->journal), 3);
     struct told second = {.fail_at = 2};
-    assert_int_equal(journal_replay(place->journal, tell, &second, NOW, &err), LARDER_UNAVAILABLE);
+    assert_int_equal(journal_replay(place->journal, tell, &second, &err), LARDER_UNAVAILABLE);
     assert_string_equal(second.words, "hard a");
     assert_int_equal(journal_pending(place->journal), 2);
     opens(place);
@@ -205,35 +207,85 @@ a_record_is_dropped_only_when_all_its_names_are_done(void **state)
     assert_int_equal(journal_append(place->journal, &record, 1, NOW, soon(), NULL), LARDER_OK);
     assert_int_equal(note(place->journal, JOURNAL_HARD, "n001"), LARDER_OK);
     struct told told = {.fail_at = 2};
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, NULL), LARDER_UNAVAILABLE);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_UNAVAILABLE);
     assert_int_equal(told.names, 128);
     assert_int_equal(journal_pending(place->journal), 1); /* the second record is done */
     told = (struct told){.batches = 0};
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, NULL), LARDER_OK);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_OK);
     assert_int_equal(told.names, N);
     assert_int_equal(journal_pending(place->journal), 0);
 }
 
 /* ------------------------------------------------------------------------------------- intents */
 
+/* A process that notes an intent, and is gone. */
 static void
-an_intent_waits_for_its_deadline_and_then_is_a_purge(void **state)
+intend_and_die(struct place *place, size_t max, const char *token, int64_t hold_ms, const char *tag)
+{
+    struct journal *other = open_with(place, max);
+    assert_int_equal(intend(other, token, hold_ms, tag), LARDER_OK);
+    journal_close(other);
+}
+
+static void
+an_intent_stays_while_its_process_lives_and_is_silent_then(void **state)
 {
     struct place *place = *state;
+    struct told told = {.batches = 0};
 
     opens(place);
-    assert_int_equal(intend(place->journal, "aaaa", NOW + 1000, "tag:m"), LARDER_OK);
+    struct journal *other = open_with(place, MAX);
+    assert_int_equal(intend(other, "aaaa", 1000, "tag:m"), LARDER_OK);
     for (int i = 0; i < 3; i++) {
-        is_told(place->journal, NOW + 999, "");
-        assert_int_equal(journal_pending(place->journal), 1);
+        is_told(place->journal, "");
+        /* That is no reason not to trust Redis. */
+        assert_int_equal(journal_pending(place->journal), 0);
+        assert_int_equal(journal_intents(place->journal), 1);
+        assert_true(journal_owners_live(place->journal));
     }
     assert_int_equal(note(place->journal, JOURNAL_HARD, "x"), LARDER_OK);
-    is_told(place->journal, NOW + 999, "hard x");
     assert_int_equal(journal_pending(place->journal), 1);
-    opens(place);
+    is_told(place->journal, "hard x");
+    assert_int_equal(journal_intents(place->journal), 1);
+    assert_int_equal(intend(place->journal, "bbbb", 2000, "tag:n"), LARDER_OK);
+    journal_close(other);
+    assert_false(journal_owners_live(place->journal));
+    /* Before Redis has been told nobody trusts it. */
+    told.fail_at = 1;
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_UNAVAILABLE);
     assert_int_equal(journal_pending(place->journal), 1);
-    is_told(place->journal, NOW + 1000, "hard tag:m");
+    assert_true(journal_owners_live(place->journal));
+    told.fail_at = 0;
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_OK);
+    assert_string_equal(told.words, "silent tag:m");
+    assert_int_equal(told.hold_ms, 1000);
     assert_int_equal(journal_pending(place->journal), 0);
+    assert_int_equal(journal_intents(place->journal), 1);
+    /* Gone while nobody was there. */
+    opens(place);
+    assert_int_equal(journal_intents(place->journal), 1);
+    is_all(place, "silent tag:n");
+}
+
+/* An older Larder's, whose process cannot be there any more. */
+static void
+an_intent_with_a_deadline_is_silent(void **state)
+{
+    static const char line[] =
+        "2026-09-21T14:13:20.000Z intent 0123456789abcdef 2026-09-21T14:18:20.000Z tag:a tag:b";
+    struct arena *arena = arena_new(4096);
+    struct journal_line read;
+    char text[256];
+
+    (void)state;
+    snprintf(text, sizeof text, "%016llx %s",
+             (unsigned long long)journal_line_sum((struct slice){line, sizeof line - 1}), line);
+    assert_int_equal(journal_line_read(slice_of(text), arena, &read), JOURNAL_LINE_GOOD);
+    assert_int_equal(read.record.kind, JOURNAL_SILENT);
+    assert_int_equal(read.record.hold_ms, 300000);
+    assert_int_equal(read.record.count, 2);
+    assert_string_equal(read.record.names[1], "tag:b");
+    arena_free(arena);
 }
 
 static void
@@ -248,19 +300,21 @@ an_intent_with_an_end_is_dropped(void **state)
 
     opens(place);
     /* The mutation failed, or the purge went to Redis. */
-    assert_int_equal(intend(place->journal, "aaaa", NOW + 1000, tag), LARDER_OK);
-    assert_int_equal(intend(place->journal, "bbbb", NOW + 1000, "tag:n"), LARDER_OK);
+    assert_int_equal(intend(place->journal, "aaaa", 1000, tag), LARDER_OK);
+    assert_int_equal(intend(place->journal, "bbbb", 1000, "tag:n"), LARDER_OK);
     assert_int_equal(end(place->journal, "aaaa"), LARDER_OK);
-    assert_int_equal(journal_pending(place->journal), 3);
-    is_told(place->journal, NOW, "");
-    assert_int_equal(journal_pending(place->journal), 1);
+    assert_int_equal(journal_intents(place->journal), 3);
+    is_told(place->journal, "");
+    assert_int_equal(journal_intents(place->journal), 1);
     assert_int_equal(end(place->journal, "bbbb"), LARDER_OK);
-    is_told(place->journal, NOW + 2000, ""); /* also when it is late */
+    is_told(place->journal, "");
+    assert_int_equal(journal_intents(place->journal), 0);
     assert_int_equal(journal_pending(place->journal), 0);
 
-    assert_int_equal(intend(place->journal, "aaaa", NOW + 1000, tag), LARDER_OK);
+    assert_int_equal(intend(place->journal, "aaaa", 1000, tag), LARDER_OK);
     assert_int_equal(journal_append(place->journal, purge_and_end, 2, NOW, soon(), NULL),
                      LARDER_OK);
+    assert_int_equal(journal_pending(place->journal), 1);
     is_all(place, "hard tag:m");
     /* An end without a beginning (that one was a purge already). */
     assert_int_equal(end(place->journal, "cccc"), LARDER_OK);
@@ -277,17 +331,17 @@ intents_of_several_mutations_end_one_by_one(void **state)
     opens(place);
     for (int i = 0; i < N; i++) {
         snprintf(token, sizeof token, "t%d", i);
-        assert_int_equal(intend(place->journal, token, NOW + 1000 + i, token), LARDER_OK);
+        assert_int_equal(intend(place->journal, token, 1000 + i, token), LARDER_OK);
     }
     assert_int_equal(stats_of(place).intents, N);
     for (int i = 0; i < N; i += 2) {
         snprintf(token, sizeof token, "t%d", i);
         assert_int_equal(end(place->journal, token), LARDER_OK);
-        is_told(place->journal, NOW, "");
-        assert_int_equal(journal_pending(place->journal), N - i / 2 - 1);
+        is_told(place->journal, "");
+        assert_int_equal(journal_intents(place->journal), N - i / 2 - 1);
     }
-    is_told(place->journal, NOW + 1003, "hard t1 t3");
-    assert_int_equal(journal_pending(place->journal), N / 2 - 2);
+    assert_int_equal(journal_pending(place->journal), 0);
+    assert_int_equal(journal_intents(place->journal), N / 2);
 }
 
 /* --------------------------------------------------------------------------------- collapsing */
@@ -311,7 +365,7 @@ past_its_bound_it_becomes_a_purge_of_everything(void **state)
     /* Collapsed text is written beside the old one before that is let go. */
     assert_true(largest <= HEAD + 2 * (off_t)JOURNAL_MAX_MIN);
     struct told told = {.batches = 0};
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, NULL), LARDER_OK);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_OK);
     assert_non_null(strstr(told.words, "hard all tag:number-"));
     assert_non_null(strstr(told.words, "tag:number-1999"));
     assert_int_equal(journal_pending(place->journal), 0);
@@ -343,44 +397,36 @@ fill(struct journal *journal)
 }
 
 static void
-intents_alive_collapse_to_one_of_the_latest_deadline(void **state)
+intents_collapse_to_a_silent_one_of_the_longest_hold(void **state)
 {
     struct place *place = *state;
+    struct told told = {.batches = 0};
 
     place->journal = open_with(place, JOURNAL_MAX_MIN);
-    assert_int_equal(intend(place->journal, "aaaa", NOW + 1000, "tag:a"), LARDER_OK);
-    assert_int_equal(intend(place->journal, "bbbb", NOW + 3000, "tag:b"), LARDER_OK);
-    assert_int_equal(intend(place->journal, "cccc", NOW + 2000, "tag:c"), LARDER_OK);
-    assert_int_equal(intend(place->journal, "dddd", NOW + 9000, "tag:d"), LARDER_OK);
+    assert_int_equal(intend(place->journal, "aaaa", 1000, "tag:a"), LARDER_OK);
+    intend_and_die(place, JOURNAL_MAX_MIN, "bbbb", 3000, "tag:b");
+    assert_int_equal(intend(place->journal, "cccc", 2000, "tag:c"), LARDER_OK);
+    assert_int_equal(intend(place->journal, "dddd", 9000, "tag:d"), LARDER_OK);
     assert_int_equal(end(place->journal, "dddd"), LARDER_OK);
     fill(place->journal);
     fill(place->journal);
-    assert_int_equal(stats_of(place).intents, 1);
-    is_told(place->journal, NOW, "sweep *"); /* no tag was purged, so not all are */
-    /* Their ends come, and mean nothing any more. */
-    assert_int_equal(end(place->journal, "bbbb"), LARDER_OK);
-    is_told(place->journal, NOW + 2999, "");
-    assert_int_equal(journal_pending(place->journal), 1);
-    /* Once more. */
-    assert_int_equal(intend(place->journal, "eeee", NOW + 2500, "tag:e"), LARDER_OK);
-    fill(place->journal);
-    fill(place->journal);
-    is_told(place->journal, NOW + 2999, "sweep *");
-    assert_int_equal(journal_pending(place->journal), 1);
-    is_told(place->journal, NOW + 3000, "hard all");
+    assert_int_equal(stats_of(place).intents, 0);
+    assert_int_equal(journal_intents(place->journal), 0);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_OK);
+    assert_string_equal(told.words, "silent all | sweep *"); /* no tag was purged, so not all are */
     assert_int_equal(journal_pending(place->journal), 0);
-}
-
-static void
-an_intent_that_is_due_when_it_collapses_is_a_purge(void **state)
-{
-    struct place *place = *state;
-
-    place->journal = open_with(place, JOURNAL_MAX_MIN);
-    assert_int_equal(intend(place->journal, "aaaa", NOW - 1, "tag:a"), LARDER_OK);
+    /* Their ends come, and mean nothing any more. */
+    assert_int_equal(end(place->journal, "cccc"), LARDER_OK);
+    is_all(place, "");
+    /* The hold, once more. */
+    told = (struct told){.fail_at = 2};
+    assert_int_equal(intend(place->journal, "aaaa", 1000, "tag:a"), LARDER_OK);
+    intend_and_die(place, JOURNAL_MAX_MIN, "bbbb", 3000, "tag:b");
     fill(place->journal);
     fill(place->journal);
-    is_all(place, "hard all | sweep *");
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_UNAVAILABLE);
+    assert_int_equal(told.hold_ms, 3000);
+    is_all(place, "sweep *");
 }
 
 static void
@@ -414,7 +460,7 @@ too_many_beginnings_collapse_to_a_star(void **state)
         assert_int_equal(note(place->journal, JOURNAL_SWEEP, pattern), LARDER_OK);
     }
     struct told told = {.batches = 0};
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, NULL), LARDER_OK);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_OK);
     assert_non_null(strstr(told.words, "sweep * resource-number-"));
     assert_int_equal(journal_pending(place->journal), 0);
 }
@@ -438,7 +484,7 @@ what_is_noted_while_redis_is_told_is_not_dropped(void **state)
     opens(place);
     assert_int_equal(note(place->journal, JOURNAL_HARD, "a"), LARDER_OK);
     struct told told = {.meanwhile = append_meanwhile, .place = place};
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, NULL), LARDER_OK);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_OK);
     assert_string_equal(told.words, "hard a");
     assert_int_equal(journal_pending(place->journal), 2);
     is_all(place, "hard late later");
@@ -462,7 +508,7 @@ what_collapsed_while_redis_was_told_is_told_again(void **state)
     opens(place);
     assert_int_equal(note(place->journal, JOURNAL_HARD, "a"), LARDER_OK);
     struct told told = {.meanwhile = collapse_meanwhile, .place = place};
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, NULL), LARDER_OK);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_OK);
     is_all(place, "hard all late | sweep *");
 }
 
@@ -473,10 +519,10 @@ replay_meanwhile(struct place *place)
     struct told told = {.batches = 0};
     struct journal *other = open_with(place, MAX);
 
-    assert_int_equal(journal_replay(other, tell, &told, NOW, &err), LARDER_EXISTS);
+    assert_int_equal(journal_replay(other, tell, &told, &err), LARDER_EXISTS);
     assert_non_null(strstr(err.message, "another process"));
     journal_close(other);
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, &err), LARDER_EXISTS);
+    assert_int_equal(journal_replay(place->journal, tell, &told, &err), LARDER_EXISTS);
     assert_non_null(strstr(err.message, "another thread"));
     assert_int_equal(told.batches, 0);
 }
@@ -489,7 +535,7 @@ only_one_replays(void **state)
     opens(place);
     assert_int_equal(note(place->journal, JOURNAL_HARD, "a"), LARDER_OK);
     struct told told = {.meanwhile = replay_meanwhile, .place = place};
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, NULL), LARDER_OK);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_OK);
     assert_string_equal(told.words, "hard a");
     is_all(place, "");
 }
@@ -591,7 +637,7 @@ threads_share_their_syncs_and_lose_nothing(void **state)
     assert_true(atomic_load(&faults.syncs) <= 4 * EACH);
     assert_int_equal(journal_pending(place->journal), N * EACH);
     struct told told = {.batches = 0};
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, NULL), LARDER_OK);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_OK);
     assert_int_equal(told.names, N * EACH);
     assert_int_equal(journal_pending(place->journal), 0);
 }
@@ -667,7 +713,7 @@ who_looks_never_sees_it_half_written(void **state)
                          LARDER_OK);
         struct told told = {.fail_at = (size_t)(i % 4)};
         if (i % 5 == 0)
-            (void)journal_replay(place->journal, tell, &told, NOW, NULL);
+            (void)journal_replay(place->journal, tell, &told, NULL);
     }
     atomic_store(&place->shared->go, true);
     pthread_join(thread, NULL);
@@ -689,8 +735,8 @@ stats_say_what_is_there_and_since_when(void **state)
     assert_int_equal(stats.bytes, 0);
     assert_int_equal(stats.oldest_ms, 0);
     assert_int_equal(journal_append(place->journal, &record, 1, NOW + 77, soon(), NULL), LARDER_OK);
-    assert_int_equal(intend(place->journal, "aaaa", NOW + 5, "b"), LARDER_OK);
-    assert_int_equal(intend(place->journal, "bbbb", NOW - 5, "b"), LARDER_OK);
+    assert_int_equal(intend(place->journal, "aaaa", 5, "b"), LARDER_OK);
+    assert_int_equal(intend(place->journal, "bbbb", 5, "b"), LARDER_OK);
     assert_int_equal(end(place->journal, "aaaa"), LARDER_OK);
     assert_int_equal(journal_stats(place->journal, &stats, NULL), LARDER_OK);
     assert_int_equal(stats.pending, 4);
@@ -781,7 +827,7 @@ what_stands_behind_the_end_does_not_count(void **state)
     assert_int_equal(note(place->journal, JOURNAL_HARD, "a"), LARDER_OK);
     off_t size = size_of(place->file);
     append_bytes(place->file, tail, sizeof tail);
-    is_told(place->journal, NOW, "hard a");
+    is_told(place->journal, "hard a");
     assert_int_equal(size_of(place->file), HEAD);
     append_bytes(place->file, tail, sizeof tail);
     assert_int_equal(note(place->journal, JOURNAL_HARD, "a"), LARDER_OK);
@@ -827,7 +873,7 @@ a_count_that_a_dead_process_left_too_high_is_set_right(void **state)
     /* Nothing is dropped here, and the count is right all the same. */
     leave_count_too_high(place, 2);
     struct told told = {.fail_at = 1};
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, NULL), LARDER_UNAVAILABLE);
+    assert_int_equal(journal_replay(place->journal, tell, &told, NULL), LARDER_UNAVAILABLE);
     assert_int_equal(journal_pending(place->journal), 1);
     leave_count_too_high(place, 2);
     is_all(place, "hard a");
@@ -861,11 +907,11 @@ one_changed_byte_anywhere_makes_it_drop_everything(void **state)
             assert_true(stats_of(place).damaged);
             assert_true(journal_pending(journal) >= 2);
             struct told told = {.fail_at = 2};
-            assert_int_equal(journal_replay(journal, tell, &told, NOW, NULL), LARDER_UNAVAILABLE);
+            assert_int_equal(journal_replay(journal, tell, &told, NULL), LARDER_UNAVAILABLE);
             assert_non_null(strstr(told.words, "hard a"));
             assert_non_null(strstr(told.words, "all"));
             /* What stands for it is kept like any other. */
-            is_told(journal, NOW, "sweep *");
+            is_told(journal, "sweep *");
             assert_int_equal(journal_pending(journal), 0);
             assert_int_equal(note(journal, JOURNAL_HARD, "a"), LARDER_OK);
             journal_close(journal);
@@ -922,15 +968,16 @@ a_full_disk_while_it_drops_or_collapses_loses_nothing(void **state)
     assert_int_equal(note(place->journal, JOURNAL_HARD, "a"), LARDER_OK);
     assert_int_equal(note(place->journal, JOURNAL_SOFT, "b"), LARDER_OK);
     fail_at(0);
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, &err), LARDER_UNAVAILABLE);
+    assert_int_equal(journal_replay(place->journal, tell, &told, &err), LARDER_UNAVAILABLE);
     fail_at(NEVER);
     assert_int_equal(journal_pending(place->journal), 2);
-    assert_int_equal(intend(place->journal, "aaaa", NOW + 1, "c"), LARDER_OK);
+    assert_int_equal(intend(place->journal, "aaaa", 1, "c"), LARDER_OK);
     fail_at(1);
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, &err), LARDER_UNAVAILABLE);
+    assert_int_equal(journal_replay(place->journal, tell, &told, &err), LARDER_UNAVAILABLE);
     fail_at(NEVER);
     assert_non_null(strstr(err.message, strerror(ENOSPC)));
-    assert_int_equal(journal_pending(place->journal), 3);
+    assert_int_equal(journal_pending(place->journal), 2);
+    assert_int_equal(journal_intents(place->journal), 1);
 
     journal_close(place->journal);
     place->journal = open_with(place, JOURNAL_MAX_MIN);
@@ -941,10 +988,10 @@ a_full_disk_while_it_drops_or_collapses_loses_nothing(void **state)
         fail_at(call);
         assert_int_equal(note(place->journal, JOURNAL_SWEEP, name), LARDER_UNAVAILABLE);
         fail_at(NEVER);
-        assert_int_equal(journal_pending(place->journal), 4);
+        assert_int_equal(journal_pending(place->journal), 3);
     }
     assert_int_equal(note(place->journal, JOURNAL_SWEEP, name), LARDER_OK);
-    is_told(place->journal, NOW + 1, "hard all | sweep *");
+    is_told(place->journal, "silent all | hard all | sweep *");
     assert_int_equal(journal_pending(place->journal), 0);
 }
 
@@ -1114,7 +1161,7 @@ a_file_that_was_removed_takes_no_more(void **state)
     assert_non_null(strstr(err.message, "was removed"));
     /* What was noted in it counts all the same. */
     assert_int_equal(journal_pending(place->journal), 1);
-    is_told(place->journal, NOW, "hard a");
+    is_told(place->journal, "hard a");
     assert_int_equal(journal_pending(place->journal), 0);
 }
 
@@ -1129,7 +1176,7 @@ a_file_that_was_cut_short_takes_no_more(void **state)
     assert_int_equal(note(place->journal, JOURNAL_HARD, "a"), LARDER_OK);
     assert_int_equal(truncate(place->file, HEAD + 10), 0);
     assert_int_equal(note(place->journal, JOURNAL_HARD, "b"), LARDER_CORRUPT);
-    assert_int_equal(journal_replay(place->journal, tell, &told, NOW, &err), LARDER_CORRUPT);
+    assert_int_equal(journal_replay(place->journal, tell, &told, &err), LARDER_CORRUPT);
     assert_int_equal(journal_pending(place->journal), 1);
 }
 
@@ -1204,11 +1251,11 @@ a_private_one_works_without_a_file(void **state)
     assert_int_equal(journal_pending(place->journal), 1);
     assert_int_equal(journal_pending(other), 0);
     assert_int_equal(files_in(place->dir, false), 0);
-    is_told(place->journal, NOW, "hard a");
+    is_told(place->journal, "hard a");
     assert_int_equal(journal_pending(place->journal), 0);
     fill(place->journal);
     fill(place->journal);
-    is_told(place->journal, NOW, "sweep *");
+    is_told(place->journal, "sweep *");
     journal_close(other);
 }
 
@@ -1221,7 +1268,7 @@ it_can_be_read_by_a_human(void **state)
 
     opens(place);
     assert_int_equal(note(place->journal, JOURNAL_HARD, "tag:two words"), LARDER_OK);
-    assert_int_equal(intend(place->journal, "0123456789abcdef", NOW + 300000, "all"), LARDER_OK);
+    assert_int_equal(intend(place->journal, "0123456789abcdef", 300000, "all"), LARDER_OK);
     assert_int_equal(end(place->journal, "0123456789abcdef"), LARDER_OK);
     int fd = open(place->file, O_RDONLY | O_CLOEXEC);
     assert_true(pread(fd, text, sizeof text - 1, 0) > HEAD);
@@ -1231,8 +1278,8 @@ it_can_be_read_by_a_human(void **state)
         assert_true((unsigned char)text[i] >= ' ' || text[i] == '\n');
     assert_int_equal(text[HEAD - 1], '\n');
     assert_non_null(strstr(text + HEAD, " 2026-09-21T14:13:20.000Z purge tag:two%20words\n"));
-    assert_non_null(strstr(text + HEAD, " 2026-09-21T14:13:20.000Z intent 0123456789abcdef "
-                                        "2026-09-21T14:18:20.000Z all\n"));
+    assert_non_null(strstr(text + HEAD, " 2026-09-21T14:13:20.000Z mutation 0123456789abcdef "));
+    assert_non_null(strstr(text + HEAD, " 300000 all\n"));
     assert_non_null(strstr(text + HEAD, " 2026-09-21T14:13:20.000Z done 0123456789abcdef\n"));
 }
 
@@ -1251,13 +1298,13 @@ main(void)
         T(every_process_sees_every_append),
         T(what_redis_did_not_take_stays),
         T(a_record_is_dropped_only_when_all_its_names_are_done),
-        T(an_intent_waits_for_its_deadline_and_then_is_a_purge),
+        T(an_intent_stays_while_its_process_lives_and_is_silent_then),
+        T(an_intent_with_a_deadline_is_silent),
         T(an_intent_with_an_end_is_dropped),
         T(intents_of_several_mutations_end_one_by_one),
         T(past_its_bound_it_becomes_a_purge_of_everything),
         T(one_record_past_the_bound_collapses_too),
-        T(intents_alive_collapse_to_one_of_the_latest_deadline),
-        T(an_intent_that_is_due_when_it_collapses_is_a_purge),
+        T(intents_collapse_to_a_silent_one_of_the_longest_hold),
         T(patterns_collapse_to_their_literal_beginnings),
         T(too_many_beginnings_collapse_to_a_star),
         T(what_is_noted_while_redis_is_told_is_not_dropped),

@@ -69,7 +69,7 @@ crowd change 1 '/hit/page?gate=never' -d a=b
 backend saw POST '/hit/page?gate=never' 1
 stops "a change"
 each change 504
-is "X-Cache-Invalidate" "$(tr -d '\r' < "$DIR/change.1.head" | sed -n 's/^X-Cache-Invalidate: //p')" marked
+is "X-Cache-Invalidate" "$(tr -d '\r' < "$DIR/change.1.head" | sed -n 's/^X-Cache-Invalidate: //p')" unknown
 
 pool start -n 1
 : > "$DIR/gates/open"
@@ -144,7 +144,7 @@ crowd change 1 '/php/?n=3&wait' -d a=b
 seen 2
 seen 3
 await test -s "$DIR/body.1.body"
-# Collected before anything is marked, and streamed.
+# Collected before it is registered, and streamed.
 crowd sender 1 '/php/?n=4' --limit-rate 20k -H 'Expect:' --data-binary "@$DIR/upload"
 crowd streamer 1 '/pass?n=5' --limit-rate 20k -H 'Expect:' --data-binary "@$DIR/upload"
 stops "FastCGI"

@@ -59,18 +59,25 @@ get /page
 is "after a kill: body" "$(cat "$DIR/body" | sed 's/#.*//')" 'GET /page '
 await is_hit /page
 
-# Killed while the backend was at it: the intent holds until the backend can be at it no more.
+# Killed while the backend was at it: Redis is told, and all drop it until the backend can be at it no
+# more. While the process lives it is no reason not to trust Redis.
 redis pause
 curl -sS -o /dev/null -d '' "$url/page?gate=killed" &
 mutation=$!
 backend saw POST '/page?gate=killed' 1
+redis resume
+await is_hit /page
+journal | grep -a -q ' mutation [0-9a-f]* ' || fail "the journal: $(journal | strings)"
+redis pause
 kill -9 $(pool pids)
 wait "$mutation" || true
-redis resume
 pool start -n 2
 distrusted "beside an intent"
+redis resume
 await is_empty
+is "the register" "$(redis cli hexists larder:gen-mutations =resource:r)" 1
 await is_hit /page
+redis cli del larder:gen-mutations > /dev/null
 
 # on_unreachable = "refuse": the backend does not hear of it.
 conf cache="$settings on_unreachable = \"refuse\";" redis='breaker_max_rest = "100ms";' \

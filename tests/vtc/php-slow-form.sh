@@ -1,5 +1,5 @@
-# Who sends a form slowly, or breaks off, keeps nothing from being stored and drops nothing: it is marked
-# when the form is here. Behind Apache, which hands on what it has.
+# A form that is sent slowly, or breaks off, keeps nothing from being stored and drops nothing: it is
+# registered when all of it is here. Behind Apache, which hands on what it has.
 # needs: apache2 mod_proxy_fcgi spawn-fcgi redis-server redis-cli curl php python3
 . case
 
@@ -44,7 +44,7 @@ await test -e "$DIR/gates/own.sent"
 await test -e "$DIR/gates/cut.sent"
 await test -e "$DIR/gates/whole.sent"
 sleep 0.5
-# Under way: neither marked nor dropped, and what is not there yet is stored.
+# Under way: nothing is dropped, and what is not there yet is stored.
 gets /page.php HIT page
 gets /own.php HIT page
 gets '/page.php?other' MISS page

@@ -65,7 +65,7 @@ backend saw GET '/slow?h=Cache-Groups:%22g%22&gate=go1' 1
 groups '%22g%22'
 backend open go1
 wait "$slow"
-grep -q 'detail=changing' "$DIR/slowhead" || fail "$(cat "$DIR/slowhead")"
+grep -q 'detail=invalidated' "$DIR/slowhead" || fail "$(cat "$DIR/slowhead")"
 get '/slow?h=Cache-Groups:%22g%22&gate=go1' -H 'Host: shop.example'
 is "asked again: X-Cache" "$(field X-Cache)" MISS
 

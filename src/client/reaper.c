@@ -1,0 +1,565 @@
+/*
+ * The mutation register: signs of life, readings, and purges for the silent; see
+ * registry.h. Called by keeper.c once a second, and by look-ups whose last reading
+ * is too old.
+ *
+ * Whatever process finds a purge overdue carries it out, and notes in the register
+ * when it began, so that the others need not. A process that has found one overdue
+ * uses nothing that is stored until it has read that it is done.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "client/client.h"
+#include "client/command.h"
+#include "client/news.h"
+#include "client/registry.h"
+
+/* A purge for the silent is begun so long before it is overdue, so that one process does it, and the
+ * others see that it has been done. */
+#define AHEAD_MS (REGISTRY_SOON_MS + 150)
+/* Tags that are purged for at once. */
+#define DUE_MAX ((size_t)1024)
+#define COMPLAIN_MS INT64_C(60000)
+
+/* ARGV: tokens. The numbers of those that are not there. */
+static const char beat_script[] =
+    "redis.call('HDEL', KEYS[1], '')\n"
+    "local lost = {}\n"
+    "for i, token in ipairs(ARGV) do\n"
+    "    local beat, rest = string.match(redis.call('HGET', KEYS[1], token) or '', '^(%d+)(.+)$')\n"
+    "    if beat then\n"
+    "        redis.call('HSET', KEYS[1], token, string.format('%.0f', beat + 1) .. rest)\n"
+    "    else\n"
+    "        lost[#lost + 1] = i\n"
+    "    end\n"
+    "end\n"
+    "return lost\n";
+
+/* ARGV: field, its value, the next one ('': remove it), ... Each only if it is still what was read. */
+static const char note_script[] =
+    "redis.call('HDEL', KEYS[1], '')\n"
+    "for i = 1, #ARGV, 3 do\n"
+    "    if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then\n"
+    "        if ARGV[i + 2] == '' then\n"
+    "            redis.call('HDEL', KEYS[1], ARGV[i])\n"
+    "        else\n"
+    "            redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])\n"
+    "        end\n"
+    "    end\n"
+    "end\n"
+    "return 1\n";
+
+/* ---------------------------------------------------------------------- reading */
+
+static void
+write_read(const struct larder *cache, struct wire *wire)
+{
+    wire_begin(wire, 2);
+    wire_text(wire, "HGETALL");
+    command_key(cache, wire, REGISTRY_KEY);
+}
+
+static enum larder_status
+take(struct larder *cache, const redisReply *reply, int64_t start_ms, struct larder_error *err)
+{
+    struct registry *registry = &cache->registry;
+
+    if (reply->type == REDIS_REPLY_ERROR)
+        return command_refused(cache, COMMAND_READ, reply, err);
+    pthread_mutex_lock(&registry->lock);
+    bool taken = watch_take(registry, reply, start_ms, clock_boot_ms());
+    pthread_mutex_unlock(&registry->lock);
+    return taken ? LARDER_OK : command_unexpected(cache, COMMAND_READ, err);
+}
+
+static bool
+is_clean(struct larder *cache)
+{
+    int64_t clean_ms = atomic_load(&cache->registry.clean_ms);
+
+    return clean_ms > 0 && clock_boot_ms() - clean_ms <= REGISTRY_X_MS;
+}
+
+void
+store_watch(struct larder *cache)
+{
+    pthread_mutex_lock(&cache->registry.lock);
+    cache->registry.watched = true;
+    pthread_mutex_unlock(&cache->registry.lock);
+}
+
+static enum larder_status
+read_now(struct larder *cache, int64_t deadline_ms, struct larder_error *err)
+{
+    redisReply *reply = NULL;
+    struct wire wire;
+    int64_t start_ms = clock_boot_ms();
+    struct command_more more = {.judges = true};
+
+    wire_init(&wire);
+    write_read(cache, &wire);
+    enum larder_status status =
+        command_run(cache, COMMAND_READ, &wire, deadline_ms, &reply, 1, &more, err);
+    wire_free(&wire);
+    if (status != LARDER_OK)
+        return status;
+    /* It may have been tried again, long after. */
+    status = take(cache, reply, start_ms, err);
+    command_free_replies(&reply, 1);
+    return status;
+}
+
+enum larder_status
+store_may_use(struct larder *cache, int64_t deadline_ms, struct larder_error *err)
+{
+    if (is_clean(cache))
+        return LARDER_OK;
+    if (!cache->options.enabled)
+        return error_set(err, LARDER_DISABLED, "the cache is switched off");
+    enum larder_status status = read_now(cache, deadline_ms, err);
+    if (status != LARDER_OK || is_clean(cache))
+        return status;
+    keeper_nudge(cache);
+    return error_set(err, LARDER_MISS,
+                     "%s: a mutation of a silent process is to be purged for first",
+                     cache->endpoint.where);
+}
+
+/* ----------------------------------------------------------- for the silent: purge */
+
+/* What a round has to do, copied, since nothing is locked meanwhile. */
+struct due {
+    char *field, *value; /* of a silent record; NULL: of a token */
+    const char *tag;
+    bool over;
+    int64_t first_ms, version, purges, left_ms;
+};
+
+struct round {
+    struct due list[DUE_MAX];
+    const char *tags[DUE_MAX];
+    size_t count;
+};
+
+static bool
+add_due(struct round *round, const struct seen *seen, int64_t now_ms)
+{
+    const char *at = NULL, *tag;
+    size_t len;
+
+    while (watch_tag(seen, &at, &tag, &len)) {
+        if (round->count == DUE_MAX)
+            return false;
+        struct due *due = &round->list[round->count];
+        *due = (struct due){.over = watch_is_over(seen, now_ms),
+                            .first_ms = seen->first_ms,
+                            .version = seen->version,
+                            .purges = seen->purges,
+                            .left_ms = seen->left_ms};
+        if (len >= STORE_TAG_SIZE)
+            continue;
+        if (seen->silent) {
+            due->field = strdup(seen->field);
+            due->value = strdup(seen->value);
+            due->tag = due->field ? due->field + 1 : NULL;
+        } else {
+            due->field = strndup(tag, len);
+            due->tag = due->field;
+        }
+        if (!due->tag || (seen->silent && !due->value)) {
+            free(due->field);
+            free(due->value);
+            return false;
+        }
+        round->tags[round->count++] = due->tag;
+    }
+    return true;
+}
+
+static void
+free_round(struct round *round)
+{
+    for (size_t i = 0; i < round->count; i++) {
+        free(round->list[i].field);
+        free(round->list[i].value);
+    }
+    free(round);
+}
+
+static void
+write_note(const struct larder *cache, struct wire *wire, const struct round *round,
+           int64_t begun_ms)
+{
+    size_t n = 0;
+    int64_t now_ms = clock_boot_ms();
+
+    for (size_t i = 0; i < round->count; i++)
+        n += round->list[i].value != NULL;
+    registry_begin_script(cache, wire, note_script, 3 * n);
+    for (size_t i = 0; i < round->count; i++) {
+        const struct due *due = &round->list[i];
+        int64_t left_ms = due->left_ms - (now_ms - due->first_ms);
+        char next[96] = "";
+        if (!due->value)
+            continue;
+        if (!due->over)
+            snprintf(next, sizeof next, "%lld %lld %lld %lld", (long long)due->version,
+                     (long long)due->purges + 1, (long long)(now_ms - begun_ms),
+                     (long long)(left_ms > 0 ? left_ms : 0));
+        wire_text(wire, due->field);
+        wire_text(wire, due->value);
+        wire_text(wire, next);
+    }
+}
+
+/* Tokens whose purge was due, without being silent: nothing was known of them. */
+static void
+cover(struct registry *registry, int64_t begun_ms, int64_t now_ms)
+{
+    pthread_mutex_lock(&registry->lock);
+    for (size_t i = 0; i < registry->count; i++) {
+        struct seen *seen = &registry->seen[i];
+        if (!seen->silent && seen->first_ms <= begun_ms &&
+            watch_is_due(registry, seen, now_ms, 0)) {
+            seen->known = true;
+            seen->covered_ms = begun_ms;
+        }
+    }
+    pthread_mutex_unlock(&registry->lock);
+}
+
+static void
+complain(struct larder *cache, const struct larder_error *err)
+{
+    struct registry *registry = &cache->registry;
+    int64_t now_ms = clock_boot_ms();
+    bool says = false;
+
+    pthread_mutex_lock(&registry->lock);
+    registry->why = *err;
+    if (err->status != LARDER_OK &&
+        (registry->complained_ms == 0 || now_ms - registry->complained_ms >= COMPLAIN_MS)) {
+        registry->complained_ms = now_ms;
+        says = true;
+    }
+    pthread_mutex_unlock(&registry->lock);
+    if (says && cache->options.log) {
+        char line[LARDER_ERROR_MAX + 160];
+        snprintf(line, sizeof line,
+                 "a mutation of unknown outcome cannot be purged for, and nothing that is stored "
+                 "is used until it is: %s",
+                 err->message);
+        cache->options.log(cache->options.log_arg, LARDER_LOG_ERROR, line);
+    }
+}
+
+/* Purge what is due, and note it. */
+static void
+purge_due(struct larder *cache, struct round *round, int64_t deadline_ms)
+{
+    struct larder_error err = {.status = LARDER_OK};
+    redisReply *reply = NULL;
+    struct wire wire;
+    int64_t begun_ms = clock_boot_ms();
+
+    if (store_purge_tags(cache, round->tags, round->count, false, deadline_ms, &err) != LARDER_OK) {
+        complain(cache, &err);
+        return;
+    }
+    err.status = LARDER_OK;
+    complain(cache, &err);
+    cover(&cache->registry, begun_ms, clock_boot_ms());
+    wire_init(&wire);
+    write_note(cache, &wire, round, begun_ms);
+    if (command_run(cache, COMMAND_NOTE, &wire, deadline_ms, &reply, 1, NULL, NULL) == LARDER_OK)
+        command_free_replies(&reply, 1);
+    wire_free(&wire);
+}
+
+/* Make silent records of the tokens that have been silent for L. How many. */
+static size_t
+declare_silent(struct larder *cache, int64_t deadline_ms)
+{
+    struct registry *registry = &cache->registry;
+    redisReply *replies[NEWS_TAGS_MAX];
+    struct wire wire;
+    size_t n = 0;
+
+    wire_init(&wire);
+    pthread_mutex_lock(&registry->lock);
+    int64_t now_ms = clock_boot_ms();
+    for (size_t i = 0; i < registry->count && n < NEWS_TAGS_MAX; i++) {
+        const struct seen *seen = &registry->seen[i];
+        const char *tags[STORE_TAGS_MAX * 8];
+        char beat[24];
+        struct round *round = NULL;
+        size_t count = 0;
+        if (!watch_is_silent(registry, seen, now_ms) || !(round = calloc(1, sizeof *round)))
+            continue;
+        (void)add_due(round, seen, now_ms);
+        for (; count < round->count && count < sizeof tags / sizeof *tags; count++)
+            tags[count] = round->tags[count];
+        if (count == 0 || count < round->count) { /* more than it can be, or none: somebody's */
+            tags[0] = "all";
+            count = 1;
+        }
+        snprintf(beat, sizeof beat, "%lld", (long long)seen->beat);
+        registry_write_silence(cache, &wire, seen->field, seen->value[0] ? beat : "", seen->hold_ms,
+                               true, tags, count);
+        free_round(round);
+        n++;
+    }
+    pthread_mutex_unlock(&registry->lock);
+    if (n > 0 && command_run(cache, COMMAND_SILENCE, &wire, deadline_ms, replies, n, NULL, NULL) ==
+                     LARDER_OK)
+        command_free_replies(replies, n);
+    wire_free(&wire);
+    if (n > 0 && cache->options.log) {
+        char line[160];
+        snprintf(line, sizeof line,
+                 "%zu mutations have lost their process: what they may have changed is dropped "
+                 "every %lld s until no backend can be at it any more",
+                 n, (long long)REGISTRY_L_MS / 1000);
+        cache->options.log(cache->options.log_arg, LARDER_LOG_WARNING, line);
+    }
+    return n;
+}
+
+static struct round *
+find_due(struct registry *registry)
+{
+    struct round *round = calloc(1, sizeof *round);
+    int64_t now_ms = clock_boot_ms();
+    bool room = round != NULL;
+
+    pthread_mutex_lock(&registry->lock);
+    for (size_t i = 0; i < registry->count && room; i++)
+        if (watch_is_due(registry, &registry->seen[i], now_ms,
+                         registry->seen[i].silent ? AHEAD_MS : 0))
+            room = add_due(round, &registry->seen[i], now_ms);
+    pthread_mutex_unlock(&registry->lock);
+    if (round && round->count == 0) {
+        free_round(round);
+        return NULL;
+    }
+    return round;
+}
+
+static void
+reap(struct larder *cache, int64_t deadline_ms)
+{
+    if (declare_silent(cache, deadline_ms) > 0)
+        (void)read_now(cache, deadline_ms, NULL);
+    struct round *round = find_due(&cache->registry);
+    if (!round)
+        return;
+    purge_due(cache, round, deadline_ms);
+    free_round(round);
+    (void)read_now(cache, deadline_ms, NULL);
+}
+
+/* ------------------------------------------------------------------ once a second */
+
+int64_t
+registry_pause_ms(struct larder *cache)
+{
+    struct registry *registry = &cache->registry;
+    int64_t pause_ms = REGISTRY_BEAT_MS;
+
+    pthread_mutex_lock(&registry->lock);
+    for (size_t i = 0; i < registry->count; i++)
+        if (registry->seen[i].silent)
+            pause_ms = REGISTRY_SOON_MS;
+    pthread_mutex_unlock(&registry->lock);
+    return pause_ms;
+}
+
+static bool
+is_watched(struct registry *registry)
+{
+    pthread_mutex_lock(&registry->lock);
+    bool watched = registry->watched;
+    pthread_mutex_unlock(&registry->lock);
+    return watched;
+}
+
+bool
+registry_is_used(struct larder *cache)
+{
+    struct registry *registry = &cache->registry;
+
+    pthread_mutex_lock(&registry->lock);
+    bool used = registry->watched || registry->own;
+    pthread_mutex_unlock(&registry->lock);
+    return used;
+}
+
+/* With the lock. A mutation may end while the words are under way: tokens are copied into the wire. */
+static size_t
+write_words(struct larder *cache, struct wire *wire, store_token *said, size_t *over_count,
+            size_t *silences)
+{
+    size_t lives = 0, over = 0;
+    int64_t now_ms = clock_boot_ms();
+
+    *over_count = 0;
+    *silences = 0;
+    if (now_ms - cache->registry.beat_ms < REGISTRY_BEAT_MS - REGISTRY_SOON_MS / 2) {
+        write_read(cache, wire);
+        return 0;
+    }
+    cache->registry.beat_ms = now_ms;
+    for (const struct store_mutation *own = cache->registry.own; own; own = own->next) {
+        lives += own->state == MUTATION_LIVES && lives < DUE_MAX;
+        over += own->state == MUTATION_OVER && over < DUE_MAX;
+    }
+    if (lives > 0) {
+        size_t n = 0;
+        registry_begin_script(cache, wire, beat_script, lives);
+        for (const struct store_mutation *own = cache->registry.own; own && n < lives;
+             own = own->next)
+            if (own->state == MUTATION_LIVES) {
+                wire_arg(wire, own->token, STORE_TOKEN_LEN);
+                memcpy(said[n++], own->token, sizeof(store_token));
+            }
+    }
+    if (over > 0) {
+        size_t n = 0;
+        wire_begin(wire, 2 + over);
+        wire_text(wire, "HDEL");
+        command_key(cache, wire, REGISTRY_KEY);
+        for (const struct store_mutation *own = cache->registry.own; own && n < over;
+             own = own->next)
+            if (own->state == MUTATION_OVER) {
+                wire_arg(wire, own->token, STORE_TOKEN_LEN);
+                memcpy(said[lives + n++], own->token, sizeof(store_token));
+            }
+    }
+    for (const struct store_mutation *own = cache->registry.own; own; own = own->next)
+        if (own->state == MUTATION_LOST) {
+            registry_write_silence(cache, wire, "", "", own->hold_ms, false, own->tags, own->count);
+            ++*silences;
+        }
+    write_read(cache, wire);
+    *over_count = over;
+    return lives;
+}
+
+static struct store_mutation *
+find_own(struct registry *registry, const store_token token)
+{
+    struct store_mutation *own = registry->own;
+
+    while (own && strcmp(own->token, token) != 0)
+        own = own->next;
+    return own;
+}
+
+/* Which of those that were said to live have a record still? */
+static void
+take_beat(struct registry *registry, const redisReply *reply, store_token *said, size_t n,
+          int64_t start_ms)
+{
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return;
+    pthread_mutex_lock(&registry->lock);
+    for (size_t i = 0; i < n; i++) {
+        struct store_mutation *own = find_own(registry, said[i]);
+        if (own)
+            atomic_store(&own->alive_ms, start_ms);
+    }
+    for (size_t i = 0; i < reply->elements; i++) {
+        const redisReply *lost = reply->element[i];
+        struct store_mutation *own = NULL;
+        if (lost->type == REDIS_REPLY_INTEGER && lost->integer >= 1 && (size_t)lost->integer <= n)
+            own = find_own(registry, said[lost->integer - 1]);
+        if (own && own->state == MUTATION_LIVES)
+            own->state = MUTATION_LOST;
+    }
+    pthread_mutex_unlock(&registry->lock);
+}
+
+static void
+take_ends(struct registry *registry, const redisReply *reply, store_token *said, size_t n)
+{
+    if (reply->type != REDIS_REPLY_INTEGER)
+        return;
+    pthread_mutex_lock(&registry->lock);
+    for (size_t i = 0; i < n; i++) {
+        struct store_mutation *own = find_own(registry, said[i]);
+        if (own && own->state == MUTATION_OVER)
+            registry_delist(registry, own);
+    }
+    pthread_mutex_unlock(&registry->lock);
+}
+
+void
+registry_tend(struct larder *cache, struct conn *conn, int64_t deadline_ms)
+{
+    struct registry *registry = &cache->registry;
+    store_token *said = calloc(2 * DUE_MAX, sizeof *said);
+    int64_t start_ms = clock_boot_ms();
+    size_t over = 0, silences = 0;
+    struct wire wire;
+
+    if (!said)
+        return;
+    wire_init(&wire);
+    pthread_mutex_lock(&registry->lock);
+    size_t lives = write_words(cache, &wire, said, &over, &silences);
+    pthread_mutex_unlock(&registry->lock);
+    /* Never a second time: what comes late is no sign of life. */
+    conn_begin(conn, command_rule(COMMAND_READ)->name);
+    enum larder_status status = conn_send(conn, &wire, deadline_ms, NULL);
+    wire_free(&wire);
+    size_t expected = (size_t)(lives > 0) + (size_t)(over > 0) + silences + 1;
+    for (size_t i = 0; i < expected && status == LARDER_OK; i++) {
+        redisReply *reply = NULL;
+        status = conn_reply(conn, deadline_ms, &reply, NULL);
+        if (status != LARDER_OK)
+            break;
+        if (i == 0 && lives > 0)
+            take_beat(registry, reply, said, lives, start_ms);
+        else if (i == (size_t)(lives > 0) && over > 0)
+            take_ends(registry, reply, said + lives, over);
+        else if (i + 1 == expected)
+            (void)take(cache, reply, start_ms, NULL);
+        freeReplyObject(reply);
+    }
+    if (status == LARDER_OK)
+        status = conn_end(conn, NULL);
+    free(said);
+    if (status == LARDER_OK && is_watched(registry))
+        reap(cache, deadline_ms);
+}
+
+/* ----------------------------------------------------------------------- the operator */
+
+void
+store_register_state(struct larder *cache, struct store_register_state *out)
+{
+    struct registry *registry = &cache->registry;
+
+    *out = (struct store_register_state){.usable = is_clean(cache)};
+    pthread_mutex_lock(&registry->lock);
+    int64_t now_ms = clock_boot_ms();
+    for (size_t i = 0; i < registry->count; i++) {
+        const struct seen *seen = &registry->seen[i];
+        if (!seen->silent) {
+            out->living++;
+            continue;
+        }
+        out->silent++;
+        int64_t left_ms = seen->left_ms - (now_ms - seen->first_ms);
+        if (left_ms >= out->left_ms) {
+            out->left_ms = left_ms;
+            snprintf(out->tag, sizeof out->tag, "%s", seen->field + 1);
+        }
+    }
+    if (registry->why.status != LARDER_OK)
+        snprintf(out->why, sizeof out->why, "%s", registry->why.message);
+    pthread_mutex_unlock(&registry->lock);
+}

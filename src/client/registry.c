@@ -1,0 +1,349 @@
+/*
+ * The mutation register: what is written to it; see the header, and doc/design,
+ * Mutations. Called by the responder through store.h, and by keeper.c.
+ *
+ * A record is made before the backend hears of the mutation, and is removed when
+ * what the mutation has changed is purged, or nothing was. Between the two the
+ * client's own thread says once a second that the owner lives. Where the owner
+ * does not know what became of it, or is dead, the record becomes a silent one of
+ * each of its tags, which all processes purge for until no backend can be at it
+ * any more (reaper.c).
+ *
+ * Each script has one key. It begins with a write that a full Redis lets through,
+ * which makes Redis let the others through as well.
+ */
+#include "client/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "client/client.h"
+#include "client/command.h"
+#include "client/generations.h"
+#include "client/token.h"
+
+/* A registration that took longer is made again, under another token: it may have been declared dead,
+ * and be over, before the backend hears of the mutation. store_mutation_is_young() asks the same. */
+#define YOUNG_MS REGISTRY_BEAT_MS
+/* Fields of the register: when there are more, what becomes silent is silent for the tag "all". */
+#define FIELDS_MAX "512"
+/* ARGV: token, value. A repeated one changes nothing, and is no sign of life. */
+static const char register_script[] = "redis.call('HDEL', KEYS[1], '')\n"
+                                      "return redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])\n";
+
+/* ARGV: token ('': none), its beat ('': any), hold, purges of a new record, tags. How many of them had
+ * no silent record before. */
+static const char silence_script[] =
+    "redis.call('HDEL', KEYS[1], '')\n"
+    "if ARGV[2] ~= '' and\n"
+    "   string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '^(%d+) ') ~= ARGV[2] then\n"
+    "    return 0\n"
+    "end\n"
+    "redis.call('HDEL', KEYS[1], ARGV[1])\n"
+    "local fresh = 0\n"
+    "for i = 5, #ARGV do\n"
+    "    local field = '=' .. ARGV[i]\n"
+    "    local value = redis.call('HGET', KEYS[1], field)\n"
+    "    if not value and redis.call('HLEN', KEYS[1]) >= " FIELDS_MAX " then\n"
+    "        field = '=all'\n"
+    "        value = redis.call('HGET', KEYS[1], field)\n"
+    "    end\n"
+    "    local version, purges, age, left = string.match(value or '', '^(%d+) (%d+) (%d+) "
+    "(%d+)$')\n"
+    "    local hold = tonumber(ARGV[3])\n"
+    "    if version then\n"
+    "        hold = math.max(hold, tonumber(left))\n"
+    "    else\n"
+    "        fresh = fresh + 1\n"
+    "    end\n"
+    "    redis.call('HSET', KEYS[1], field, string.format('%.0f %.0f %.0f %.0f', (version or 0) + "
+    "1,\n"
+    "               purges or ARGV[4], age or 0, hold))\n"
+    "end\n"
+    "return fresh\n";
+
+void
+registry_begin_script(const struct larder *cache, struct wire *wire, const char *script,
+                      size_t arguments)
+{
+    wire_begin(wire, 4 + arguments);
+    wire_text(wire, "EVAL");
+    wire_text(wire, script);
+    wire_number(wire, 1);
+    command_key(cache, wire, REGISTRY_KEY);
+}
+
+/* --------------------------------------------------------------- registration */
+
+bool
+store_token_make(store_token token)
+{
+    return token_make(token, STORE_TOKEN_LEN);
+}
+
+static struct store_mutation *
+make(const char *const *tags, size_t n, int64_t hold_ms)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++)
+        bytes += strlen(tags[i]) + 1;
+    struct store_mutation *mutation = calloc(1, sizeof *mutation + n * sizeof *tags + bytes);
+    if (!mutation)
+        return NULL;
+    mutation->hold_ms = hold_ms;
+    mutation->count = n;
+    mutation->tags = (const char **)(void *)(mutation + 1);
+    char *p = (char *)(mutation->tags + n);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(tags[i]) + 1;
+        memcpy(p, tags[i], len);
+        mutation->tags[i] = p;
+        p += len;
+    }
+    return mutation;
+}
+
+/* The value of its record; NULL: no memory. To be kept until it is sent. */
+static char *
+make_value(const struct store_mutation *mutation, size_t *len)
+{
+    char *value = NULL;
+    FILE *out = open_memstream(&value, len);
+
+    if (!out)
+        return NULL;
+    fprintf(out, "0 %lld", (long long)mutation->hold_ms);
+    for (size_t i = 0; i < mutation->count; i++)
+        fprintf(out, "\n%s", mutation->tags[i]);
+    if (fclose(out) == 0)
+        return value;
+    free(value);
+    return NULL;
+}
+
+/*
+ * Of each tag a key is deleted beside its generation, which is not there: what may
+ * not be, or cannot be reached, could not be purged for the mutation either, and a
+ * record that nobody can purge would keep everybody from what is stored.
+ */
+static void
+write_probes(const struct larder *cache, struct wire *wire, const struct store_mutation *mutation)
+{
+    for (size_t i = 0; i < mutation->count; i++) {
+        char key[sizeof "gen:!" + STORE_TAG_SIZE];
+        snprintf(key, sizeof key, "gen:%s!", mutation->tags[i]);
+        wire_begin(wire, 2);
+        wire_text(wire, "DEL");
+        command_key(cache, wire, key);
+    }
+}
+
+static enum larder_status
+remove_record(struct larder *cache, const struct store_mutation *mutation, int64_t deadline_ms,
+              struct larder_error *err)
+{
+    redisReply *reply = NULL;
+    struct wire wire;
+
+    wire_init(&wire);
+    wire_begin(&wire, 3);
+    wire_text(&wire, "HDEL");
+    command_key(cache, &wire, REGISTRY_KEY);
+    wire_arg(&wire, mutation->token, STORE_TOKEN_LEN);
+    enum larder_status status =
+        command_run(cache, COMMAND_LEAVE, &wire, deadline_ms, &reply, 1, NULL, err);
+    wire_free(&wire);
+    if (status == LARDER_OK)
+        command_free_replies(&reply, 1);
+    return status;
+}
+
+/* By command_run(), as whose replies the last one's and the first error count. */
+static enum larder_status
+try_to_register(struct larder *cache, struct store_mutation *mutation, int64_t deadline_ms,
+                struct larder_error *err)
+{
+    size_t n = mutation->count + 1;
+    struct command_more more = {.judges = true};
+    size_t len = 0;
+    redisReply **replies = calloc(n, sizeof(redisReply *));
+    char *value = make_value(mutation, &len);
+    struct wire wire;
+
+    if (!replies || !value || !token_make(mutation->token, STORE_TOKEN_LEN)) {
+        free(replies);
+        free(value);
+        return error_set(err, LARDER_NOMEM, "no memory, or no random bytes, for a mutation");
+    }
+    atomic_store(&mutation->alive_ms, clock_boot_ms());
+    wire_init(&wire);
+    write_probes(cache, &wire, mutation);
+    registry_begin_script(cache, &wire, register_script, 2);
+    wire_arg(&wire, mutation->token, STORE_TOKEN_LEN);
+    wire_arg(&wire, value, len);
+    enum larder_status status =
+        command_run(cache, COMMAND_REGISTER, &wire, deadline_ms, replies, n, &more, err);
+    wire_free(&wire);
+    free(value);
+    bool made = status == LARDER_OK && replies[n - 1]->type == REDIS_REPLY_INTEGER;
+    for (size_t i = 0; i < n && status == LARDER_OK; i++)
+        if (replies[i]->type == REDIS_REPLY_ERROR)
+            status = command_refused(cache, COMMAND_REGISTER, replies[i], err);
+        else if (replies[i]->type != REDIS_REPLY_INTEGER)
+            status = command_unexpected(cache, COMMAND_REGISTER, err);
+    if (status != LARDER_OK && made)
+        (void)remove_record(cache, mutation, deadline_ms, NULL);
+    command_free_replies(replies, status == LARDER_OK || made ? n : 0);
+    free(replies);
+    return status;
+}
+
+static bool
+is_young(const struct store_mutation *mutation)
+{
+    return clock_boot_ms() - atomic_load(&mutation->alive_ms) <= YOUNG_MS;
+}
+
+static void
+enlist(struct larder *cache, struct store_mutation *mutation)
+{
+    struct registry *registry = &cache->registry;
+
+    pthread_mutex_lock(&registry->lock);
+    mutation->next = registry->own;
+    registry->own = mutation;
+    pthread_mutex_unlock(&registry->lock);
+}
+
+/* With the lock. */
+void
+registry_delist(struct registry *registry, struct store_mutation *mutation)
+{
+    struct store_mutation **at = &registry->own;
+
+    while (*at && *at != mutation)
+        at = &(*at)->next;
+    if (*at)
+        *at = mutation->next;
+    free(mutation);
+}
+
+enum larder_status
+store_mutation_begin(struct larder *cache, const char *const *tags, size_t n, int64_t hold_ms,
+                     int64_t deadline_ms, struct store_mutation **out, struct larder_error *err)
+{
+    *out = NULL;
+    if (!cache->options.enabled)
+        return error_set(err, LARDER_DISABLED, "the cache is switched off");
+    enum larder_status status = generations_check(tags, n, n, err);
+    if (status == LARDER_OK && (n == 0 || hold_ms <= 0 || hold_ms > STORE_TTL_MAX_S * 1000))
+        status = error_set(err, LARDER_INVALID, "a mutation of %zu tags for %lld ms", n,
+                           (long long)hold_ms);
+    if (status != LARDER_OK)
+        return status;
+    struct store_mutation *mutation = make(tags, n, hold_ms);
+    if (!mutation)
+        return error_set(err, LARDER_NOMEM, "no memory for a mutation");
+    status = try_to_register(cache, mutation, deadline_ms, err);
+    if (status == LARDER_OK && !is_young(mutation)) {
+        (void)remove_record(cache, mutation, deadline_ms, NULL);
+        status = try_to_register(cache, mutation, deadline_ms, err);
+        if (status == LARDER_OK && !is_young(mutation))
+            status = error_set(err, LARDER_TIMEOUT, "%s: too slow for a mutation twice",
+                               cache->endpoint.where);
+    }
+    if (status != LARDER_OK) {
+        free(mutation);
+        return status;
+    }
+    enlist(cache, mutation);
+    *out = mutation;
+    return LARDER_OK;
+}
+
+bool
+store_mutation_is_young(const struct store_mutation *mutation)
+{
+    /* One beat may be on its way. */
+    return clock_boot_ms() - atomic_load(&mutation->alive_ms) <= 2 * YOUNG_MS;
+}
+
+void
+store_mutation_leave(struct larder *cache, struct store_mutation *mutation, int64_t deadline_ms)
+{
+    struct registry *registry = &cache->registry;
+
+    pthread_mutex_lock(&registry->lock);
+    mutation->state = MUTATION_OVER; /* and if it cannot be said now, keeper.c says it later */
+    pthread_mutex_unlock(&registry->lock);
+    if (remove_record(cache, mutation, deadline_ms, NULL) != LARDER_OK)
+        return;
+    pthread_mutex_lock(&registry->lock);
+    registry_delist(registry, mutation);
+    pthread_mutex_unlock(&registry->lock);
+}
+
+/* ---------------------------------------------------------------------- silence */
+
+void
+registry_write_silence(const struct larder *cache, struct wire *wire, const char *token,
+                       const char *beat, int64_t hold_ms, bool due, const char *const *tags,
+                       size_t n)
+{
+    registry_begin_script(cache, wire, silence_script, 4 + n);
+    wire_text(wire, token);
+    wire_text(wire, beat);
+    wire_number(wire, hold_ms);
+    wire_number(wire, due ? 0 : 1);
+    for (size_t i = 0; i < n; i++)
+        wire_text(wire, tags[i]);
+}
+
+static enum larder_status
+silence(struct larder *cache, const char *token, const char *const *tags, size_t n, int64_t hold_ms,
+        int64_t deadline_ms, bool *fresh, struct larder_error *err)
+{
+    redisReply *reply = NULL;
+    struct wire wire;
+
+    *fresh = true;
+    if (!cache->options.enabled)
+        return error_set(err, LARDER_DISABLED, "the cache is switched off");
+    enum larder_status status = generations_check(tags, n, n, err);
+    if (status != LARDER_OK || n == 0)
+        return status;
+    wire_init(&wire);
+    registry_write_silence(cache, &wire, token, "", hold_ms, false, tags, n);
+    status = command_run(cache, COMMAND_SILENCE, &wire, deadline_ms, &reply, 1, NULL, err);
+    wire_free(&wire);
+    if (status != LARDER_OK)
+        return status;
+    *fresh = reply->type != REDIS_REPLY_INTEGER || reply->integer > 0;
+    command_free_replies(&reply, 1);
+    return LARDER_OK;
+}
+
+enum larder_status
+store_silence(struct larder *cache, const char *const *tags, size_t n, int64_t hold_ms,
+              int64_t deadline_ms, bool *fresh, struct larder_error *err)
+{
+    return silence(cache, "", tags, n, hold_ms, deadline_ms, fresh, err);
+}
+
+enum larder_status
+store_mutation_silence(struct larder *cache, struct store_mutation *mutation, int64_t deadline_ms,
+                       bool *fresh, struct larder_error *err)
+{
+    struct registry *registry = &cache->registry;
+    enum larder_status status = silence(cache, mutation->token, mutation->tags, mutation->count,
+                                        mutation->hold_ms, deadline_ms, fresh, err);
+
+    /* Where that could not be said nobody beats for it: the others find out by themselves. */
+    pthread_mutex_lock(&registry->lock);
+    registry_delist(registry, mutation);
+    pthread_mutex_unlock(&registry->lock);
+    return status;
+}

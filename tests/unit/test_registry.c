@@ -1,0 +1,644 @@
+/*
+ * The mutation register; purges hard and soft, claims, and what they do to each
+ * other: that nothing which was invalidated ever counts again, and that what was
+ * not does. Against a real Redis, also a full one.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "client/generations.h"
+#include "client/store.h"
+#include "client_fixture.h"
+
+#define TAG "user:42"
+#define KEY "t:gen:user:42"
+#define OLD "0123456789abcdef0000000000000000"
+#define REGISTER "t:gen-mutations"
+#define HOLD 60000
+
+static const char *const one_tag[] = {TAG};
+
+/* The value of a reply to a command, "" if there is none; good until the next call. */
+static const char *
+value_of(const char *command)
+{
+    static char answer[2 * GENERATION_MARKED_MAX];
+
+    assert_true(redis_fixture_command(&redis, command, answer, sizeof answer));
+    char *line = strchr(answer, '\n');
+    return line ? line + 1 : "";
+}
+
+static const char *
+generation(void)
+{
+    return value_of("GET " KEY);
+}
+
+static void
+begin(void)
+{
+    redis_says("SET " KEY " " OLD " EX 5184000", "+OK");
+}
+
+static struct store_mutation *
+enroll(struct larder *cache, int64_t hold_ms)
+{
+    struct store_mutation *mutation = NULL;
+    struct larder_error err = {.message = ""};
+
+    if (store_mutation_begin(cache, one_tag, 1, hold_ms, soon(), &mutation, &err) != LARDER_OK)
+        fail_msg("%s", err.message);
+    assert_non_null(mutation);
+    return mutation;
+}
+
+static void
+silence(struct larder *cache, struct store_mutation *mutation, bool wanted)
+{
+    bool fresh = !wanted;
+
+    assert_ok(store_mutation_silence(cache, mutation, soon(), &fresh, NULL));
+    assert_int_equal(fresh, wanted);
+}
+
+static bool
+is_silent(void)
+{
+    return strcmp(value_of("HGET " REGISTER " =" TAG), "") != 0;
+}
+
+static bool
+may_use(struct larder *cache)
+{
+    return store_may_use(cache, soon(), NULL) == LARDER_OK;
+}
+
+static void
+purge(struct larder *cache, bool soft)
+{
+    assert_ok(store_purge_tags(cache, one_tag, 1, soft, soon(), NULL));
+}
+
+static void
+fill_memory(bool full)
+{
+    redis_says(full ? "CONFIG SET maxmemory 1" : "CONFIG SET maxmemory 0", "+OK");
+}
+
+/* --------------------------------------------------------------------- one mutation */
+
+static void
+a_mutation_is_registered_until_it_leaves(void **state)
+{
+    struct larder *cache = open_redis();
+
+    (void)state;
+    begin();
+    struct store_mutation *mutation = enroll(cache, HOLD);
+    assert_true(store_mutation_is_young(mutation));
+    redis_says("HLEN " REGISTER, ":1");
+    assert_non_null(strstr(value_of("HVALS " REGISTER), "0 60000\n" TAG));
+    assert_string_equal(generation(), OLD);
+    store_mutation_leave(cache, mutation, soon());
+    redis_says("EXISTS " REGISTER, ":0");
+    assert_string_equal(generation(), OLD);
+    larder_close(cache);
+}
+
+static void
+its_client_says_that_it_lives(void **state)
+{
+    struct larder *cache = open_redis(), *other = open_redis();
+
+    (void)state;
+    struct store_mutation *mutation = enroll(cache, HOLD);
+    store_watch(other);
+    await(strstr(value_of("HVALS " REGISTER), "3 60000\n" TAG) != NULL);
+    assert_true(store_mutation_is_young(mutation));
+    /* Nobody purges for it. */
+    begin();
+    await(strstr(value_of("HVALS " REGISTER), "7 60000\n" TAG) != NULL);
+    assert_string_equal(generation(), OLD);
+    assert_true(may_use(other));
+    store_mutation_leave(cache, mutation, soon());
+    larder_close(other);
+    larder_close(cache);
+}
+
+static void
+what_cannot_be_is_refused(void **state)
+{
+    char tag[STORE_TAG_SIZE + 1];
+    const char *const tags[] = {tag};
+    struct larder_options options = redis_options();
+    struct larder *cache = open_redis();
+    struct store_mutation *mutation = NULL;
+    bool fresh;
+
+    (void)state;
+    options.enabled = false;
+    struct larder *off = open_with(&options);
+    memset(tag, 'x', sizeof tag - 1);
+    tag[sizeof tag - 1] = '\0';
+    assert_status(store_mutation_begin(cache, tags, 1, 1000, soon(), &mutation, NULL),
+                  LARDER_INVALID);
+    assert_status(store_mutation_begin(cache, one_tag, 0, 1000, soon(), &mutation, NULL),
+                  LARDER_INVALID);
+    assert_status(store_mutation_begin(cache, one_tag, 1, 0, soon(), &mutation, NULL),
+                  LARDER_INVALID);
+    assert_status(store_silence(cache, tags, 1, 1000, soon(), &fresh, NULL), LARDER_INVALID);
+    assert_status(store_purge_tags(cache, tags, 1, false, soon(), NULL), LARDER_INVALID);
+    assert_status(store_mutation_begin(off, one_tag, 1, 1000, soon(), &mutation, NULL),
+                  LARDER_DISABLED);
+    assert_status(store_silence(off, one_tag, 1, 1000, soon(), &fresh, NULL), LARDER_DISABLED);
+    assert_status(store_may_use(off, soon(), NULL), LARDER_DISABLED);
+    assert_status(store_purge_tags(off, one_tag, 1, true, soon(), NULL), LARDER_DISABLED);
+    assert_null(mutation);
+    assert_ok(store_purge_tags(cache, NULL, 0, false, soon(), NULL));
+    larder_close(off);
+    larder_close(cache);
+}
+
+/* ------------------------------------------------------------------------- the silent */
+
+static void
+a_mutation_of_unknown_outcome_is_purged_for_until_its_hold_is_over(void **state)
+{
+    struct larder *cache = open_redis();
+    int purges = 0;
+
+    (void)state;
+    store_watch(cache);
+    assert_true(may_use(cache));
+    silence(cache, enroll(cache, 5000), true);
+    redis_says("HLEN " REGISTER, ":1");
+    assert_true(is_silent());
+    int64_t begun_ms = clock_now_ms();
+    while (is_silent()) {
+        assert_true(clock_now_ms() - begun_ms < 20000);
+        begin();
+        int64_t since_ms = clock_now_ms();
+        while (is_silent() && strcmp(generation(), OLD) == 0)
+            assert_true(clock_now_ms() - since_ms < 4500);
+        purges++;
+    }
+    assert_true(clock_now_ms() - begun_ms >= 5000);
+    assert_in_range(purges, 2, 5);
+    redis_says("EXISTS " REGISTER, ":0");
+    /* The last purge comes before that. */
+    assert_string_equal(generation(), "");
+    begin();
+    assert_true(may_use(cache));
+    assert_string_equal(generation(), OLD);
+    larder_close(cache);
+}
+
+static void
+who_comes_when_the_owner_is_dead_finds_out(void **state)
+{
+    struct larder *cache = open_redis();
+
+    (void)state;
+    /* Its record, of which nobody says anything any more. */
+    struct store_mutation *mutation = enroll(cache, HOLD);
+    (void)mutation;
+    larder_close(cache); /* without a word */
+    redis_says("HLEN " REGISTER, ":1");
+    begin();
+    cache = open_redis();
+    store_watch(cache);
+    /* It may have been dead for long. */
+    assert_status(store_may_use(cache, soon(), NULL), LARDER_MISS);
+    await(may_use(cache));
+    assert_string_equal(generation(), "");
+    begin();
+    await(is_silent());
+    redis_says("HLEN " REGISTER, ":1");
+    await(strcmp(generation(), "") == 0);
+    larder_close(cache);
+}
+
+static void
+silent_ones_of_a_tag_are_one_and_the_longest_hold_counts(void **state)
+{
+    struct larder *cache = open_redis();
+
+    (void)state;
+    silence(cache, enroll(cache, 50000), true);
+    for (int i = 0; i < 100; i++)
+        silence(cache, enroll(cache, 30000), false);
+    redis_says("HLEN " REGISTER, ":1");
+    assert_string_equal(value_of("HGET " REGISTER " =" TAG), "101 1 0 50000");
+    larder_close(cache);
+}
+
+static void
+too_many_silent_tags_become_all_of_them(void **state)
+{
+    struct larder *cache = open_redis();
+    char tag[32];
+    const char *const tags[] = {tag};
+    bool fresh;
+
+    (void)state;
+    for (int i = 0; i < 520; i++) {
+        snprintf(tag, sizeof tag, "url:%d", i);
+        assert_ok(store_silence(cache, tags, 1, HOLD, soon(), &fresh, NULL));
+    }
+    redis_says("HLEN " REGISTER, ":513");
+    assert_string_equal(value_of("HGET " REGISTER " =all"), "8 1 0 60000");
+    larder_close(cache);
+}
+
+static void
+a_record_that_was_lost_is_put_back(void **state)
+{
+    struct larder *cache = open_redis();
+
+    (void)state;
+    struct store_mutation *mutation = enroll(cache, HOLD);
+    redis_says("DEL " REGISTER, ":1");
+    await(is_silent());
+    store_mutation_leave(cache, mutation, soon());
+    assert_true(is_silent());
+    larder_close(cache);
+}
+
+static void
+nothing_is_used_while_the_register_cannot_be_read(void **state)
+{
+    struct larder_options options = redis_options();
+    struct larder_error err = {.message = ""};
+
+    (void)state;
+    redis_says("ACL SETUSER plain on >secret ~* &* +@all -hgetall", "+OK");
+    options.user = "plain";
+    options.password = "secret";
+    struct larder *cache = open_with(&options);
+    assert_status(store_may_use(cache, soon(), &err), LARDER_REFUSED);
+    assert_non_null(strstr(err.message, "NOPERM"));
+    larder_close(cache);
+    redis_says("SET " REGISTER " x", "+OK");
+    cache = open_redis();
+    assert_status(store_may_use(cache, soon(), &err), LARDER_REFUSED);
+    larder_close(cache);
+    redis_says("DEL " REGISTER, ":1");
+    redis_says("ACL DELUSER plain", ":1");
+}
+
+static void
+what_may_not_be_purged_is_not_registered(void **state)
+{
+    struct larder_options options = redis_options();
+    struct larder_error err = {.message = ""};
+    struct store_mutation *mutation = NULL;
+
+    (void)state;
+    redis_says("ACL SETUSER plain on >secret %R~* ~t:gen-* &* +@all", "+OK");
+    options.user = "plain";
+    options.password = "secret";
+    struct larder *cache = open_with(&options);
+    assert_status(store_mutation_begin(cache, one_tag, 1, HOLD, soon(), &mutation, &err),
+                  LARDER_REFUSED);
+    assert_non_null(strstr(err.message, "NOPERM"));
+    assert_null(mutation);
+    redis_says("EXISTS " REGISTER, ":0");
+    larder_close(cache);
+    redis_says("ACL DELUSER plain", ":1");
+}
+
+static void
+a_flush_does_not_forget_a_mutation(void **state)
+{
+    struct larder *cache = open_redis();
+
+    (void)state;
+    begin();
+    struct store_mutation *mutation = enroll(cache, HOLD);
+    assert_ok(larder_flush(cache, NULL, NULL, NULL));
+    assert_string_equal(generation(), "");
+    redis_says("HLEN " REGISTER, ":1");
+    store_mutation_leave(cache, mutation, soon());
+    larder_close(cache);
+}
+
+/* -------------------------------------------------------------------------- purges */
+
+static void
+a_purge_deletes_and_may_be_repeated(void **state)
+{
+    struct larder *cache = open_redis();
+
+    (void)state;
+    begin();
+    purge(cache, false);
+    assert_string_equal(generation(), "");
+    purge(cache, false);
+    purge(cache, true);
+    assert_string_equal(generation(), "");
+    redis_says("LPUSH " KEY " x", ":1");
+    purge(cache, false);
+    redis_says("EXISTS " KEY, ":0");
+    redis_says("SET " KEY " nonsense", "+OK");
+    purge(cache, true);
+    redis_says("EXISTS " KEY, ":0");
+    larder_close(cache);
+}
+
+static void
+a_soft_purge_leaves_the_hard_part_and_tells_its_time(void **state)
+{
+    struct larder *cache = open_redis();
+    store_generation first, second;
+    char answer[64];
+
+    (void)state;
+    begin();
+    int64_t before = clock_wall_ms();
+    purge(cache, true);
+    assert_int_equal(strlen(generation()), STORE_GENERATION_LEN);
+    memcpy(first, generation(), sizeof first);
+    assert_memory_equal(first, OLD, STORE_HARD_LEN);
+    assert_true(store_soft_time_ms(first) >= before);
+    assert_true(store_soft_time_ms(first) <= clock_wall_ms());
+    assert_true(redis_fixture_command(&redis, "TTL " KEY, answer, sizeof answer));
+    assert_in_range(strtol(answer + 1, NULL, 10), 5183000, 5184000);
+    purge(cache, true);
+    memcpy(second, generation(), sizeof second);
+    assert_string_not_equal(first, second);
+    assert_memory_equal(second, OLD, STORE_HARD_LEN);
+    larder_close(cache);
+}
+
+static void
+any_number_of_tags_is_done_in_batches(void **state)
+{
+    enum { N = 300 };
+    struct larder *cache = open_redis();
+    static char names[N][STORE_TAG_SIZE];
+    const char *tags[N];
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        char command[128];
+        snprintf(names[i], sizeof names[i], "tag:%d", i);
+        snprintf(command, sizeof command, "SET t:gen:tag:%d " OLD, i);
+        redis_says(command, "+OK");
+        tags[i] = names[i];
+    }
+    assert_ok(store_purge_tags(cache, tags, N, false, soon(), NULL));
+    redis_says("XLEN t:gen-news", ":3");
+    redis_says("DBSIZE", ":1");
+    larder_close(cache);
+}
+
+static void
+what_an_older_larder_has_marked_matches_nothing_and_is_left(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_tags tags = {.count = 1, .name = {TAG}};
+    struct store_generations now;
+    uint64_t identity = 0;
+
+    (void)state;
+    redis_says("SET " KEY " M0_-_0123456789abcdef:1 EX 100", "+OK");
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_false(store_generation_settled(now.value[0]));
+    purge(cache, true);
+    assert_string_equal(generation(), "M0_-_0123456789abcdef:1");
+    purge(cache, false);
+    assert_string_equal(generation(), "");
+    larder_close(cache);
+}
+
+/* -------------------------------------------------------------------------- claims */
+
+static void
+what_nobody_has_invalidated_since_is_claimed_in_one_step(void **state)
+{
+    struct larder *cache = open_redis();
+    store_generation next;
+    bool claimed = false;
+    char answer[64];
+
+    (void)state;
+    begin();
+    assert_ok(store_claim(cache, TAG, OLD, soon(), next, &claimed, NULL));
+    assert_true(claimed);
+    assert_true(store_generation_settled(next));
+    assert_string_equal(generation(), next);
+    assert_memory_not_equal(next, OLD, STORE_HARD_LEN);
+    /* As long as a fetch, until something is stored under it. */
+    assert_true(redis_fixture_command(&redis, "TTL " KEY, answer, sizeof answer));
+    assert_in_range(strtol(answer + 1, NULL, 10), 1, STORE_GENERATION_NEW_S);
+    redis_says("XLEN t:gen-news", ":1");
+    /* Again, it is not what it was. */
+    assert_ok(store_claim(cache, TAG, OLD, soon(), next, &claimed, NULL));
+    assert_false(claimed);
+    assert_string_equal(next, "");
+    assert_string_equal(generation(), "");
+
+    begin(); /* purged softly */
+    purge(cache, true);
+    assert_ok(store_claim(cache, TAG, OLD, soon(), next, &claimed, NULL));
+    assert_false(claimed);
+    assert_string_equal(generation(), "");
+
+    purge(cache, false);
+    assert_ok(store_claim(cache, TAG, "", soon(), next, &claimed, NULL));
+    assert_false(claimed);
+    larder_close(cache);
+}
+
+/* ------------------------------------------------------------------- a full Redis */
+
+static void
+a_full_redis_registers_mutations(void **state)
+{
+    struct larder *cache = open_redis();
+    store_generation next;
+    bool claimed = true;
+
+    (void)state;
+    begin();
+    fill_memory(true);
+    struct store_mutation *mutation = enroll(cache, HOLD);
+    redis_says("HLEN " REGISTER, ":1");
+    await(strstr(value_of("HVALS " REGISTER), "1 60000\n" TAG) != NULL);
+    store_mutation_leave(cache, mutation, soon());
+    redis_says("EXISTS " REGISTER, ":0");
+    silence(cache, enroll(cache, HOLD), true);
+    assert_true(is_silent());
+    assert_ok(store_claim(cache, TAG, OLD, soon(), next, &claimed, NULL));
+    assert_false(claimed); /* the news could not be told: they are void, and so is it */
+    assert_string_equal(generation(), "");
+    fill_memory(false);
+    larder_close(cache);
+}
+
+static void
+a_redis_that_takes_no_writes_at_all_registers_nothing(void **state)
+{
+    struct larder *cache = open_redis();
+    struct larder_error err = {.message = ""};
+    struct store_mutation *mutation = NULL;
+
+    (void)state;
+    begin();
+    redis_says("CONFIG SET min-replicas-to-write 1", "+OK");
+    enum larder_status status =
+        store_mutation_begin(cache, one_tag, 1, HOLD, soon(), &mutation, &err);
+    redis_says("CONFIG SET min-replicas-to-write 0", "+OK");
+    assert_status(status, LARDER_REFUSED);
+    assert_non_null(strstr(err.message, "NOREPLICAS"));
+    assert_null(mutation);
+    assert_string_equal(generation(), OLD);
+    larder_close(cache);
+}
+
+static void
+a_full_redis_can_be_purged(void **state)
+{
+    struct larder *cache = open_redis();
+
+    (void)state;
+    begin();
+    purge(cache, false);
+    begin();
+    redis_says("XLEN t:gen-news", ":1");
+    fill_memory(true);
+    purge(cache, false);
+    assert_string_equal(generation(), "");
+    redis_says("EXISTS t:gen-news", ":0");
+    fill_memory(false);
+    begin();
+    fill_memory(true);
+    purge(cache, true);
+    assert_memory_equal(generation(), OLD, STORE_HARD_LEN);
+    assert_true(store_soft_time_ms(generation()) > 0);
+    fill_memory(false);
+    larder_close(cache);
+}
+
+/* ------------------------------------------------- who may not run scripts; replicas */
+
+static void
+without_scripts_what_would_need_one_is_deleted(void **state)
+{
+    struct larder_options options = redis_options();
+    struct larder_error err = {.message = ""};
+    struct store_mutation *mutation = NULL;
+    store_generation next;
+    bool claimed = true;
+
+    (void)state;
+    redis_says("ACL SETUSER plain on >secret ~* &* +@all -@scripting", "+OK");
+    options.user = "plain";
+    options.password = "secret";
+    struct larder *cache = open_with(&options);
+    begin();
+    purge(cache, false);
+    assert_string_equal(generation(), "");
+    begin();
+    purge(cache, true);
+    assert_string_equal(generation(), "");
+    begin();
+    assert_status(store_mutation_begin(cache, one_tag, 1, HOLD, soon(), &mutation, &err),
+                  LARDER_REFUSED);
+    assert_non_null(strstr(err.message, "NOPERM"));
+    assert_string_equal(generation(), OLD);
+    assert_ok(store_claim(cache, TAG, OLD, soon(), next, &claimed, NULL));
+    assert_false(claimed);
+    assert_string_equal(generation(), "");
+    larder_close(cache);
+    redis_says("ACL DELUSER plain", ":1");
+}
+
+static void
+without_the_news_they_are_void(void **state)
+{
+    struct larder_options options = redis_options();
+
+    (void)state;
+    redis_says("ACL SETUSER plain on >secret ~* &* +@all -xadd", "+OK");
+    redis_says("XADD t:gen-news 1-1 n x", "$3\r\n1-1");
+    options.user = "plain";
+    options.password = "secret";
+    struct larder *cache = open_with(&options);
+    begin();
+    purge(cache, false);
+    assert_string_equal(generation(), "");
+    redis_says("EXISTS t:gen-news", ":0");
+    larder_close(cache);
+    redis_says("ACL DELUSER plain", ":1");
+}
+
+static void
+a_purge_waits_for_replicas(void **state)
+{
+    struct larder_options options = redis_options();
+    struct redis_fixture master, replica;
+    struct larder_error err = {.message = ""};
+    char port[16];
+
+    (void)state;
+    assert_true(redis_fixture_start_tcp(&master, NULL));
+    snprintf(port, sizeof port, "%d", master.port);
+    options.unix_path = master.socket;
+    options.wait_replicas = 1;
+    options.wait_timeout_ms = 50;
+    struct larder *cache = open_with(&options);
+    assert_status(store_purge_tags(cache, one_tag, 1, false, soon(), &err), LARDER_UNAVAILABLE);
+    assert_non_null(strstr(err.message, "WAIT: 0 of 1 replicas have it"));
+    larder_close(cache);
+
+    const char *const args[] = {"--replicaof", "127.0.0.1", port, NULL};
+    assert_true(redis_fixture_start(&replica, args));
+    options.wait_timeout_ms = 4000;
+    options.read_timeout_ms = 1000;
+    cache = open_with(&options);
+    /* It has to fetch the snapshot first, which takes longer than one reply may. */
+    await(store_purge_tags(cache, one_tag, 1, false, soon(), &err) == LARDER_OK);
+    larder_close(cache);
+    redis_fixture_stop(&replica);
+    redis_fixture_stop(&master);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, empty_redis)
+    const struct CMUnitTest tests[] = {
+        TEST(a_mutation_is_registered_until_it_leaves),
+        TEST(its_client_says_that_it_lives),
+        TEST(what_cannot_be_is_refused),
+        TEST(a_mutation_of_unknown_outcome_is_purged_for_until_its_hold_is_over),
+        TEST(who_comes_when_the_owner_is_dead_finds_out),
+        TEST(silent_ones_of_a_tag_are_one_and_the_longest_hold_counts),
+        TEST(too_many_silent_tags_become_all_of_them),
+        TEST(a_record_that_was_lost_is_put_back),
+        TEST(nothing_is_used_while_the_register_cannot_be_read),
+        TEST(what_may_not_be_purged_is_not_registered),
+        TEST(a_flush_does_not_forget_a_mutation),
+        TEST(a_purge_deletes_and_may_be_repeated),
+        TEST(a_soft_purge_leaves_the_hard_part_and_tells_its_time),
+        TEST(any_number_of_tags_is_done_in_batches),
+        TEST(what_an_older_larder_has_marked_matches_nothing_and_is_left),
+        TEST(what_nobody_has_invalidated_since_is_claimed_in_one_step),
+        TEST(a_full_redis_registers_mutations),
+        TEST(a_redis_that_takes_no_writes_at_all_registers_nothing),
+        TEST(a_full_redis_can_be_purged),
+        TEST(without_scripts_what_would_need_one_is_deleted),
+        TEST(without_the_news_they_are_void),
+        TEST(a_purge_waits_for_replicas),
+    };
+    if (!redis_fixture_available())
+        return REDIS_FIXTURE_SKIP;
+    return cmocka_run_group_tests(tests, start_redis, stop_redis);
+}
