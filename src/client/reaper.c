@@ -172,6 +172,7 @@ add_due(struct round *round, const struct seen *seen, int64_t now_ms)
         if (!due->tag || (seen->silent && !due->value)) {
             free(due->field);
             free(due->value);
+            *due = (struct due){.field = NULL};
             return false;
         }
         round->tags[round->count++] = due->tag;
@@ -307,8 +308,8 @@ declare_silent(struct larder *cache, int64_t deadline_ms)
             count = 1;
         }
         snprintf(beat, sizeof beat, "%lld", (long long)seen->beat);
-        registry_write_silence(cache, &wire, seen->field, seen->value[0] ? beat : "", seen->hold_ms,
-                               true, tags, count);
+        registry_write_silence(cache, &wire, seen->field, seen->hold_ms > 0 ? beat : "",
+                               seen->hold_ms, true, tags, count);
         free_round(round);
         n++;
     }

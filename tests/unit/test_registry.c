@@ -293,6 +293,23 @@ nothing_is_used_while_the_register_cannot_be_read(void **state)
 }
 
 static void
+what_is_no_record_is_purged_for_and_removed(void **state)
+{
+    struct larder *cache = open_redis();
+
+    (void)state;
+    begin();
+    redis_says("HSET " REGISTER " foo bar =baz x", ":2");
+    store_watch(cache);
+    assert_status(store_may_use(cache, soon(), NULL), LARDER_MISS);
+    await(strcmp(value_of("HGET " REGISTER " foo"), "") == 0);
+    await(strcmp(value_of("HGET " REGISTER " =baz"), "") == 0);
+    await(may_use(cache));
+    redis_says("EXISTS " REGISTER, ":0");
+    larder_close(cache);
+}
+
+static void
 what_may_not_be_purged_is_not_registered(void **state)
 {
     struct larder_options options = redis_options();
@@ -624,6 +641,7 @@ main(void)
         TEST(too_many_silent_tags_become_all_of_them),
         TEST(a_record_that_was_lost_is_put_back),
         TEST(nothing_is_used_while_the_register_cannot_be_read),
+        TEST(what_is_no_record_is_purged_for_and_removed),
         TEST(what_may_not_be_purged_is_not_registered),
         TEST(a_flush_does_not_forget_a_mutation),
         TEST(a_purge_deletes_and_may_be_repeated),
