@@ -189,7 +189,8 @@ struct lookup {
     size_t max_len;
 };
 
-/* One generation. What is none counts as missing; of a marked one no more is kept than that. */
+/* One generation. What is none counts as missing; of one that an older Larder has marked only that is
+ * kept. */
 static enum larder_status
 read_generation(struct reader *in, store_generation out, struct larder_error *err)
 {

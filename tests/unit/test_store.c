@@ -371,7 +371,7 @@ a_generation_lives_long_once_something_is_stored_under_it(void **state)
     assert_ok(store_generations_keep(cache, tags.name, values, tags.count, 4500000, soon(), NULL));
     assert_in_range(life_of("all"), 4990, 5000);
     assert_in_range(life_of("url:1234"), 9110, 9120);
-    /* Another one by now, or none, or marked: it is nobody's to prolong. */
+    /* Another one by now, or none, or an older Larder has marked it: it is nobody's to prolong. */
     redis_says("SET t:gen:all fedcba98765432100000000000000000 EX 50", "+OK");
     redis_says("DEL t:gen:url:1234", ":1");
     assert_ok(store_generations_keep(cache, tags.name, values, tags.count, 4500000, soon(), NULL));

@@ -7,9 +7,9 @@ site cache='on_unreachable = "refuse"; invalidate_timeout = "500ms";' \
     redis='breaker_max_rest = "100ms";' routes='
     { path = "/page/**"; ttl = "5m"; },
     { path = "/async/**"; methods = ["POST"]; invalidate = ["*"]; async = true; },
-    { path = "/unmarked/**"; methods = ["POST"]; tags = ["all"]; },
+    { path = "/tagged/**"; methods = ["POST"]; tags = ["all"]; },
     { path = "/never/**"; client_cache = "never"; }'
-targets='/page/a /elsewhere /async/a /unmarked/a /never/a'
+targets='/page/a /elsewhere /async/a /tagged/a /never/a'
 
 gets /page/a MISS 'GET /page/a #1'
 await is_hit /page/a
