@@ -85,7 +85,7 @@ stops "a refresh"
 pool start -n 1
 crowd sender 1 '/upload?sum=1' --limit-rate 20k -H 'Expect:' --data-binary "@$DIR/upload"
 sends() {
-    "$LARDERCTL" -f "$DIR/larder.conf" --json status | tr -d ' ' | grep -q '"busy":1'
+    "$LARDERCTL" -f "$DIR/larder.conf" --json status | tr -d ' ' | grep -q '"fetchers":1,"fetchers_idle":0'
 }
 await sends
 stops "a slow sender"
