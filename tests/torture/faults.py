@@ -23,6 +23,7 @@ LANES = {
     "backend": ("backend",),
 }
 PAUSE_S = {"redis": (0.3, 1.5), "net": (0.3, 2), "pool": (0.2, 1.5), "backend": (3, 8)}
+PAUSES_FOR_S = 14  # runs of this length and more have these pauses
 ALL = [kind for kinds in LANES.values() for kind in kinds]
 BOTH = ("a", "b")
 
@@ -46,11 +47,13 @@ class Faults:
         if lane == "redis":
             await self.world.master.save(self.old_dump)
         deck = []
+        # A short run has each kind of fault as well.
+        share = min(1, self.world.options.seconds / PAUSES_FOR_S)
         while True:
             if not deck:
                 deck = list(kinds)
                 rng.shuffle(deck)
-            if await self.pause(rng.uniform(*PAUSE_S[lane])):
+            if await self.pause(share * rng.uniform(*PAUSE_S[lane])):
                 return
             await getattr(self, deck.pop())(rng)
 
