@@ -66,8 +66,7 @@ explain_reason(enum reason reason)
         [REASON_STREAM] = "it is of a kind that has no end",
         [REASON_HEAD] = "it has no body to store",
         [REASON_NO_GENERATIONS] = "Redis did not answer, or not in time",
-        [REASON_SILENT] = "a mutation has lost its process, and what it may have changed was not "
-                          "dropped in time (larderctl status)",
+        [REASON_SILENT] = "what a mutation without an outcome changed was not dropped in time",
         [REASON_TAGS] = "it has too many tags, or one that is too long",
         [REASON_NO_MEMORY] = "there was no memory for it",
         [REASON_BACKEND_FAILED] = "the backend failed",

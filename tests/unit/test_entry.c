@@ -317,7 +317,8 @@ head_of(const struct fields *fields, enum mount mount, const struct route *clien
                           .x_cache = "HIT",
                           .age_s = 3,
                           .content_length = 5,
-                          .client_cache = client_cache};
+                          .client_cache = client_cache,
+                          .shared = client_cache != NULL};
     return reply_head(&reply, arena);
 }
 
