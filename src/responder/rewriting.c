@@ -148,6 +148,48 @@ is_same_query(bool *same, enum mount mount, struct slice sent, struct slice told
     return a.p && b.p;
 }
 
+/*
+ * lighttpd 1.4 ends a path at the last '?' and not at the first: of "/a?b?c" it makes
+ * the path "/a?b" and the query "c". That is the same URL if its path is the one that
+ * was sent up to the first '?', so that no rule about a directory saw another one.
+ * Leaves in *sent what is still to be compared with lighttpd's query. false: no
+ * memory.
+ */
+static bool
+is_cut_at_last_mark(struct slice path, struct slice *sent, struct slice told, bool *same,
+                    struct arena *arena)
+{
+    const char *mark = told.n ? memchr(told.p, '?', told.n) : NULL;
+    const char *last = sent->n ? memrchr(sent->p, '?', sent->n) : NULL;
+    *same = false;
+    if (!mark || !last)
+        return true;
+    struct slice before = {told.p, (size_t)(mark - told.p)};
+    struct slice rest = {mark + 1, told.n - before.n - 1};
+    struct slice sent_rest = {sent->p, (size_t)(last - sent->p)};
+    if (!is_same_path(same, path, before, arena))
+        return false;
+    if (!*same)
+        return true;
+    char *room = arena_alloc(arena, sent_rest.n + rest.n + 1);
+    if (!room)
+        return false;
+    size_t n = 0;
+    for (size_t i = 0; i < sent_rest.n; i++) {
+        int byte = path_encoded_byte(sent_rest, i);
+        room[n++] = byte >= 0 ? (char)byte : sent_rest.p[i];
+        i += byte >= 0 ? 2 : 0;
+    }
+    struct slice a = {room, merge_slashes(room, n)};
+    if (rest.n)
+        memcpy(room + n, rest.p, rest.n);
+    struct slice b = {room + n, merge_slashes(room + n, rest.n)};
+    *same = slice_equal(a, b);
+    sent->n -= sent_rest.n + 1;
+    sent->p = last + 1;
+    return true;
+}
+
 /* .p NULL: not told, or no memory (*failed). */
 static struct slice
 told_path(enum mount mount, const struct told_url *told, struct arena *arena, bool *failed)
@@ -178,6 +220,8 @@ rewriting_find(struct request *request, const struct told_url *told, const struc
     if (path.n == 0 || path.p[0] != '/' || request->path.p[0] != '/')
         return !failed;
     if (!is_same_path(&same_path, request->path, path, arena) ||
+        (!same_path && request->mount == MOUNT_LIGHTTPD && told->query.p &&
+         !is_cut_at_last_mark(request->path, &sent_query, path, &same_path, arena)) ||
         (told->query.p &&
          !is_same_query(&same_query, request->mount, sent_query, told->query, arena)))
         return false;

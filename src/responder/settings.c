@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <xxhash.h>
 
 #include "base/log.h"
@@ -42,7 +43,7 @@
 static const struct slice known_families[] = {
     KNOWN("HTTP_"), KNOWN("REMOTE_"), KNOWN("REQUEST_"), KNOWN("SSL_"),  KNOWN("TLS_"),
     KNOWN("H2_"),   KNOWN("H2PUSH"),  KNOWN("HTTP2"),    KNOWN("HTTP3"), KNOWN("GEOIP_"),
-    KNOWN("MM_"),   KNOWN("OIDC_"),   KNOWN("FCGI_")};
+    KNOWN("MM_"),   KNOWN("MMDB_"),   KNOWN("OIDC_"),    KNOWN("FCGI_")};
 
 /* CGI's; Apache's, some of them only behind REDIRECT_; what nginx' own variables are mostly called. */
 static const struct slice known_names[] = {KNOWN("AUTH_TYPE"),
@@ -200,6 +201,20 @@ write_part(char *to, struct slice part)
     return n + part.n;
 }
 
+/*
+ * The server's name, where it is not the host that was asked for, which is in the key
+ * already: two servers of one root, reached by one Host on two addresses, are told
+ * apart by nothing else.
+ */
+static bool
+is_other_name(struct slice name, struct slice host)
+{
+    const char *port = host.n && host.p[0] != '[' ? memchr(host.p, ':', host.n) : NULL;
+    if (port)
+        host.n = (size_t)(port - host.p);
+    return name.n != host.n || strncasecmp(name.p, host.p, name.n) != 0;
+}
+
 bool
 settings_hash(struct slice *out, const struct request *request, const struct config *config,
               struct arena *arena)
@@ -209,7 +224,9 @@ settings_hash(struct slice *out, const struct request *request, const struct con
     *out = (struct slice){"", 0};
     for (size_t i = 0; i < request->parameter_count && count < SETTINGS_MAX; i++) {
         const struct upstream_parameter *one = &request->parameters[i];
-        if (!is_setting(one->name, config))
+        if (slice_equal(one->name, slice_of("SERVER_NAME"))
+                ? one->value.n == 0 || !is_other_name(one->value, request->host)
+                : !is_setting(one->name, config))
             continue;
         list[count++] = *one;
         room += one->name.n + one->value.n + 2 * (NUMBER_DIGITS_MAX + 1);

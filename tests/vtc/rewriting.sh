@@ -157,7 +157,8 @@ rewriting() {
     # Not rewritten: the very bytes. What a directory is called ends in a slash and nothing else happens.
     for target in / '/a?' '/a?b=c%20d+e&&f' '/a//b' '//a/b' '/a%2Fb%2525%41' '/a%252Fb' '/a/%2e%2e/b' \
         '/a/..%2Fb' '/a/./b/' '/a/..//c' '/a;x=1/b' '/a+b%20c' '/caf%C3%A9' '/a%5Cb%26%3F%23' '/a/~%7E' \
-        '/index.php/x' '/a.php' '/a.php/%2F/x'; do
+        '/index.php/x' '/a.php' '/a.php/%2F/x' '/a?b?c' '/l?next=/x?y=1' '/r?to=http://x/?y=%20' \
+        '/dir/?u=a%2Fb?c'; do
         before=$(backend count GET "$target")
         get "$target" --path-as-is -b never=stored
         is "$mount $target: status" "$(status)" 200

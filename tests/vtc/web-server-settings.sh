@@ -7,6 +7,8 @@
 mkdir -p "$DIR/htdocs"
 # shellcheck disable=SC2016
 echo '<?php echo $_SERVER["ROLE"] ?? "public", " ", $_SERVER["TRACE"] ?? "";' > "$DIR/htdocs/page.php"
+# shellcheck disable=SC2016
+echo '<?php echo $_SERVER["SERVER_NAME"];' > "$DIR/htdocs/name.php"
 
 # On $PORT2, for the office: the same site with another role; on $PORT3 with nothing else at all.
 extra() {
@@ -29,6 +31,15 @@ include larder/larder-php.conf;
 }
 server {
     listen 127.0.0.1:$PORT2;
+    root "$DIR/htdocs";
+    location ~ \.php\$ {
+        fastcgi_param ROLE internal;
+        include larder/larder-pass.conf;
+    }
+}
+server {
+    listen 127.0.0.2:$PORT2;
+    server_name intern;
     root "$DIR/htdocs";
     location ~ \.php\$ {
         fastcgi_param ROLE internal;
@@ -68,6 +79,10 @@ is_stored() {
     get "$1" -H 'Host: a.test'
     test "$(field X-Cache)" = HIT
 }
+is_known() {
+    get "$1" -H 'Host: intern'
+    test "$(field X-Cache)" = HIT
+}
 stores() {
     from "$1" MISS "$2" "$3"
     await is_stored "/page.php?$mount$3"
@@ -98,6 +113,15 @@ for mount in lighttpd-php nginx-php apache-proxy-fcgi-php; do
         for _ in $(seq 70); do
             get /traced.php
             is "/traced.php: X-Cache" "$(field X-Cache)" MISS
+        done
+        # One Host on two addresses, of which one is a server of that name.
+        for at in 127.0.0.2 127.0.0.1 127.0.0.2; do
+            url=http://$at:$PORT2
+            get /name.php -H 'Host: intern'
+            wanted=intern
+            [ "$at" = 127.0.0.2 ] || wanted=
+            is "$at: SERVER_NAME" "$(cat "$DIR/body")" "$wanted"
+            await is_known /name.php
         done
         is "the log" "$(grep -c 'parameter TRACE has had more than 64 values' "$DIR/log/larder")" 1
         ;;
