@@ -47,17 +47,22 @@ is_encoded_slash(struct slice path, size_t i)
     return path.p[i] == '%' && path_encoded_byte(path, i) == '/';
 }
 
+static bool
+is_apache(enum mount mount)
+{
+    return mount == MOUNT_APACHE_PROXY_FCGI || mount == MOUNT_APACHE_FCGID;
+}
+
 struct slice
 rewriting_target(enum mount mount, struct slice path, struct slice query, struct arena *arena)
 {
-    bool keeps_slash = mount == MOUNT_APACHE_PROXY_FCGI || mount == MOUNT_APACHE_FCGID;
     char *text = arena_alloc(arena, 3 * (path.n + query.n) + 2);
     size_t n = 0;
     if (!text)
         return (struct slice){NULL, 0};
     for (size_t i = 0; i < path.n; i++) {
         if (may_stand_in_path((unsigned char)path.p[i]) ||
-            (keeps_slash && is_encoded_slash(path, i)))
+            (is_apache(mount) && is_encoded_slash(path, i)))
             text[n++] = path.p[i];
         else
             n = put_encoded(text, n, path.p[i]);
@@ -87,52 +92,74 @@ merge_slashes(char *p, size_t n)
     return out;
 }
 
-/* As web servers read a path, each in one of two ways. Into room for all of it. */
+/*
+ * As the web server reads a path that was sent, in one of two ways: decoded once,
+ * slashes merged before or after dot segments are resolved; Apache, which decodes
+ * no "%2F" before it does that, and may or may not after it. Decoding more than the web
+ * server did would make what a visitor sent the same as what a rule made of it:
+ * "/closed/..%252Fdenied" and "/denied".
+ */
 static struct slice
-plain_path(char *out, struct slice path, bool encoded, bool merge_first)
+read_path(char *out, enum mount mount, struct slice path, bool first_way)
 {
-    size_t n = 0, used = 0;
+    size_t n = 0;
     for (size_t i = 0; i < path.n; i++) {
-        int byte = encoded ? path_encoded_byte(path, i) : -1;
-        out[n++] = byte >= 0 ? (char)byte : path.p[i];
-        i += byte >= 0 ? 2 : 0;
+        int byte = path_encoded_byte(path, i);
+        if (byte < 0 || (byte == '/' && is_apache(mount))) {
+            out[n++] = path.p[i];
+            continue;
+        }
+        out[n++] = (char)byte;
+        i += 2;
     }
-    const struct slice once = {out, n};
-    for (size_t i = 0; i < n; i++) {
-        bool slash = is_encoded_slash(once, i);
-        out[used++] = slash ? '/' : out[i];
-        i += slash ? 2 : 0;
-    }
-    n = merge_first ? merge_slashes(out, used) : used;
+    if (first_way || is_apache(mount))
+        n = merge_slashes(out, n);
     n = path_remove_dot_segments(out, n);
+    if (!first_way && is_apache(mount)) {
+        const struct slice once = {out, n};
+        n = 0;
+        for (size_t i = 0; i < once.n; i++) {
+            bool slash = is_encoded_slash(once, i);
+            out[n++] = slash ? '/' : out[i];
+            i += slash ? 2 : 0;
+        }
+    }
     return (struct slice){out, merge_slashes(out, n)};
 }
 
-/* The file that stands for a directory is the directory's page: DirectoryIndex, nginx' index. */
+/* Apache's DirectoryIndex, as Debian has it: that file is the directory's page. */
 static bool
 is_index_of(struct slice directory, struct slice file)
 {
-    static const struct slice index = {"index.", 6};
+    static const char *const names[] = {"index.html", "index.cgi",   "index.pl",
+                                        "index.php",  "index.xhtml", "index.htm"};
     size_t n = directory.n;
-    return n && directory.p[n - 1] == '/' && file.n > n + index.n &&
-           memcmp(file.p, directory.p, n) == 0 && memcmp(file.p + n, index.p, index.n) == 0 &&
-           !memchr(file.p + n, '/', file.n - n);
+    if (n == 0 || directory.p[n - 1] != '/' || file.n < n || memcmp(file.p, directory.p, n) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (slice_equal((struct slice){file.p + n, file.n - n}, slice_of(names[i])))
+            return true;
+    return false;
 }
 
 /* false: no memory. */
 static bool
-is_same_path(bool *same, struct slice sent, struct slice told, struct arena *arena)
+is_same_path(bool *same, enum mount mount, struct slice sent, struct slice told,
+             struct arena *arena)
 {
     *same = slice_equal(sent, told);
     if (*same)
         return true;
     char *room = arena_alloc(arena, sent.n + told.n + 1);
-    for (int i = 0; room && !*same && i < 2; i++) {
-        struct slice a = plain_path(room, sent, true, i == 0);
-        struct slice b = plain_path(room + sent.n, told, false, i == 0);
-        *same = slice_equal(a, b) || is_index_of(a, b);
+    if (!room)
+        return false;
+    memcpy(room + sent.n, told.p, told.n);
+    struct slice b = {room + sent.n, merge_slashes(room + sent.n, told.n)};
+    for (int i = 0; !*same && i < 2; i++) {
+        struct slice a = read_path(room, mount, sent, i == 0);
+        *same = slice_equal(a, b) || (is_apache(mount) && is_index_of(a, b));
     }
-    return room != NULL;
+    return true;
 }
 
 /* lighttpd has a spelling of its own for what it has not rewritten. false: no memory. */
@@ -167,7 +194,7 @@ is_cut_at_last_mark(struct slice path, struct slice *sent, struct slice told, bo
     struct slice before = {told.p, (size_t)(mark - told.p)};
     struct slice rest = {mark + 1, told.n - before.n - 1};
     struct slice sent_rest = {sent->p, (size_t)(last - sent->p)};
-    if (!is_same_path(same, path, before, arena))
+    if (!is_same_path(same, MOUNT_LIGHTTPD, path, before, arena))
         return false;
     if (!*same)
         return true;
@@ -219,7 +246,7 @@ rewriting_find(struct request *request, const struct told_url *told, const struc
     struct slice sent_query = query_of(request->target);
     if (path.n == 0 || path.p[0] != '/' || request->path.p[0] != '/')
         return !failed;
-    if (!is_same_path(&same_path, request->path, path, arena) ||
+    if (!is_same_path(&same_path, request->mount, request->path, path, arena) ||
         (!same_path && request->mount == MOUNT_LIGHTTPD && told->query.p &&
          !is_cut_at_last_mark(request->path, &sent_query, path, &same_path, arena)) ||
         (told->query.p &&
