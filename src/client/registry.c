@@ -196,7 +196,7 @@ try_to_register(struct larder *cache, struct store_mutation *mutation, int64_t d
             status = command_unexpected(cache, COMMAND_REGISTER, err);
     if (status != LARDER_OK && made)
         (void)remove_record(cache, mutation, deadline_ms, NULL);
-    command_free_replies(replies, status == LARDER_OK || made ? n : 0);
+    command_free_replies(replies, n);
     free(replies);
     return status;
 }
