@@ -462,11 +462,17 @@ tell_script(struct explanation *e, size_t seen, size_t found)
     put(e->answer, "script", object);
 }
 
-/* A backend that speaks HTTP: nothing to say of a URL that nobody has seen rewritten. */
+/* For a backend that speaks HTTP. */
 static void
 tell_rewriting(struct explanation *e, size_t found)
 {
     const struct request *request = &e->exchange.request;
+    if (found == 0) {
+        say(e, "Rewrite:",
+            "none is known here; a URL that the web server rewrites has another key (key= in "
+            "Cache-Status)");
+        return;
+    }
     if (request->script.name.n == 0 && found < 2)
         return;
     if (request->script.name.n == 0) {

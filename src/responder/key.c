@@ -446,6 +446,9 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
             return REASON_NO_MEMORY;
         part(&m, 'p', slice_of(hash));
     }
+    /* What was fetched while rewritings were ignored, or followed, is another page. */
+    if (request->script.name.n && !config->fastcgi && config->rewritten_ignored)
+        part(&m, 'w', slice_of("ignore"));
     if (key->user.n)
         part(&m, 'u', key->user);
     if (key->keyed_fields > 0) {

@@ -619,6 +619,12 @@ request_parse(struct request *request, char **envp, const struct config *config,
         *why = "out of memory";
         return 500;
     }
+    if (request->asked.p && request->asked.p[0] != '/') {
+        *why =
+            "the web server has rewritten the URL to one that does not begin with a slash: write "
+            "\"/\" before the target of its rewriting rule";
+        return 500;
+    }
     if (request->asked.n > REQUEST_TARGET_MAX) {
         *why = "what the web server has made of the request target is too long";
         return 414;

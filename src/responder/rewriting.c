@@ -102,11 +102,14 @@ merge_slashes(char *p, size_t n)
 static struct slice
 read_path(char *out, enum mount mount, struct slice path, bool first_way)
 {
+    static const char hidden_slash = '\0'; /* Apache takes no path with a byte of that value */
     size_t n = 0;
     for (size_t i = 0; i < path.n; i++) {
         int byte = path_encoded_byte(path, i);
         if (byte < 0 || (byte == '/' && is_apache(mount))) {
-            out[n++] = path.p[i];
+            bool hidden = byte == '/' && !first_way;
+            out[n++] = hidden ? hidden_slash : path.p[i];
+            i += hidden ? 2 : 0;
             continue;
         }
         out[n++] = (char)byte;
@@ -115,31 +118,10 @@ read_path(char *out, enum mount mount, struct slice path, bool first_way)
     if (first_way || is_apache(mount))
         n = merge_slashes(out, n);
     n = path_remove_dot_segments(out, n);
-    if (!first_way && is_apache(mount)) {
-        const struct slice once = {out, n};
-        n = 0;
-        for (size_t i = 0; i < once.n; i++) {
-            bool slash = is_encoded_slash(once, i);
-            out[n++] = slash ? '/' : out[i];
-            i += slash ? 2 : 0;
-        }
-    }
+    for (size_t i = 0; i < n && is_apache(mount); i++)
+        if (out[i] == hidden_slash)
+            out[i] = '/';
     return (struct slice){out, merge_slashes(out, n)};
-}
-
-/* Apache's DirectoryIndex, as Debian has it: that file is the directory's page. */
-static bool
-is_index_of(struct slice directory, struct slice file)
-{
-    static const char *const names[] = {"index.html", "index.cgi",   "index.pl",
-                                        "index.php",  "index.xhtml", "index.htm"};
-    size_t n = directory.n;
-    if (n == 0 || directory.p[n - 1] != '/' || file.n < n || memcmp(file.p, directory.p, n) != 0)
-        return false;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (slice_equal((struct slice){file.p + n, file.n - n}, slice_of(names[i])))
-            return true;
-    return false;
 }
 
 /* false: no memory. */
@@ -157,7 +139,7 @@ is_same_path(bool *same, enum mount mount, struct slice sent, struct slice told,
     struct slice b = {room + sent.n, merge_slashes(room + sent.n, told.n)};
     for (int i = 0; !*same && i < 2; i++) {
         struct slice a = read_path(room, mount, sent, i == 0);
-        *same = slice_equal(a, b) || (is_apache(mount) && is_index_of(a, b));
+        *same = slice_equal(a, b);
     }
     return true;
 }
@@ -244,7 +226,7 @@ rewriting_find(struct request *request, const struct told_url *told, const struc
     bool failed = false, same_path, same_query = true;
     struct slice path = told_path(request->mount, told, arena, &failed);
     struct slice sent_query = query_of(request->target);
-    if (path.n == 0 || path.p[0] != '/' || request->path.p[0] != '/')
+    if (path.n == 0 || request->path.p[0] != '/')
         return !failed;
     if (!is_same_path(&same_path, request->mount, request->path, path, arena) ||
         (!same_path && request->mount == MOUNT_LIGHTTPD && told->query.p &&
@@ -259,12 +241,50 @@ rewriting_find(struct request *request, const struct told_url *told, const struc
     return rewriting_ask(request, config, arena);
 }
 
+/* By the names of Apache's DirectoryIndex, as Debian has it. */
+static bool
+is_index_of(struct slice directory, struct slice file)
+{
+    static const char *const names[] = {"index.html", "index.cgi",   "index.pl",
+                                        "index.php",  "index.xhtml", "index.htm"};
+    size_t n = directory.n;
+    if (n == 0 || directory.p[n - 1] != '/' || file.n < n || memcmp(file.p, directory.p, n) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (slice_equal((struct slice){file.p + n, file.n - n}, slice_of(names[i])))
+            return true;
+    return false;
+}
+
+/*
+ * Apache tells the file that its DirectoryIndex has found in its own document root,
+ * of which a backend knows nothing: that is asked for the directory. A rule may have
+ * led there all the same, so the file stays in the key. false: no memory.
+ */
+static bool
+is_directory_index(bool *is, const struct request *request, struct arena *arena)
+{
+    const struct chosen_script *script = &request->script;
+    *is = false;
+    if (!is_apache(request->mount) || !slice_equal(script->query, query_of(request->target)))
+        return true;
+    char *room = arena_alloc(arena, request->path.n + 1);
+    for (int i = 0; room && !*is && i < 2; i++)
+        *is = is_index_of(read_path(room, request->mount, request->path, i == 0), script->name);
+    return room != NULL;
+}
+
 bool
 rewriting_ask(struct request *request, const struct config *config, struct arena *arena)
 {
     const struct chosen_script *script = &request->script;
     request->asked = (struct slice){NULL, 0};
     if (config->fastcgi || config->rewritten_ignored || script->name.n == 0)
+        return true;
+    bool is_index;
+    if (!is_directory_index(&is_index, request, arena))
+        return false;
+    if (is_index)
         return true;
     request->asked = rewriting_target(request->mount, script->name, script->query, arena);
     return request->asked.p != NULL;

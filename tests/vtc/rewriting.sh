@@ -14,9 +14,12 @@ server.error-handler = "/fallback"
 $HTTP["url"] =~ "^/error/" {
     $HTTP["remote-ip"] != "127.0.0.9" { url.access-deny = ( "" ) }
 }
+$HTTP["url"] =~ "^/secret" { url.access-deny = ( "" ) }
 $HTTP["remote-ip"] != "127.0.0.9" {
     url.rewrite-once = (
         "^/gate/" => "/denied",
+        "^/idx/(\?.*)?$" => "/idx/index.denied.html",
+        "^/index/(\?.*)?$" => "/index/index.html$1",
         "^/old/([^?]*)(?:\?(.*))?$" => "/new/$1?added=1&$2",
         "^/(?:open|mine)/(.*)" => "/closed/$1",
         "^/users/(.*)" => "/mine/$1"
@@ -37,6 +40,15 @@ location ^~ /gate/ {
     if ($remote_addr != 127.0.0.9) { rewrite ^ /denied last; }
     include larder/larder-pass.conf;
 }
+location = /idx/ {
+    if ($remote_addr != 127.0.0.9) { rewrite ^ /idx/index.denied.html last; }
+    include larder/larder-pass.conf;
+}
+location = /index/ {
+    if ($remote_addr != 127.0.0.9) { rewrite ^ /index/index.html last; }
+    include larder/larder-pass.conf;
+}
+location ^~ /naked/ { rewrite ^ denied break; include larder/larder-pass.conf; }
 rewrite ^/old/(.*)$ /new/$1?added=1 last;
 rewrite ^/(?:open|mine)/(.*)$ /closed/$1 last;
 rewrite ^/users/(.*)$ /mine/$1 last;
@@ -51,6 +63,10 @@ ErrorDocument 403 /fallback
 RewriteEngine On
 RewriteCond %{REMOTE_ADDR} !=127.0.0.9
 RewriteRule ^/gate/ /denied [PT,L]
+RewriteCond %{REMOTE_ADDR} !=127.0.0.9
+RewriteRule ^/idx/$ /idx/index.denied.html [PT,L]
+RewriteCond %{REMOTE_ADDR} !=127.0.0.9
+RewriteRule ^/index/$ /index/index.html [PT,L]
 RewriteRule ^/old/(.*)$ /new/$1?added=1 [PT,QSA,L]
 RewriteRule ^/(?:open|mine)/(.*)$ /closed/$1 [PT,L]
 RewriteRule ^/users/(.*)$ /mine/$1 [PT,L]
@@ -114,6 +130,43 @@ rewriting() {
         is "/error/$mount: body" "$(cat "$DIR/body")" "$fallback"
         is "/error/$mount: X-Cache" "$(field X-Cache)" BYPASS
         backend only GET "/error/$mount" 1
+        ;;
+    esac
+
+    # No spelling of the URL of a refusal is that of what was refused.
+    for target in '/gate/..%252Fdenied' '/gate/x/..%252F..%252fdenied' '/gate/..%2Fdenied'; do
+        # The others decode that before they look for a rule.
+        case $mount$target in
+        apache-*) ;;
+        */..%2Fdenied) continue ;;
+        esac
+        wanted=$(next /denied)
+        get "$target" --path-as-is -b never=stored
+        is "$mount $target: body" "$(cat "$DIR/body")" "$wanted"
+        backend only GET "$target" 0
+    done
+    get /idx/
+    is "/idx/: body" "$(sed 's/ #.*//' "$DIR/body")" 'GET /idx/index.denied.html'
+    # What Apache finds for a directory is nothing to the backend. Nobody gets another one's for that.
+    case $mount in
+    apache-*) wanted=/index/ ;;
+    *) wanted=/index/index.html ;;
+    esac
+    stores "/index/?$mount" "$wanted?$mount"
+    stores "/index/?$mount" "/index/?$mount" $inside
+    gets "/idx/?$mount" MISS "GET /idx/?$mount #1" $inside
+    case $mount in
+    lighttpd-*)
+        for target in '/secret?/../pub?x' '/secret?/a?x'; do
+            get "$target" --path-as-is
+            backend only GET "$target" 0
+        done
+        ;;
+    nginx)
+        get /naked/a
+        is "/naked/a: status" "$(status)" 500
+        backend only GET /naked/a 0
+        grep -q 'does not begin with a slash' "$DIR/log/larder" || fail "/naked/a: nothing in the log"
         ;;
     esac
 
@@ -195,7 +248,8 @@ explains() {
 }
 stores /old/explained '/new/explained?added=1'
 explains /old/explained HIT 'by the web server, to /new/explained?added=1'
-explains '/new/explained?added=1' MISS ''
+explains '/new/explained?added=1' MISS \
+    'none is known here; a URL that the web server rewrites has another key (key= in Cache-Status)'
 explains /gate/nginx/1 HIT 'not, as far as it is told here'
 grep -q 'of 2 that have something stored' "$DIR/explained" || fail "not both: $(cat "$DIR/explained")"
 
