@@ -238,8 +238,8 @@ is_for_everybody(const struct field *f)
         "Pragma",        "Age",        "Date",        "ETag",          "Last-Modified",
         "Location",      "xkey",       "Cookie",      "Authorization", "Via",
     };
-    /* What tells a cache what it may do, and by what it drops a response, for whichever hop it was
-     * meant: the next one is ours. */
+    /* These fields tell a cache what it may do, and name the tags of a response. The hop that they
+     * were meant for is the next one, and that is Larder. */
     static const char *const families[] = {"Content-",   "Cache-",   "CDN-",        "Larder-",
                                            "Surrogate-", "X-Accel-", "X-LiteSpeed-"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

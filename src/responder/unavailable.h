@@ -11,7 +11,8 @@
 
 #include "larder.h"
 
-/* For 5 s, or until a larder.conf that does not hold does. */
+/* For 5 s, or until a larder.conf that is wrong is right. A connection that sends nothing holds it, and
+ * the others, for 6 s in all: then the process ends, with EXIT_SUCCESS. */
 enum larder_status unavailable_serve(int listen_fd, const char *config_file,
                                      struct larder_error *err);
 

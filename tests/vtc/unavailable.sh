@@ -34,9 +34,10 @@ ended() {
 echo "$LARDER_FCGI -f $DIR/larder.conf" >&9
 await ended 1
 is "a start with a wrong larder.conf" "$(cat "$DIR/ended")" 1
-echo "$unavailable" >&9
+n=1
 for port in "$PORT1" "$PORT2" "$PORT3"; do
     url=http://127.0.0.1:$port
+    echo "$unavailable" >&9
     for _ in 1 2; do
         get /page
         is "port $port: status" "$(status)" 503
@@ -45,10 +46,22 @@ for port in "$PORT1" "$PORT2" "$PORT3"; do
     done
     get /form -d a=b
     is "port $port: a form: status" "$(status)" 503
+    # It ends by itself, for the next start.
+    n=$((n + 1))
+    await ended $n
+    is "ends with" "$(tail -n 1 "$DIR/ended")" 0
 done
-# It ends by itself, for the next start.
-await ended 2
-is "ends with" "$(tail -n 1 "$DIR/ended")" 0
+
+# A connection that ends without a request, and one that says nothing, do not hold the socket.
+for does in 'c.close()' 'import time; time.sleep(15)'; do
+    n=$((n + 1))
+    echo "$unavailable" >&9
+    python3 -c "import socket; c = socket.socket(socket.AF_UNIX); c.connect('$DIR/larder.sock'); $does" &
+    client=$!
+    await -t 10 ended $n
+    is "$does: ends with" "$(tail -n 1 "$DIR/ended")" 0
+    kill "$client" 2> /dev/null || :
+done
 
 # Or once the file is right: this one is the pool's.
 echo "$unavailable" >&9
@@ -56,7 +69,7 @@ get /page
 is "status" "$(status)" 503
 before=$(date +%s)
 mv "$DIR/right.conf" "$DIR/larder.conf"
-await ended 3
+await ended $((n + 1))
 [ $(($(date +%s) - before)) -lt 4 ] || fail "it went on after larder.conf was right"
 echo "exec 8<&0; $LARDER_FCGI -f $DIR/larder.conf <&8 &" >&9
 for port in "$PORT1" "$PORT2" "$PORT3"; do
