@@ -9,7 +9,12 @@ rules() {
     case $1 in
     lighttpd-*)
         cat << 'END'
-server.modules += ( "mod_rewrite" )
+# Debian's; with them lighttpd cuts a URL at its last '?'.
+server.http-parseopts = ( "header-strict" => "enable", "host-strict" => "enable", "host-normalize" => "enable",
+    "url-normalize-unreserved" => "enable", "url-normalize-required" => "enable",
+    "url-ctrls-reject" => "enable", "url-path-2f-decode" => "enable", "url-path-dotseg-remove" => "enable" )
+server.modules += ( "mod_indexfile", "mod_rewrite" )
+index-file.names = ( "index.html" )
 server.error-handler = "/fallback"
 $HTTP["url"] =~ "^/error/" {
     $HTTP["remote-ip"] != "127.0.0.9" { url.access-deny = ( "" ) }
@@ -108,6 +113,10 @@ refused() {
     backend only GET "$1/1" 1
     backend only GET "$1/2" 1
 }
+
+# A file that stands for the directory changes nothing for a backend.
+mkdir -p "$DIR/htdocs"
+: > "$DIR/htdocs/index.html"
 
 rewriting() {
     mount=$1
