@@ -277,12 +277,14 @@ store_mutation_leave(struct larder *cache, struct store_mutation *mutation, int6
     struct registry *registry = &cache->registry;
 
     pthread_mutex_lock(&registry->lock);
-    mutation->state = MUTATION_OVER; /* and if it cannot be said now, keeper.c says it later */
+    mutation->state = MUTATION_LEAVING;
     pthread_mutex_unlock(&registry->lock);
-    if (remove_record(cache, mutation, deadline_ms, NULL) != LARDER_OK)
-        return;
+    enum larder_status status = remove_record(cache, mutation, deadline_ms, NULL);
     pthread_mutex_lock(&registry->lock);
-    registry_delist(registry, mutation);
+    if (status == LARDER_OK)
+        registry_delist(registry, mutation);
+    else
+        mutation->state = MUTATION_OVER; /* reaper.c says it later, and frees it then */
     pthread_mutex_unlock(&registry->lock);
 }
 

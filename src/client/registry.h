@@ -57,9 +57,10 @@ struct store_mutation {
     atomic_llong alive_ms; /* boottime, before the last sign of life that Redis has taken */
     enum {
         MUTATION_LIVES,
-        MUTATION_LOST, /* its record is gone: a silent one stands for it */
-        MUTATION_OVER  /* its record is to be removed */
-    } state;           /* guarded by registry.lock */
+        MUTATION_LOST,    /* its record is gone: a silent one stands for it */
+        MUTATION_LEAVING, /* its owner is removing its record: nobody else touches it */
+        MUTATION_OVER /* its record is to be removed by the client's own thread, whose it is now */
+    } state;          /* guarded by registry.lock */
     size_t count;
     const char **tags; /* of the same allocation */
 };

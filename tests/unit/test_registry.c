@@ -9,8 +9,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "client/client.h"
 #include "client/generations.h"
 #include "client/store.h"
 #include "client_fixture.h"
@@ -92,6 +95,48 @@ fill_memory(bool full)
 }
 
 /* --------------------------------------------------------------------- one mutation */
+
+static atomic_bool tending;
+
+/* What the client's own thread does once a second, all the time. */
+static void *
+tend(void *arg)
+{
+    struct larder *cache = arg;
+    struct conn *conn = NULL;
+
+    if (conn_dial(&cache->endpoint, soon(), -1, &conn, NULL) != LARDER_OK)
+        return NULL;
+    while (atomic_load(&tending) && !conn->pending) {
+        pthread_mutex_lock(&cache->registry.lock);
+        cache->registry.beat_ms = 0;
+        pthread_mutex_unlock(&cache->registry.lock);
+        registry_tend(cache, conn, soon());
+    }
+    bool well = !conn->pending;
+    conn_close(conn);
+    return well ? cache : NULL;
+}
+
+/* It is freed once, by its owner or by the client's own thread. */
+static void
+leaving_and_tending_do_not_meet(void **state)
+{
+    struct larder *cache = open_redis();
+    pthread_t thread;
+    void *well = NULL;
+
+    (void)state;
+    atomic_store(&tending, true);
+    assert_int_equal(pthread_create(&thread, NULL, tend, cache), 0);
+    for (int i = 0; i < 2000; i++)
+        store_mutation_leave(cache, enroll(cache, HOLD), soon());
+    atomic_store(&tending, false);
+    pthread_join(thread, &well);
+    assert_non_null(well);
+    redis_says("EXISTS " REGISTER, ":0");
+    larder_close(cache);
+}
 
 static void
 a_mutation_is_registered_until_it_leaves(void **state)
@@ -633,6 +678,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup(name, empty_redis)
     const struct CMUnitTest tests[] = {
         TEST(a_mutation_is_registered_until_it_leaves),
+        TEST(leaving_and_tending_do_not_meet),
         TEST(its_client_says_that_it_lives),
         TEST(what_cannot_be_is_refused),
         TEST(a_mutation_of_unknown_outcome_is_purged_for_until_its_hold_is_over),
