@@ -23,7 +23,8 @@
  * The idea: a page is tagged with what it shows (Surrogate-Key, which Larder takes out), and a change
  * purges the tags of what was changed. The change has happened before anybody is told so: all that
  * one request changes is purged in one go before its answer goes out, so whoever saved something and
- * looks at the site sees it.
+ * looks at the site sees it. What is changed behind the answer (wp-cron.php, a plugin at "shutdown")
+ * is purged at the very end of the request.
  *
  * The tags, each behind the prefix, and behind "bN-" of blog N of a multisite:
  *
@@ -169,6 +170,9 @@ final class Larder_Plugin
         add_filter('wp_redirect', array(__CLASS__, 'redirected'), PHP_INT_MAX);
         add_filter('rest_pre_echo_response', array(__CLASS__, 'answered'), PHP_INT_MAX, 3);
         add_action('shutdown', array(__CLASS__, 'ended'), 0);
+        // What other plugins change behind that (WooCommerce: the price of a product with variations),
+        // and behind an answer that has been sent already.
+        add_action('shutdown', array(__CLASS__, 'ended'), PHP_INT_MAX);
         add_action('init', array(__CLASS__, 'names'));
 
         add_action('admin_bar_menu', array(__CLASS__, 'admin_bar'), 90);

@@ -141,3 +141,36 @@ get '/?p=123456'
 shows 'Refused by night'
 get /wp-admin/ -b "$DIR/editor"
 has_not 'Larder could not be told of a change'
+
+# What a plugin of the site's changes behind the answer, as WooCommerce does with the price of a product
+# that has variations: the end of the answer comes after it, unless PHP-FPM has been told to give it first.
+rm "$DIR/htdocs/wp-content/mu-plugins/aaa.php"
+cat > "$DIR/htdocs/wp-content/mu-plugins/deferred.php" << 'END'
+<?php
+if (isset($_POST['deferred'])) {
+    add_action('shutdown', function () {
+        if (isset($_GET['finish'])) {
+            fastcgi_finish_request();
+        }
+        wp_update_post(array('ID' => POST, 'post_title' => $_POST['deferred']));
+        file_put_contents('STATE', '1');
+    });
+}
+END
+sed -i "s|POST,|$post,|; s|STATE|$DIR/run/deferred|" "$DIR/htdocs/wp-content/mu-plugins/deferred.php"
+chmod 1777 "$DIR/run"
+renamed() {
+    get /post-3/
+    grep -q -F "Deferred, $how" "$DIR/body"
+}
+for how in end finish; do
+    # shellcheck disable=SC2086
+    fill $pages
+    rm -f "$DIR/run/deferred"
+    get "/wp-login.php?$how" -d "deferred=Deferred, $how"
+    await test -e "$DIR/run/deferred"
+    if [ "$how" = finish ]; then
+        await -t 5 renamed
+    fi
+    renamed || fail "$how: behind the answer: the old page"
+done

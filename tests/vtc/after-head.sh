@@ -1,0 +1,70 @@
+# A change after the head of its answer: what is fetched between the two must not outlive the end of the
+# answer. With PHP's fastcgi_finish_request() the web server has the end before the change, and nobody
+# knows of it but the script: it purges by itself.
+# needs: nginx spawn-fcgi redis-server redis-cli curl php
+. case
+
+mkdir -p "$DIR/htdocs"
+cat > "$DIR/htdocs/page.php" << 'PHP'
+<?php
+header('Cache-Control: max-age=3600');
+echo 'page ', (int)@file_get_contents(getenv('STATE') . '/version');
+PHP
+# how=flush: the head and some of the body first; then, when the gate is open, the change; then the end.
+# how=finish: the whole answer first, then the change and the purge for it.
+cat > "$DIR/htdocs/import.php" << 'PHP'
+<?php
+require getenv('LARDER_PHP');
+while (ob_get_level())
+    ob_end_flush();
+echo "begun\n";
+if ($_GET['how'] == 'finish')
+    fastcgi_finish_request();
+else
+    flush();
+file_put_contents(getenv('STATE') . '/begun', '1');
+for ($n = 0; $n < 2000 && !file_exists(getenv('STATE') . '/go'); $n++) {
+    usleep(10000);
+    clearstatcache();
+}
+file_put_contents(getenv('STATE') . '/version', (int)@file_get_contents(getenv('STATE') . '/version') + 1);
+if ($_GET['how'] == 'finish')
+    (new Larder(getenv('PURGE_URL'), getenv('PURGE_TOKEN')))->purgeTags(['shop']);
+else
+    echo "done\n";
+file_put_contents(getenv('STATE') . '/changed', '1');
+PHP
+mkdir -m 777 "$DIR/state"
+fpm start -c 4 "env[STATE]=$DIR/state
+env[LARDER_PHP]=$SRC/contrib/php/larder.php
+env[PURGE_URL]=$url/.larder/purge
+env[PURGE_TOKEN]=0123456789abcdef"
+redis start
+conf url="$(fpm url)" admin='token = "0123456789abcdef";' routes='
+    { path = "/page.php"; ttl = "1h"; tags = ["shop"]; },
+    { path = "/import.php"; methods = ["POST"]; tags = ["shop"]; }'
+pool start -n 2
+front nginx-php "$PORT1"
+
+version=0
+for how in flush finish; do
+    rm -f "$DIR/state/begun" "$DIR/state/go" "$DIR/state/changed"
+    await is_hit "$url/page.php"
+    curl -sSN --max-time 60 -o "$DIR/import" -d '' "$url/import.php?how=$how" &
+    import=$!
+    await test -e "$DIR/state/begun"
+    # The head has been seen; with "finish" the end as well. What is fetched now is from before.
+    if [ "$how" = finish ]; then
+        wait "$import"
+    else
+        await grep -q begun "$DIR/import"
+    fi
+    await is_hit "$url/page.php"
+    gets /page.php HIT "page $version"
+    : > "$DIR/state/go"
+    await test -e "$DIR/state/changed"
+    wait "$import" || true
+    version=$((version + 1))
+    get /page.php
+    is "$how: after its end" "$(cat "$DIR/body")" "page $version"
+done
