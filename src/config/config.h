@@ -22,11 +22,15 @@ struct string_list {
     size_t count;
 };
 
+/* The same strings in the same order? */
+bool string_lists_equal(const struct string_list *a, const struct string_list *b);
+
+/* The strictest first. */
 enum cookie_mode {
     COOKIE_BYPASS, /* a request with this cookie is passed */
-    COOKIE_IGNORE, /* as if it were not there; not sent to the backend on a cacheable miss */
     COOKIE_KEY,    /* part of the key */
-    COOKIE_VARY    /* sent, and part of the key where the response's Vary names Cookie */
+    COOKIE_VARY,   /* sent, and part of the key where the response's Vary names Cookie */
+    COOKIE_IGNORE  /* as if it were not there; not sent to the backend on a cacheable miss */
 };
 
 /* First glob that matches a cookie's name decides; no match: bypass, or on a route whose user is

@@ -494,6 +494,7 @@ route_find(const struct config *config, struct arena *arena, struct slice method
     out->capture_count = 0;
     out->client_cache = NULL;
     out->never = out->by_asked = false;
+    out->other = NULL;
     struct lookup lookup = {.config = config, .method = method, .target = target};
     if (config->routes_have_hosts)
         take_host(&lookup, host);

@@ -31,7 +31,18 @@ struct route_match {
      * backend may read as a user's own while this route's key does not have that user in it. */
     bool never;
     bool by_asked; /* route and captures are those of what the web server has made of the URL */
+    /* What the web server has made of the URL, where that counts beside it (rewriting.h): the stricter
+     * of the two. NULL: nothing does. */
+    const struct route_match *other;
 };
+
+/* The route of `other`, if it is not the same one. */
+static inline const struct route *
+route_beside(const struct route_match *match)
+{
+    const struct route *route = match->other ? match->other->route : NULL;
+    return route != match->route ? route : NULL;
+}
 
 /* Compile route->path. LARDER_INVALID with words. */
 enum larder_status route_compile(struct route *route, struct arena *arena,

@@ -67,8 +67,8 @@ asked(struct cache_control *out, const struct policy *policy, const struct reque
     cache_control_parse(out, ignored ? &none : request->fields);
 }
 
-enum reason
-decide_request(const struct policy *policy, const struct request_facts *request)
+static enum reason
+decide_by_one(const struct policy *policy, const struct request_facts *request)
 {
     struct cache_control cc;
     if (!policy->enabled)
@@ -102,6 +102,17 @@ decide_request(const struct policy *policy, const struct request_facts *request)
     asked(&cc, policy, request);
     /* §5.2.1.5: it must not be stored; and who says so hardly wants a stored one. */
     return cc.no_store ? REASON_REQUEST_NO_STORE : REASON_NONE;
+}
+
+enum reason
+decide_request(const struct policy *policy, const struct request_facts *request)
+{
+    enum reason reason = decide_by_one(policy, request);
+    if (reason != REASON_NONE || !policy->other)
+        return reason;
+    reason = decide_by_one(policy->other, request);
+    bool closed = reason == REASON_ROUTE_NEVER || reason == REASON_ROUTE_NO_TTL;
+    return closed ? REASON_REWRITTEN : reason;
 }
 
 /* ------------------------------------------------------------------------- reuse */

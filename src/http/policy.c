@@ -1,5 +1,20 @@
-/* The words for what was decided. They are read by people and by scripts: once out, they stay. */
+/* Two policies that count both; and the words for what was decided, which are read by people and by
+ * scripts: once out, they stay. */
 #include "http/policy.h"
+
+void
+policy_join(struct policy *policy, const struct policy *other)
+{
+    policy->other = other;
+    if (other->set_cookie < policy->set_cookie)
+        policy->set_cookie = other->set_cookie;
+    /* What the client asks for is ignored if both ignore it, and limited unless one honours it. */
+    if (policy->client_control != other->client_control)
+        policy->client_control = policy->client_control == CLIENT_CONTROL_HONOUR ||
+                                         other->client_control == CLIENT_CONTROL_HONOUR
+                                     ? CLIENT_CONTROL_HONOUR
+                                     : CLIENT_CONTROL_LIMITED;
+}
 
 const char *
 reason_name(enum reason reason)

@@ -85,6 +85,7 @@ enum client_control {
     CLIENT_CONTROL_IGNORE
 };
 
+/* The strictest first. */
 enum set_cookie_mode {
     SET_COOKIE_PASS,  /* a response with Set-Cookie is not stored */
     SET_COOKIE_STRIP, /* stored without it; who fetched it gets it */
@@ -122,6 +123,12 @@ struct policy {
     bool per_user;           /* the key has the user in it ... */
     bool credentials_in_key; /* ... and a hash of every credential besides */
     bool web_server_vouches; /* ... or the web server itself names the user */
+    /* The request has two routes (rewriting.h): this counts besides. What either forbids is forbidden,
+     * and what both allow is for the shorter time. NULL: it has one. */
+    const struct policy *other;
 };
+
+/* Both count from here on. The caller keeps `other`. */
+void policy_join(struct policy *policy, const struct policy *other);
 
 #endif

@@ -284,9 +284,9 @@ decision_shares(const struct store_decision *decision)
            !(decision->flags & STORED_NO_CACHE);
 }
 
-struct store_decision
-decide_store(const struct policy *policy, const struct request_facts *request, int status,
-             const struct fields *response, const struct response_times *times)
+static struct store_decision
+decide_by_one(const struct policy *policy, const struct request_facts *request, int status,
+              const struct fields *response, const struct response_times *times)
 {
     struct store_decision decision = {.reason = REASON_NONE};
     struct cache_control cc;
@@ -334,4 +334,24 @@ decide_store(const struct policy *policy, const struct request_facts *request, i
     if (decision.keep_ms <= 0 || (!of_use && !validator && !by_origin && !by_route))
         decision.reason = cc.no_cache ? REASON_NO_CACHE : REASON_EXPIRED;
     return decision;
+}
+
+struct store_decision
+decide_store(const struct policy *policy, const struct request_facts *request, int status,
+             const struct fields *response, const struct response_times *times)
+{
+    static const unsigned permissions = STORED_STALE_WHILE_OK | STORED_STALE_IF_OK;
+    struct store_decision one = decide_by_one(policy, request, status, response, times);
+    if (!policy->other || one.reason != REASON_NONE)
+        return one;
+    struct store_decision other = decide_by_one(policy->other, request, status, response, times);
+    if (other.reason != REASON_NONE)
+        return other;
+    one.ttl_ms = at_most(one.ttl_ms, other.ttl_ms);
+    one.stale_while_s = at_most(one.stale_while_s, other.stale_while_s);
+    one.stale_if_s = at_most(one.stale_if_s, other.stale_if_s);
+    one.keep_ms = at_most(one.keep_ms, other.keep_ms);
+    one.flags = ((one.flags | other.flags) & ~permissions) |
+                (one.flags & other.flags & permissions);
+    return one;
 }

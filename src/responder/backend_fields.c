@@ -122,7 +122,7 @@ which_way(const struct exchange *exchange)
 static bool
 is_open(const struct exchange *exchange, const struct vary *opened, const struct field *field)
 {
-    switch (field_use(exchange->match.route, exchange->site->config, field)) {
+    switch (field_use(&exchange->match, exchange->site->config, field)) {
     case FIELD_USE_FORWARDED:
     case FIELD_USE_KEYED:
         return true;
@@ -173,7 +173,7 @@ add_negotiated(struct fields *out, const struct exchange *exchange, const struct
         return false;
     struct slice language = {NULL, 0};
     if (is_open_name(exchange, opened, "Accept-Language"))
-        language = backend_language(exchange->match.route, &exchange->request.fields, arena);
+        language = backend_language(&exchange->match, &exchange->request.fields, arena);
     return !language.p || fields_add(out, arena, slice_of("Accept-Language"), language);
 }
 
@@ -300,10 +300,14 @@ holds_token(const struct exchange *exchange, struct slice name, struct slice val
 }
 
 struct slice
-backend_language(const struct route *route, const struct fields *fields, struct arena *arena)
+backend_language(const struct route_match *match, const struct fields *fields, struct arena *arena)
 {
+    const struct route *route = match->route, *beside = route_beside(match);
     struct slice language = fields_join(fields, arena, "Accept-Language");
     if (!language.p || route->languages.count == 0)
+        return language;
+    /* Two routes that have not the same: neither may take from it what counts for the other. */
+    if (beside && !string_lists_equal(&route->languages, &beside->languages))
         return language;
     return slice_of(negotiate_language(language, route->languages.list, route->languages.count));
 }

@@ -19,7 +19,7 @@ bool backend_fields_withheld(const struct exchange *exchange);
 
 /* Accept-Language as the backend gets it where it gets it: reduced as the route says. .p NULL: absent,
  * nothing fits, or no memory. */
-struct slice backend_language(const struct route *route, const struct fields *fields,
+struct slice backend_language(const struct route_match *match, const struct fields *fields,
                               struct arena *arena);
 
 struct backend_parameters {

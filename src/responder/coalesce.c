@@ -78,8 +78,10 @@ is_get(const struct exchange *exchange)
 static bool
 may_join(const struct exchange *exchange)
 {
+    const struct route *beside = route_beside(&exchange->match);
     if (exchange->reason != REASON_NONE || exchange->alone || !exchange->site->config->coalesce ||
-        !exchange->match.route->coalesce || exchange->missing == REASON_HIT_FOR_MISS)
+        !exchange->match.route->coalesce || (beside && !beside->coalesce) ||
+        exchange->missing == REASON_HIT_FOR_MISS)
         return false;
     /* Each use of it has to be asked for, so that nobody can have another's. */
     return exchange->forward != REASON_MUST_VALIDATE &&

@@ -28,13 +28,13 @@ has_names(const struct route *route)
     return route && (route->tags.count > 0 || route->invalidate.count > 0);
 }
 
-/* May what the web server has run for the request change what its route names? A path can be made to
+/* May what the web server has run for the request change what the route names? A path can be made to
  * look like that of another script; which one runs is for the web server to say. */
 static bool
-is_changing_script(const struct exchange *exchange)
+is_changing_script(const struct exchange *exchange, const struct route *route)
 {
     const struct request *request = &exchange->request;
-    const struct string_list *globs = &exchange->match.route->change_script;
+    const struct string_list *globs = &route->change_script;
     struct slice script = {"", 0};
     if (globs->count == 0 || !exchange->site->config->fastcgi)
         return true;
@@ -49,36 +49,25 @@ is_changing_script(const struct exchange *exchange)
     return false;
 }
 
-static bool
-lists_equal(const struct string_list *a, const struct string_list *b)
-{
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++)
-        if (strcmp(a->list[i], b->list[i]) != 0)
-            return false;
-    return true;
-}
-
 /* Do they drop the same, by the same answers? */
 static bool
 has_effect_of(const struct route *route, const struct route *other)
 {
     if (route == other)
         return true;
-    return other && lists_equal(&route->tags, &other->tags) &&
-           lists_equal(&route->invalidate, &other->invalidate) &&
-           lists_equal(&route->refused_location, &other->refused_location) &&
+    return other && string_lists_equal(&route->tags, &other->tags) &&
+           string_lists_equal(&route->invalidate, &other->invalidate) &&
+           string_lists_equal(&route->refused_location, &other->refused_location) &&
            route->refused_public == other->refused_public &&
-           lists_equal(&route->change_script, &other->change_script) &&
-           lists_equal(&route->change_answer, &other->change_answer) &&
+           string_lists_equal(&route->change_script, &other->change_script) &&
+           string_lists_equal(&route->change_answer, &other->change_answer) &&
            route_has_user_of(route, other);
 }
 
-/* One reading's. *alike becomes false where its route has another effect. */
+/* One reading's. *alike becomes false where its route has another effect than that. */
 static bool
-add_match(struct matches *matches, const struct exchange *exchange, const struct url *url,
-          struct slice path, bool *alike)
+add_match(struct matches *matches, const struct exchange *exchange, const struct route *route,
+          const struct url *url, struct slice path, bool *alike)
 {
     const struct request *request = &exchange->request;
     struct route_match *match = &matches->list[matches->count];
@@ -86,7 +75,7 @@ add_match(struct matches *matches, const struct exchange *exchange, const struct
     if (!target.p || !route_find(exchange->site->config, exchange->arena, request->method,
                                  request->host, target, match))
         return false;
-    if (has_effect_of(exchange->match.route, match->route))
+    if (has_effect_of(route, match->route))
         matches->count++;
     else
         *alike = false;
@@ -94,23 +83,25 @@ add_match(struct matches *matches, const struct exchange *exchange, const struct
 }
 
 /*
- * The route by all readings of the path. *alike: it is the request's own by each of
+ * The route by all readings of the path. *alike: it is that of the match by each of
  * them, or one that drops the same. false: no memory.
  */
 static bool
-find_matches(struct matches *matches, const struct exchange *exchange, bool *alike)
+find_matches(struct matches *matches, const struct exchange *exchange,
+             const struct route_match *match, bool *alike)
 {
     const struct request *request = &exchange->request;
-    struct slice target = exchange->match.by_asked ? request->asked : request->target;
+    bool by_asked = match->by_asked || match == exchange->match.other;
+    struct slice target = by_asked ? request->asked : request->target;
     const struct url url = url_make(request->scheme, request->host, target);
     /* The pattern knows of the script itself: /remote.php/dav/{path}. */
-    bool scripts = strstr(exchange->match.route->path, ".php/") == NULL;
+    bool scripts = strstr(match->route->path, ".php/") == NULL;
     struct path_readings readings;
     bool climbs;
     matches->count = 0;
     *alike = true;
     if (path_look(url.path) == 0 && (!scripts || path_script(url.path).n == 0)) {
-        matches->list[matches->count++] = exchange->match;
+        matches->list[matches->count++] = *match;
         return true;
     }
     if (!path_climbs(exchange->arena, url.path, &climbs) ||
@@ -119,9 +110,9 @@ find_matches(struct matches *matches, const struct exchange *exchange, bool *ali
     *alike = !climbs;
     for (size_t i = 0; *alike && i < readings.count; i++) {
         struct slice script = path_script(readings.list[i]);
-        if (!add_match(matches, exchange, &url, readings.list[i], alike) ||
+        if (!add_match(matches, exchange, match->route, &url, readings.list[i], alike) ||
             (*alike && scripts && script.n > 0 &&
-             !add_match(matches, exchange, &url, script, alike)))
+             !add_match(matches, exchange, match->route, &url, script, alike)))
             return false;
     }
     return true;
@@ -182,21 +173,34 @@ add_tags(struct purge *purge, const struct exchange *exchange, const struct rout
     return true;
 }
 
-bool
-effect_add_route(struct purge *purge, const struct exchange *exchange)
+/* Room for the patterns of the match, besides those that are there. */
+static bool
+make_room(struct purge *purge, const struct exchange *exchange, size_t count)
 {
-    const struct route *route = exchange->match.route;
+    const char **list =
+        arena_calloc(exchange->arena, purge->pattern_count + count + 1, sizeof *list);
+    if (!list)
+        return false;
+    if (purge->pattern_count > 0)
+        memcpy(list, purge->patterns, purge->pattern_count * sizeof *list);
+    purge->patterns = list;
+    return true;
+}
+
+bool
+effect_add_route(struct purge *purge, const struct exchange *exchange,
+                 const struct route_match *match)
+{
+    const struct route *route = match ? match->route : NULL;
     struct matches matches;
     bool alike;
-    if (!has_names(route) || !is_changing_script(exchange))
+    if (!has_names(route) || !is_changing_script(exchange, route))
         return true;
-    if (!find_matches(&matches, exchange, &alike))
+    if (!find_matches(&matches, exchange, match, &alike))
         return false;
     if (!alike)
         return true;
-    purge->patterns = arena_calloc(exchange->arena, 2 * matches.count * route->invalidate.count + 1,
-                                   sizeof *purge->patterns);
-    if (!purge->patterns)
+    if (!make_room(purge, exchange, 2 * matches.count * route->invalidate.count))
         return false;
     for (size_t i = 0; i < matches.count; i++)
         if (!add_patterns(purge, exchange, &matches.list[i]) ||

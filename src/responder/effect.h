@@ -1,9 +1,11 @@
 /*
  * What a mutation makes stale.
  *
- * Its own URL in all its spellings, and that which the web server has made of it, as RFC 9111 §4.4 has it for every cache; what its
- * answer names (Location, Content-Location, Cache-Group-Invalidation); and what its
- * route names: tags, and patterns.
+ * Its own URL in all its spellings, and that which the web server has made of it, as
+ * RFC 9111 §4.4 has it for every cache; what its answer names (Location,
+ * Content-Location, Cache-Group-Invalidation); and what its route names: tags, and
+ * patterns. If the web server has made another URL of it, that one's route counts as
+ * well, and each drops what it names by the answers that it takes for a change.
  *
  * What the route names may be the whole site, and nobody who may not change it should
  * be able to drop it. So it is dropped only if every backend takes the request for one
@@ -18,8 +20,10 @@
 #include "responder/exchange.h"
 #include "responder/purge.h"
 
-/* What its route names, if it drops that; to an empty purge. false: no memory. */
-bool effect_add_route(struct purge *purge, const struct exchange *exchange);
+/* What the route of the match (the exchange's, or match.other; NULL: none) names, if it drops that.
+ * false: no memory. */
+bool effect_add_route(struct purge *purge, const struct exchange *exchange,
+                      const struct route_match *match);
 
 /* Its own URL, and what the web server has made of it. false: no memory. */
 bool effect_add_url(struct purge *purge, const struct exchange *exchange);

@@ -300,6 +300,23 @@ route_policy(const struct site *site, const struct route_match *match)
     return policy;
 }
 
+/* One user's entries are not another one's, so two routes that have not the same user cannot both be
+ * right. false: no memory. */
+static bool
+join_other(struct exchange *exchange)
+{
+    const struct route_match *match = &exchange->match, *other = match->other;
+    if (!other)
+        return true;
+    struct policy *policy = arena_alloc(exchange->arena, sizeof *policy);
+    if (!policy)
+        return false;
+    *policy = route_policy(exchange->site, other);
+    policy->never |= match->route && other->route && !route_has_user_of(match->route, other->route);
+    policy_join(&exchange->policy, policy);
+    return true;
+}
+
 enum reason
 exchange_examine(struct exchange *exchange)
 {
@@ -308,10 +325,11 @@ exchange_examine(struct exchange *exchange)
     if (!route_find(config, exchange->arena, request->method, request->host, request->target,
                     &exchange->match))
         return REASON_NO_MEMORY;
-    bool closed = false, bypass = false;
-    if (!rewriting_route(&exchange->match, request, config, exchange->arena, &closed, &bypass))
+    if (!rewriting_route(&exchange->match, request, config, exchange->arena))
         return REASON_NO_MEMORY;
     exchange->policy = route_policy(exchange->site, &exchange->match);
+    if (!join_other(exchange))
+        return REASON_NO_MEMORY;
     exchange->facts = (struct request_facts){
         .method = request->method,
         .fields = &request->fields,
@@ -323,12 +341,9 @@ exchange_examine(struct exchange *exchange)
     if (!key_examine(&exchange->key, &exchange->facts, request, &exchange->match, config,
                      exchange->arena))
         return REASON_NO_MEMORY;
-    exchange->facts.query_bypass |= bypass;
     enum reason reason = decide_request(&exchange->policy, &exchange->facts);
     if (reason != REASON_NONE)
         return reason;
-    if (closed)
-        return REASON_REWRITTEN;
     if (exchange->loop == LOOP_SAME_STORE)
         return REASON_SAME_STORE;
     return key_make(&exchange->key, request, &exchange->match, config, exchange->arena);

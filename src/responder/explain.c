@@ -200,7 +200,7 @@ tell_fields(struct explanation *e)
         const char *text = NULL;
         for (size_t i = 0; i < client->count; i++) {
             const struct field *f = &client->list[i];
-            enum field_use use = field_use(exchange->match.route, exchange->site->config, f);
+            enum field_use use = field_use(&exchange->match, exchange->site->config, f);
             bool open = use == FIELD_USE_FORWARDED ||
                         (use == FIELD_USE_WITHHELD && exchange->opened &&
                          vary_has(exchange->opened, f->name));

@@ -17,7 +17,7 @@ explain_reason(enum reason reason)
         [REASON_METHOD] = "only GET and HEAD are answered from the cache",
         [REASON_BODY] = "the request has a body",
         [REASON_REWRITTEN] =
-            "the web server has rewritten the URL to one that is not stored, or is one user's own",
+            "the web server has rewritten the URL to one that is not stored, or has another user",
         [REASON_ERROR_PAGE] =
             "the web server asks for a page to show for an error of its own (REDIRECT_STATUS)",
         [REASON_RANGE] = "the request asks for a range",

@@ -215,8 +215,8 @@ by_route(const struct route *route, struct slice name)
     return FIELD_USE_WITHHELD;
 }
 
-enum field_use
-field_use(const struct route *route, const struct config *config, const struct field *field)
+static enum field_use
+use_on_route(const struct route *route, const struct config *config, const struct field *field)
 {
     struct slice name = field->name;
     bool vouched = route->user != USER_NONE && route->user_trusted;
@@ -238,4 +238,16 @@ field_use(const struct route *route, const struct config *config, const struct f
                                                                      : FIELD_USE_WITHHELD;
     /* Empty it names nobody and asks for nothing; some proxies send it so for every visitor. */
     return field->value.n > 0 && passes_by_name(name) ? FIELD_USE_BYPASSES : FIELD_USE_WITHHELD;
+}
+
+enum field_use
+field_use(const struct route_match *match, const struct config *config, const struct field *field)
+{
+    const struct route *beside = route_beside(match);
+    enum field_use use = use_on_route(match->route, config, field);
+    if (!beside)
+        return use;
+    enum field_use other = use_on_route(beside, config, field);
+    bool open = use < FIELD_USE_KEYED && other < FIELD_USE_KEYED;
+    return open == (use < other) ? use : other;
 }

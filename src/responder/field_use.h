@@ -4,7 +4,7 @@
 #define RESPONDER_FIELD_USE_H
 
 #include "base/fields.h"
-#include "config/config.h"
+#include "config/route.h"
 
 enum field_use {
     FIELD_USE_OWN,       /* Larder treats it by itself (backend_fields.c), whatever a list says */
@@ -15,8 +15,8 @@ enum field_use {
     FIELD_USE_BYPASSES   /* the request is passed */
 };
 
-/* field: of a request on this route. */
-enum field_use field_use(const struct route *route, const struct config *config,
+/* field: of a request on the route of this match; where two routes count, the stricter word. */
+enum field_use field_use(const struct route_match *match, const struct config *config,
                          const struct field *field);
 
 #endif

@@ -25,7 +25,7 @@
 #define USER_MAX 255
 
 static enum cookie_mode
-cookie_mode(const struct route *route, struct slice name)
+mode_on_route(const struct route *route, struct slice name)
 {
     for (size_t i = 0; i < route->cookie_count; i++)
         if (glob_match(route->cookies[i].glob, strlen(route->cookies[i].glob), name.p, name.n))
@@ -34,6 +34,15 @@ cookie_mode(const struct route *route, struct slice name)
     if (route->user != USER_NONE && !route->user_trusted)
         return COOKIE_KEY;
     return COOKIE_BYPASS;
+}
+
+static enum cookie_mode
+cookie_mode(const struct route_match *match, struct slice name)
+{
+    const struct route *beside = route_beside(match);
+    enum cookie_mode mode = mode_on_route(match->route, name);
+    enum cookie_mode other = beside ? mode_on_route(beside, name) : mode;
+    return mode < other ? mode : other;
 }
 
 /* A name that is given twice names nobody: which of them the backend believes is not ours to know. */
@@ -85,6 +94,13 @@ add_cookie(struct cookie_list *list, struct slice name, struct slice value)
     list->n += value.n;
 }
 
+static bool
+is_bypass_query(const struct route *route, struct slice target)
+{
+    return route && target.p &&
+           uri_query_has(target, route->query_bypass.list, route->query_bypass.count, glob_match);
+}
+
 bool
 key_examine(struct cache_key *key, struct request_facts *facts, const struct request *request,
             const struct route_match *match, const struct config *config, struct arena *arena)
@@ -94,7 +110,7 @@ key_examine(struct cache_key *key, struct request_facts *facts, const struct req
         return true;
     for (size_t i = 0; i < request->fields.count; i++) {
         const struct field *f = &request->fields.list[i];
-        enum field_use use = field_use(route, config, f);
+        enum field_use use = field_use(match, config, f);
         if (use == FIELD_USE_BYPASSES && !facts->bypass_field.p)
             facts->bypass_field = f->name;
         key->keyed_fields += use == FIELD_USE_KEYED;
@@ -103,8 +119,9 @@ key_examine(struct cache_key *key, struct request_facts *facts, const struct req
         key->user = user_of(route, request);
         facts->user_missing = key->user.n == 0;
     }
-    facts->query_bypass = uri_query_has(request->target, route->query_bypass.list,
-                                        route->query_bypass.count, glob_match);
+    const struct route *asked_route = match->other ? match->other->route : route;
+    facts->query_bypass = is_bypass_query(route, request->target) ||
+                          is_bypass_query(asked_route, request->asked);
     struct slice all = fields_join(&request->fields, arena, "Cookie");
     if (!all.p) {
         /* No Cookie field, or no memory to look at it. */
@@ -120,7 +137,7 @@ key_examine(struct cache_key *key, struct request_facts *facts, const struct req
     struct cookie_walk walk = {0};
     struct slice name, value;
     while (request_next_cookie(request, &walk, &name, &value)) {
-        enum cookie_mode mode = cookie_mode(route, name);
+        enum cookie_mode mode = cookie_mode(match, name);
         facts->cookie_bypass |= mode == COOKIE_BYPASS;
         dropped |= mode == COOKIE_IGNORE;
         varies |= mode == COOKIE_VARY;
@@ -212,7 +229,7 @@ reduce_asked(struct cache_key *key, const struct request *request, struct arena 
  */
 static bool
 fields_hash(char hash[DIGEST_DIGITS_MAX + 1], const struct request *request,
-            const struct route *route, const struct config *config, struct arena *arena)
+            const struct route_match *match, const struct config *config, struct arena *arena)
 {
     size_t count = 0, room = 1;
     struct field *list = arena_calloc(arena, request->fields.count, sizeof *list);
@@ -220,11 +237,11 @@ fields_hash(char hash[DIGEST_DIGITS_MAX + 1], const struct request *request,
         return false;
     for (size_t i = 0; i < request->fields.count; i++) {
         struct field f = request->fields.list[i];
-        if (field_use(route, config, &f) != FIELD_USE_KEYED)
+        if (field_use(match, config, &f) != FIELD_USE_KEYED)
             continue;
         bool language = slice_equal_nocase(f.name, "Accept-Language");
         if (language)
-            f.value = backend_language(route, &request->fields, arena);
+            f.value = backend_language(match, &request->fields, arena);
         size_t at = count;
         while (at > 0 && field_name_order(f.name, list[at - 1].name) < 0)
             at--;
@@ -372,17 +389,13 @@ add_directory_tags(struct cache_key *key, const struct request *request, struct 
     return url_directory_tags(&url, &readings, levels, arena, add_tag, &list);
 }
 
-/* Everything that can make a response of this key stale and is known before it is fetched. */
+/* Those that the route of the match names. is_beside: it is the other one of two, whose default_tag
+ * counts whether or not a response has tags of its own, since the key has room for one that may not. */
 static enum reason
-add_tags(struct cache_key *key, const struct request *request, struct slice host, const char *user,
-         const struct route_match *match, const struct config *config, struct arena *arena)
+add_named_tags(struct cache_key *key, const struct route_match *match, bool is_beside,
+               struct arena *arena)
 {
     const struct route *route = match->route;
-    if (!store_tags_for(&key->tags, arena, route->resource, user))
-        return REASON_KEY_TOO_LONG;
-    if (!add_url_tags(key, request, host, request->target, config, arena) ||
-        (request->asked.p && !add_url_tags(key, request, host, key->asked, config, arena)))
-        return REASON_NO_MEMORY;
     for (size_t i = 0; i <= route->tags.count; i++) {
         bool is_default = i == route->tags.count;
         const char *written = is_default ? route->default_tag : route->tags.list[i];
@@ -396,14 +409,61 @@ add_tags(struct cache_key *key, const struct request *request, struct slice host
         if (!store_tags_add(&key->tags, arena, tag))
             return REASON_NO_MEMORY;
         /* One of `tags` as well: it counts for all. */
-        if (is_default && key->tags.count > before)
+        if (is_default && !is_beside && key->tags.count > before)
             key->default_tag = key->tags.count;
     }
+    return REASON_NONE;
+}
+
+/* By which patterns find it. */
+static enum reason
+add_resource_tags(struct cache_key *key, const struct route *route, const char *user,
+                  struct arena *arena)
+{
+    struct store_tags tags = {.count = 0};
+    if (!store_tags_for(&tags, arena, route->resource, user))
+        return REASON_KEY_TOO_LONG;
+    for (size_t i = 0; i < tags.count; i++)
+        if (!store_tags_add(&key->tags, arena, tags.name[i]))
+            return REASON_NO_MEMORY;
+    return REASON_NONE;
+}
+
+/* Everything that can make a response of this key stale and is known before it is fetched. */
+static enum reason
+add_tags(struct cache_key *key, const struct request *request, struct slice host, const char *user,
+         const struct route_match *match, const struct config *config, struct arena *arena)
+{
+    const struct route *route = match->route, *beside = route_beside(match);
+    if (!store_tags_for(&key->tags, arena, route->resource, user))
+        return REASON_KEY_TOO_LONG;
+    if (!add_url_tags(key, request, host, request->target, config, arena) ||
+        (request->asked.p && !add_url_tags(key, request, host, key->asked, config, arena)))
+        return REASON_NO_MEMORY;
+    enum reason reason = add_named_tags(key, match, false, arena);
+    if (reason == REASON_NONE && beside)
+        reason = add_resource_tags(key, beside, user, arena);
+    if (reason == REASON_NONE && match->other && match->other->route)
+        reason = add_named_tags(key, match->other, true, arena);
+    if (reason != REASON_NONE)
+        return reason;
     if (!add_directory_tags(key, request, host, request->target, route, config, arena) ||
         (request->asked.p &&
          !add_directory_tags(key, request, host, key->asked, route, config, arena)))
         return REASON_NO_MEMORY;
     return REASON_NONE;
+}
+
+/* By both routes where two count: what only one of them leaves out stays. */
+static struct slice
+reduced_target(struct slice target, const struct route_match *match, struct arena *arena)
+{
+    const struct route *beside = route_beside(match);
+    struct slice reduced = key_target(target, match->route, arena);
+    if (!beside || !reduced.p)
+        return reduced;
+    struct slice other = key_target(target, beside, arena);
+    return other.p && !slice_equal(reduced, other) ? target : other;
 }
 
 enum reason
@@ -426,7 +486,7 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
     if (has_credentials_in_key(route))
         authorization = fields_join(&request->fields, arena, "Authorization");
 
-    key->target = key_target(request->target, route, arena);
+    key->target = reduced_target(request->target, match, arena);
     if (!key->target.p || !reduce_asked(key, request, arena))
         return REASON_NO_MEMORY;
     struct material m = {.n = 0};
@@ -452,7 +512,7 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
     if (key->user.n)
         part(&m, 'u', key->user);
     if (key->keyed_fields > 0) {
-        if (!fields_hash(hash, request, route, config, arena))
+        if (!fields_hash(hash, request, match, config, arena))
             return REASON_NO_MEMORY;
         if (hash[0])
             part(&m, 'k', slice_of(hash));

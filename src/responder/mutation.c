@@ -47,12 +47,18 @@ registers_url(const struct exchange *exchange)
     return exchange->site->config->refuse_unreachable || effect_url_is_cached(exchange);
 }
 
+static bool
+is_async(const struct exchange *exchange)
+{
+    const struct route *route = exchange->match.route, *beside = route_beside(&exchange->match);
+    return route && route->async && (!beside || beside->async);
+}
+
 /* The ancestor's entries have no generations, and what it drops later nobody waits for. */
 static bool
 is_unregistered(const struct exchange *exchange)
 {
-    const struct route *route = exchange->match.route;
-    return exchange->site->config->compat_ancestor || (route && route->async);
+    return exchange->site->config->compat_ancestor || is_async(exchange);
 }
 
 /* How long the backend may be at it after we have been heard of last. */
@@ -155,7 +161,8 @@ mutation_begin(struct mutation *mutation, struct exchange *exchange)
     *mutation = (struct mutation){.registered = NULL};
     if (!has_cache(exchange))
         return MUTATION_GO;
-    if (!effect_add_route(&mutation->known, exchange))
+    if (!effect_add_route(&mutation->known, exchange, &exchange->match) ||
+        !effect_add_route(&mutation->known, exchange, exchange->match.other))
         return MUTATION_NO_MEMORY;
     mutation->of_route = mutation->known.tag_count;
     if (is_unregistered(exchange))
@@ -232,19 +239,39 @@ drop(struct mutation *mutation, struct exchange *exchange, const struct fields *
     return outcome;
 }
 
+/* Has such an answer changed what the route of the match names, as far as is known? */
+static bool
+is_change_by(const struct route_match *match, int status, bool received,
+             const struct fields *response)
+{
+    return match && outcome_find(match->route, status, received, response) == CHANGED &&
+           outcome_is_change(match->route, response);
+}
+
 /*
- * The request did not change what the route names, or the application has purged it:
- * only what HTTP has every cache drop is left to be dropped.
+ * Something was changed. What a route names that takes the answer for no change, or what
+ * the application has purged, is not dropped: only what HTTP has every cache drop is,
+ * and what the other of two routes names. Without memory for that, all is.
  */
 static void
-leave_route(struct mutation *mutation)
+leave_routes(struct mutation *mutation, const struct exchange *exchange, int status, bool received,
+             const struct fields *response)
 {
-    struct purge *known = &mutation->known;
-    known->tags += mutation->of_route;
-    known->tag_count -= mutation->of_route;
-    known->tag_room -= mutation->of_route;
-    known->pattern_count = 0;
-    mutation->of_route = 0;
+    const struct route_match *match = &exchange->match, *other = match->other;
+    bool purged = outcome_is_purged(response);
+    bool by_own = !purged && is_change_by(match, status, received, response);
+    bool by_other = !purged && is_change_by(other, status, received, response);
+    struct purge left = {.tags = NULL};
+    if ((by_own && (by_other || !other)) ||
+        !effect_add_route(&left, exchange, by_own ? match : NULL) ||
+        !effect_add_route(&left, exchange, by_other ? other : NULL))
+        return;
+    size_t of_routes = left.tag_count;
+    for (size_t i = mutation->of_route; i < mutation->known.tag_count; i++)
+        if (!purge_add_tag(&left, exchange->arena, mutation->known.tags[i]))
+            return;
+    mutation->known = left;
+    mutation->of_route = of_routes;
 }
 
 /*
@@ -308,8 +335,11 @@ const char *
 mutation_end(struct mutation *mutation, struct exchange *exchange, int status, bool received,
              const struct fields *response, struct exchange **post)
 {
-    const struct route *route = exchange->match.route;
-    enum outcome outcome = outcome_find(route, status, received, response);
+    const struct route_match *other = exchange->match.other;
+    enum outcome outcome = outcome_find(exchange->match.route, status, received, response);
+    /* One of two routes may take for a refusal what is none to the other. */
+    if (other && outcome == UNCHANGED)
+        outcome = outcome_find(other->route, status, received, response);
     if (mutation->ended || !has_cache(exchange))
         return NULL;
     mutation->ended = true;
@@ -317,15 +347,15 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
         *post = NULL;
     if (outcome == UNCHANGED)
         return NULL;
-    if (outcome == CHANGED && (outcome_is_purged(response) || !outcome_is_change(route, response)))
-        leave_route(mutation);
+    if (outcome == CHANGED)
+        leave_routes(mutation, exchange, status, received, response);
     /* The ancestor's entries are found by the patterns of a route alone. */
     if (exchange->site->config->compat_ancestor && mutation->known.pattern_count == 0)
         return NULL;
     counters_add(COUNTER_invalidations, 1);
     if (outcome == UNKNOWN)
         return end_unknown(mutation, exchange);
-    if (route && route->async) {
+    if (is_async(exchange)) {
         const char *said = queue(mutation, exchange, response);
         if (said)
             return said;

@@ -23,8 +23,8 @@ struct store_mutation;
 
 struct mutation {
     struct purge known; /* what is known to become stale before the backend is asked; its tags are
-                           those of the route, then those of the URL */
-    size_t of_route;    /* how many of its tags are the route's */
+                           those of the routes, then those of the URL */
+    size_t of_route;    /* how many of its tags are the routes' */
     struct store_mutation *registered; /* NULL: it is not */
     bool noted;                        /* it is an intent in the journal, */
     bool in_memory;                    /* ... or in this process alone */

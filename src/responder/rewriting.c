@@ -292,38 +292,35 @@ rewriting_ask(struct request *request, const struct config *config, struct arena
 
 /* -------------------------------------------------------------------- routes */
 
-/* Would a page of this URL be kept from those who get it by another one? */
-static bool
-is_closed(const struct route_match *chosen, const struct route *visitors)
+/* Browsers ask by the visitor's URL: what is said of that counts, but not for longer than for the other. */
+static const struct route *
+shorter_for_browsers(const struct route *visitors, const struct route *other)
 {
-    const struct route *route = chosen->route;
-    if (chosen->never)
-        return true;
-    if (!route || route == visitors)
-        return false;
-    return !route_caches(route) ||
-           (route->user != USER_NONE && !route_has_user_of(route, visitors));
+    bool both = visitors && other && visitors->client_cache == CLIENT_CACHE_PUBLIC &&
+                other->client_cache == CLIENT_CACHE_PUBLIC;
+    return both && other->client_cache_s < visitors->client_cache_s ? other : visitors;
 }
 
 bool
 rewriting_route(struct route_match *match, const struct request *request,
-                const struct config *config, struct arena *arena, bool *closed, bool *bypass)
+                const struct config *config, struct arena *arena)
 {
-    struct route_match chosen;
     if (!request->asked.p)
         return true;
-    if (!route_find(config, arena, request->method, request->host, request->asked, &chosen))
+    struct route_match *other = arena_alloc(arena, sizeof *other);
+    if (!other || !route_find(config, arena, request->method, request->host, request->asked, other))
         return false;
     if (!match->route && !match->never) {
-        *match = chosen;
-        match->by_asked = chosen.route != NULL;
-    } else if (match->route && is_closed(&chosen, match->route)) {
-        *closed = true;
-        if (chosen.never)
-            match->client_cache = chosen.client_cache;
+        *match = *other;
+        match->by_asked = other->route != NULL;
+        return true;
     }
-    if (chosen.route)
-        *bypass = uri_query_has(request->asked, chosen.route->query_bypass.list,
-                                chosen.route->query_bypass.count, glob_match);
+    /* A URL without a route says nothing of the pages that another one leads to. */
+    if (!other->route && !other->never)
+        return true;
+    match->other = other;
+    match->client_cache = other->never
+                              ? other->client_cache
+                              : shorter_for_browsers(match->client_cache, other->client_cache);
     return true;
 }

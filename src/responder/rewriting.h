@@ -33,11 +33,10 @@ struct slice rewriting_target(enum mount mount, struct slice path, struct slice 
 
 /*
  * What the routes say of request->asked, beside what they say of the visitor's URL,
- * which is in `match`. *closed: it must not be stored or shared although the visitor's
- * may. *bypass: by its query. Does nothing where nothing was rewritten. false: no
- * memory.
+ * which is in `match`: it becomes match->other, or where the visitor's has no route,
+ * takes its place. Does nothing where nothing was rewritten. false: no memory.
  */
 bool rewriting_route(struct route_match *match, const struct request *request,
-                     const struct config *config, struct arena *arena, bool *closed, bool *bypass);
+                     const struct config *config, struct arena *arena);
 
 #endif

@@ -588,6 +588,33 @@ kinds_without_an_end_are_known(void **state)
     assert_false(decide_replaces(200, REASON_UNTIL_CLOSE));
 }
 
+static void
+of_two_routes_the_stricter_counts(void **state)
+{
+    (void)state;
+    struct policy strict = silent, lax = rfc;
+    strict.ttl_override_ms = 20000;
+    lax.stale_while_ms = 60000;
+    for (int i = 0; i < 2; i++) {
+        struct policy one = i == 0 ? strict : lax, other = i == 0 ? lax : strict;
+        policy_join(&one, &other);
+        assert_int_equal(ttl_of(&one, 200, "Cache-Control: max-age=60"), 20000);
+        assert_int_equal(ttl_of(&one, 200, "Cache-Control: max-age=10"), 10000);
+        assert_int_equal(answered(&one, "GET", "", 200, "Cache-Control: max-age=60").stale_while_s,
+                         0);
+        /* The one has a time for it, and the other none. */
+        assert_int_equal(why_not(&one, 200, ""), REASON_NO_FRESHNESS);
+        assert_int_equal(why_not(&one, 200, "Cache-Control: max-age=60\nSet-Cookie: a=b"),
+                         REASON_SET_COOKIE);
+        /* What the one must validate is not fresh because the other says what time means. */
+        struct store_decision d =
+            answered(&one, "GET", "", 200, "Cache-Control: no-cache, max-age=60\nETag: \"a\"");
+        assert_int_equal(d.reason, REASON_NONE);
+        assert_true(d.flags & STORED_NO_CACHE);
+        assert_false(d.flags & (STORED_STALE_WHILE_OK | STORED_STALE_IF_OK));
+    }
+}
+
 int
 main(void)
 {
@@ -622,6 +649,7 @@ main(void)
         cmocka_unit_test(rfc_5861_is_the_origins_own_word),
         cmocka_unit_test(what_never_was_fresh_is_stored_only_if_it_can_be_of_use),
         cmocka_unit_test(it_is_kept_for_as_long_as_it_is_of_use),
+        cmocka_unit_test(of_two_routes_the_stricter_counts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
