@@ -625,7 +625,13 @@ request_parse(struct request *request, char **envp, const struct config *config,
             "\"/\" before the target of its rewriting rule";
         return 500;
     }
-    if (request->asked.n > REQUEST_TARGET_MAX) {
+    if (!config->fastcgi && rewriting_has_dots(request_asked(request))) {
+        *why = "the path has dot segments (\".\" or \"..\", perhaps percent-encoded), and what the "
+               "web "
+               "server has read them as is not known: ask for the path without them";
+        return 400;
+    }
+    if (request_asked(request).n > REQUEST_TARGET_MAX) {
         *why = "what the web server has made of the request target is too long";
         return 414;
     }

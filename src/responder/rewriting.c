@@ -9,6 +9,11 @@
  * nginx after it has decoded, before or after dot segments. A wrong "not the same"
  * does little harm: the backend is asked for the web server's spelling of the URL.
  *
+ * What a URL with dot segments means depends on who resolves them, and when: before or
+ * after it decodes "%2F" and merges slashes. The web server's rules have seen its own
+ * reading, so that takes the place of what was sent. Where it is not known, or has dot
+ * segments still (Apache's, behind "%2F"), the request is refused (request.c).
+ *
  * Every mount's parameters were looked at for this (tests/vtc/rewriting.sh). A web
  * server of which nothing is known may take a prefix off the path, so nothing is
  * concluded there.
@@ -219,26 +224,69 @@ told_path(enum mount mount, const struct told_url *told, struct arena *arena, bo
     return (struct slice){path, told->name.n + told->info.n};
 }
 
+/* ------------------------------------------------------------------ dot segments */
+
+bool
+rewriting_has_dots(struct slice target)
+{
+    size_t dots = 0, others = 0;
+    for (size_t i = 0; i < target.n && target.p[i] != '?'; i++) {
+        int byte = path_encoded_byte(target, i);
+        i += byte < 0 ? 0 : 2;
+        byte = byte < 0 ? target.p[i] : byte;
+        if (byte == '/' && others == 0 && (dots == 1 || dots == 2))
+            return true;
+        dots = byte == '/' ? 0 : dots + (byte == '.');
+        others = byte == '/' ? 0 : others + (byte != '.');
+    }
+    return others == 0 && (dots == 1 || dots == 2);
+}
+
+/* The web server's reading of the path becomes the target, if it is needed. false: no memory. */
+static bool
+take_reading(struct request *request, struct slice path, struct arena *arena)
+{
+    if (!rewriting_has_dots(request->target))
+        return true;
+    struct slice target = rewriting_target(request->mount, path, query_of(request->target), arena);
+    const char *mark = target.n ? memchr(target.p, '?', target.n) : NULL;
+    if (!target.p)
+        return false;
+    request->target = request->path = target;
+    if (mark)
+        request->path.n = (size_t)(mark - target.p);
+    return true;
+}
+
 bool
 rewriting_find(struct request *request, const struct told_url *told, const struct config *config,
                struct arena *arena)
 {
-    bool failed = false, same_path, same_query = true;
+    bool failed = false, same_path, is_cut = false, same_query = true;
     struct slice path = told_path(request->mount, told, arena, &failed);
     struct slice sent_query = query_of(request->target);
     if (path.n == 0 || request->path.p[0] != '/')
         return !failed;
     if (!is_same_path(&same_path, request->mount, request->path, path, arena) ||
         (!same_path && request->mount == MOUNT_LIGHTTPD && told->query.p &&
-         !is_cut_at_last_mark(request->path, &sent_query, path, &same_path, arena)) ||
+         !is_cut_at_last_mark(request->path, &sent_query, path, &is_cut, arena)) ||
         (told->query.p &&
          !is_same_query(&same_query, request->mount, sent_query, told->query, arena)))
         return false;
-    if (same_path && same_query)
-        return true;
+    if (is_cut && same_query)
+        path.n = (size_t)((const char *)memchr(path.p, '?', path.n) - path.p);
+    if ((same_path || is_cut) && same_query)
+        return take_reading(request, path, arena);
     request->script.name = path;
     request->script.query = told->query.p ? told->query : slice_of("");
-    return rewriting_ask(request, config, arena);
+    if (!rewriting_ask(request, config, arena))
+        return false;
+    if (request->asked.p || config->rewritten_ignored)
+        return true;
+    /* The index of a directory, for which the backend is asked. */
+    while (path.n > 0 && path.p[path.n - 1] != '/')
+        path.n--;
+    return take_reading(request, path, arena);
 }
 
 /* By the names of Apache's DirectoryIndex, as Debian has it. */

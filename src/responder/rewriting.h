@@ -16,10 +16,14 @@ struct told_url {
     struct slice query;      /* .p NULL: not told */
 };
 
+/* Has the path of the target a segment `.` or `..`, as it stands or decoded once? */
+bool rewriting_has_dots(struct slice target);
+
 /*
  * For a backend that speaks HTTP: if what is told is no spelling of request->target,
  * it becomes request->script (its path and query), and request->asked unless the
- * operator wants the visitor's URL asked for. false: no memory.
+ * operator wants the visitor's URL asked for. If it is one, and request->target has
+ * dot segments, it takes the place of that. false: no memory.
  */
 bool rewriting_find(struct request *request, const struct told_url *told,
                     const struct config *config, struct arena *arena);

@@ -61,13 +61,18 @@ for mount in lighttpd-spawn-fcgi nginx; do
 
     # Backends that decode %2F, merge slashes, take \ for /, leave out parameters or run the script.
     for address in /admin//..//login /admin//../login /admin/x/..%2f..%2flogin /admin/..%2flogin \
-        /admin/..%2flogin%2fadmin/x '/admin/x\..\..\login' '/admin/a\b%2f..%2f..%2flogin' \
-        '/admin/;/../login' '/admin/..;/login' '/admin/x/..;/..;/login/admin/x' /admin/%252e%252e/login \
-        /admin/%2e%2e%2flogin /admin/%25%32%65./login /login/..//admin/x /admin/x/.. \
+        '/admin/x\..\..\login' '/admin/a\b%2f..%2f..%2flogin' \
+        '/admin/..;/login' '/admin/x/..;/..;/login/admin/x' /admin/%252e%252e/login \
+        /admin/%2e%2e%2flogin /admin/%25%32%65./login \
         /login.php/admin/x /login.php//admin/x '/login.php;/admin/x' /login.php%2fx/admin/x \
         /a/login.php/b.php/admin/x '/strict/x%2fadmin/y?h=X-Saved:1'; do
         drops_not "$address"
     done
+    # What the web server has resolved is what the backend is asked for.
+    drops /admin/..%2flogin%2fadmin/x
+    drops /login/..//admin/x
+    drops '/admin/;/../login'
+    drops /admin/x/..
     # The URL itself goes, by all readings.
     drops /admin/..%2fitem /item
 done

@@ -217,8 +217,8 @@ rewriting() {
     done
 
     # Not rewritten: the very bytes. What a directory is called ends in a slash and nothing else happens.
-    for target in / '/a?' '/a?b=c%20d+e&&f' '/a//b' '//a/b' '/a%2Fb%2525%41' '/a%252Fb' '/a/%2e%2e/b' \
-        '/a/..%2Fb' '/a/./b/' '/a/..//c' '/a;x=1/b' '/a+b%20c' '/caf%C3%A9' '/a%5Cb%26%3F%23' '/a/~%7E' \
+    for target in / '/a?' '/a?b=c%20d+e&&f' '/a//b' '//a/b' '/a%2Fb%2525%41' '/a%252Fb' '/a/..%252Fb' \
+        '/a/...' '/a/..;/b' '/a/.b/..c' '/a;x=1/b' '/a+b%20c' '/caf%C3%A9' '/a%5Cb%26%3F%23' '/a/~%7E' \
         '/index.php/x' '/a.php' '/a.php/%2F/x' '/a?b?c' '/l?next=/x?y=1' '/r?to=http://x/?y=%20' \
         '/dir/?u=a%2Fb?c'; do
         before=$(backend count GET "$target")
@@ -226,6 +226,40 @@ rewriting() {
         is "$mount $target: status" "$(status)" 200
         backend only GET "$target" $((before + 1))
     done
+    # Dot segments are asked for as the web server has read them, and stored as that.
+    while read -r target asked; do
+        case $mount$asked in
+        apache-*-) wanted=400 ;;
+        # Which of "%2F" and "%252F" came, Apache does not tell.
+        apache-*%252F*) asked=$(echo "$asked" | sed 's/%252F/%2F/') wanted=200 ;;
+        *-) asked=$(echo "$target" | sed 's|^/[^/]*/..%2F|/|; s|/%2e%2E%2F|/|; s|%2F.$|/|') wanted=200 ;;
+        *) wanted=200 ;;
+        esac
+        before=$(backend count GET "$asked")
+        total=$(backend total)
+        get "$target" --path-as-is -b never=stored
+        is "$mount $target: status" "$(status)" "$wanted"
+        if [ "$wanted" = 200 ]; then
+            backend only GET "$asked" $((before + 1))
+        else
+            is "$mount $target: at the backend" "$(backend total)" "$total"
+        fi
+    done << 'END'
+/a/%2e%2e/b /b
+/a/%2E./b%20c /b%20c
+/a/./b/ /a/b/
+/a/..//c /c
+/a/.. /
+/dir/.? /dir/
+/dir/../?u=a/../%2Fb /?u=a/../%2Fb
+/a/../b?c=%2e%2E/.&d /b?c=%2e%2E/.&d
+/a/../b%252Fc%C3%A9 /b%252Fc%C3%A9
+/a/..%2Fdots -
+/a/..%2Fdots%2F. -
+END
+    stores "/dots/$mount" "/dots/$mount"
+    get "/x/../dots/$mount" --path-as-is
+    is "/x/../dots/$mount: X-Cache" "$(field X-Cache)" HIT
     before=$(backend count GET '/whole%20url?a')
     get / --request-target "http://127.0.0.1:$PORT1/whole%20url?a" -b never=stored
     backend only GET '/whole%20url?a' $((before + 1))
