@@ -339,6 +339,23 @@ compile_blocks(const struct config *config, struct reader *reader, const config_
     return LARDER_OK;
 }
 
+/* What says something of the other kind of backend is a mistake: nothing would come of it. */
+static enum larder_status
+check_kind(const struct config *config, struct reader *reader)
+{
+    const config_setting_t *ignore = reader_setting(reader, "upstream", "ignore_parameters");
+    const config_setting_t *rewritten = reader_setting(reader, "upstream", "rewritten");
+    if (ignore && !config->fastcgi && config->ignore_parameters.count > 0)
+        return reader_error(reader, ignore,
+                            "upstream.ignore_parameters: a backend that speaks HTTP gets no "
+                            "parameters, so none is in the key: take it out");
+    if (rewritten && config->fastcgi && config->rewritten_ignored)
+        return reader_error(reader, rewritten,
+                            "upstream.rewritten: a FastCGI backend gets what the web server says "
+                            "of the script, whatever this says: take it out");
+    return LARDER_OK;
+}
+
 static enum larder_status
 check_upstream(struct config *config, struct reader *reader, const config_setting_t *root)
 {
@@ -354,7 +371,9 @@ check_upstream(struct config *config, struct reader *reader, const config_settin
     if (ca && access(config->upstream.tls_ca_file, R_OK) != 0)
         return reader_error(reader, ca, "upstream.tls_ca_file: cannot read %s: %s",
                             config->upstream.tls_ca_file, strerror(errno));
-    status = check_fields(config, reader);
+    status = check_kind(config, reader);
+    if (status == LARDER_OK)
+        status = check_fields(config, reader);
     if (status != LARDER_OK)
         return status;
     return compile_blocks(config, reader, reader_setting(reader, "upstream", "trusted_proxies"),

@@ -244,7 +244,10 @@ read_fields(struct request *request, struct parameters *p, char **envp, struct a
         struct slice name = {*e, (size_t)(equals - *e)};
         if (name.n <= 5 || memcmp(name.p, "HTTP_", 5) != 0) {
             struct slice *slot = parameter_slot(p, name);
-            if (slot && !slot->p)
+            /* Of two the first counts; but an error for any, since a location of nginx' may have to say
+             * one beside the snippet's (error_page 403 = @name). */
+            bool no_error = slot == &p->redirect_status && slice_equal(*slot, slice_of("200"));
+            if (slot && (!slot->p || no_error))
                 *slot = slice_of(equals + 1);
             continue;
         }

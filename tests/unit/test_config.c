@@ -496,6 +496,12 @@ contradictions_are_refused(void **state)
         {URL "log = {\n file = \"/x\";\n};", "t.conf:3: log.file: log.to is not \"file\""},
         {"upstream = {\n url = \"http://a\";\n tls_ca_file = \"/dev/null\";\n};",
          "t.conf:3: upstream.tls_ca_file: the url is not https"},
+        {"upstream = {\n url = \"http://a\";\n ignore_parameters = [\"A\"];\n};",
+         "t.conf:3: upstream.ignore_parameters: a backend that speaks HTTP gets no parameters, so "
+         "none is in the key: take it out"},
+        {"upstream = {\n url = \"fastcgi+unix:/run/a\";\n rewritten = \"ignore\";\n};",
+         "t.conf:3: upstream.rewritten: a FastCGI backend gets what the web server says of the "
+         "script, whatever this says: take it out"},
         {"upstream = {\n url = \"https://a\";\n tls_verify = false;\n tls_ca_file = \"/x\";\n};",
          "t.conf:4: upstream.tls_ca_file: tls_verify is false"},
         {"upstream = {\n url = \"https://a\";\n tls_ca_file = \"/nonexistent\";\n};",

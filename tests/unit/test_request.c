@@ -1015,6 +1015,8 @@ a_page_for_an_error_is_no_page(void **state)
     assert_true(r.error_page);
     config->fastcgi = false;
     assert_int_equal(PARSE(&r, "REDIRECT_STATUS=403"), 403);
+    assert_int_equal(PARSE(&r, "REDIRECT_STATUS=403", "REDIRECT_STATUS=200"), 403);
+    assert_int_equal(PARSE(&r, "REDIRECT_STATUS=200", "REDIRECT_STATUS=403"), 403);
     assert_int_equal(PARSE(&r, NGINX, "REDIRECT_STATUS=403", "DOCUMENT_URI=/plain"), 403);
     assert_int_equal(PARSE(&r, NGINX, "REDIRECT_STATUS=403", "DOCUMENT_URI=/denied"), 0);
     assert_true(r.error_page);

@@ -14,6 +14,10 @@ error_page 404 = /fallback;
 location ^~ /secret/ { allow 127.0.0.9; deny all; include larder/larder-pass.conf; }
 location ^~ /named/ { error_page 403 @denied; allow 127.0.0.9; deny all; include larder/larder-pass.conf; }
 location @denied { include larder/larder-pass.conf; }
+location ^~ /equal/ { error_page 403 = @equal; allow 127.0.0.9; deny all; include larder/larder-pass.conf; }
+location @equal { include larder/larder-pass.conf; fastcgi_param REDIRECT_STATUS 403; }
+location ^~ /before/ { error_page 403 = @before; allow 127.0.0.9; deny all; include larder/larder-pass.conf; }
+location @before { fastcgi_param REDIRECT_STATUS 403; include larder/larder-pass.conf; }
 END
 front nginx "$PORT1"
 cat > "$DIR/front.extra" << 'END'
@@ -48,3 +52,6 @@ done
 url=http://127.0.0.1:$PORT1
 twice /named/x '403 Forbidden'
 grep -q 'error_page' "$DIR/body" || fail "/named/x: $(cat "$DIR/body")"
+# nginx says 200 after an "=", and the location what it is, on either side of the include.
+twice /equal/x '403 Forbidden'
+twice /before/x '403 Forbidden'
