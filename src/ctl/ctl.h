@@ -81,8 +81,9 @@ struct ctl {
     bool yes;
     bool server;
     bool pool;
-    const char *method; /* NULL: GET */
-    const char *as;     /* REMOTE_USER; NULL: none */
+    const char *method;    /* NULL: GET */
+    const char *as;        /* REMOTE_USER; NULL: none */
+    const char *rewritten; /* what the web server has made of the URL; NULL: what has been seen */
     bool preset;
     const char *fields[CTL_FIELDS_MAX];
     int64_t field_count;

@@ -6,7 +6,8 @@
  * requests (responder/explain.c). Here the URL is taken apart, all processes of
  * the pool are asked, and the first that answers is believed: they have the same
  * Redis, and the same configuration unless one of them has not yet read it anew.
- * Only which scripts a FastCGI backend runs each process has seen for itself.
+ * Only which scripts a FastCGI backend runs, and what the web server has rewritten,
+ * each process has seen for itself.
  */
 #include <stdint.h>
 #include <string.h>
@@ -82,6 +83,8 @@ question(const struct ctl *ctl, const struct url *url)
     json_put(object, "fields", fields);
     if (ctl->method)
         json_put(object, "method", json_text(ctl->method, strlen(ctl->method)));
+    if (ctl->rewritten)
+        json_put(object, "rewritten", json_text(ctl->rewritten, strlen(ctl->rewritten)));
     if (ctl->as)
         json_put(object, "remote_user", json_text(ctl->as, strlen(ctl->as)));
     return object;
@@ -113,13 +116,15 @@ tell(const struct ctl *ctl, json_object *answer)
     return CTL_OK;
 }
 
-/* More for one that has found something stored, or needed no script; then for one that has seen a
- * script of the host. */
+/* More for one that has found something stored, or needed neither a script nor a rewriting; then for one
+ * that has seen some of the host's. */
 static int
 knowledge(json_object *answer)
 {
     json_object *script = json_object_object_get(answer, "script");
 
+    if (!script)
+        script = json_object_object_get(answer, "rewriting");
     if (!script || json_object_get_boolean(json_object_object_get(script, "found")))
         return 2;
     return json_object_get_int64(json_object_object_get(script, "seen")) > 0;

@@ -66,7 +66,7 @@ const struct command ctl_commands[] = {
      "and how fresh that is. Asks the running pool, and changes nothing. Or print a preset, which\n"
      "says itself what it does.",
      "larderctl explain http://localhost/news -H 'Accept-Encoding: gzip'",
-     "header method as preset", 0, 1, false, ctl_explain},
+     "header method as rewritten preset", 0, 1, false, ctl_explain},
     {"stats", "", "Print what the pool counted, its processes, and what Redis says of itself.",
      "larderctl stats --json | jq .pool.counters.hits", "", 0, 0, false, ctl_stats},
     {"status", "", "Ask every process of the pool on this machine how it is.", "larderctl status",

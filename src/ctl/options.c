@@ -77,6 +77,8 @@ static const struct option_spec option_table[] = {
     {"method", "METHOD", FIELD(method), 0, 0, "instead of GET", KIND_TEXT, 'm', false},
     {"as", "USER", FIELD(as), 0, 0, "as if the web server had said that this is the user",
      KIND_TEXT, '\0', false},
+    {"rewritten", "TARGET", FIELD(rewritten), 0, 0,
+     "as if the web server had rewritten the URL to this path and query", KIND_TEXT, '\0', false},
     {"preset", NULL, FIELD(preset), 0, 0, "print the preset NAME, or a list of all of them",
      KIND_FLAG, '\0', false},
     {"url", "URL", FIELD(items), 0, 0, "http://HOST/PATH or https://HOST/PATH; repeatable, as are",

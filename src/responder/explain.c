@@ -5,88 +5,18 @@
  */
 #include "responder/explain.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "config/scalar.h"
-#include "responder/exchange.h"
 #include "responder/explain_request.h"
+#include "responder/explain_say.h"
 #include "responder/field_use.h"
 #include "responder/rewriting.h"
 #include "responder/seen.h"
 
 #define WAIT_MAX_MS 500
-/* What is shown of one value. */
-#define SHOWN_MAX ((size_t)300)
-
-struct explanation {
-    struct exchange exchange;
-    json_object *answer;
-    json_object *text;
-};
-
-/* ------------------------------------------------------------------------- telling */
-
-static void
-put(json_object *object, const char *name, json_object *value)
-{
-    if (json_object_object_add(object, name, value) != 0)
-        json_object_put(value);
-}
-
-/* Printable, and not endless: it may be the visitor's, the backend's or Redis'. */
-static const char *
-shown(struct explanation *e, struct slice value)
-{
-    size_t n = value.n < SHOWN_MAX ? value.n : SHOWN_MAX, used = 0;
-    char *text = arena_alloc(e->exchange.arena, 4 * n + 4);
-    if (!text)
-        return "?";
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)value.p[i];
-        if (c >= 0x20 && c < 0x7f)
-            text[used++] = (char)c;
-        else
-            used += (size_t)snprintf(text + used, 5, "\\x%02x", c);
-    }
-    snprintf(text + used, 4, "%s", value.n > n ? "..." : "");
-    return text;
-}
-
-static void
-put_text(struct explanation *e, json_object *object, const char *name, struct slice value)
-{
-    if (value.p)
-        put(object, name, json_object_new_string(shown(e, value)));
-}
-
-/* "Route: ..." for people. */
-static void __attribute__((format(printf, 3, 4)))
-say(struct explanation *e, const char *what, const char *format, ...)
-{
-    char line[2048];
-    va_list args;
-    int n = snprintf(line, sizeof line, "%-9s", what);
-    va_start(args, format);
-    vsnprintf(line + n, sizeof line - (size_t)n, format, args);
-    va_end(args);
-    json_object *value = json_object_new_string(line);
-    if (json_object_array_add(e->text, value) != 0)
-        json_object_put(value);
-}
-
-static const char *
-duration(struct explanation *e, int64_t ms)
-{
-    char text[SCALAR_TEXT_SIZE];
-    /* Of what takes minutes nobody wants the milliseconds. */
-    scalar_print_duration(text, sizeof text, ms < 10000 ? ms : ms - ms % 1000);
-    const char *copy = arena_strndup(e->exchange.arena, text, strlen(text));
-    return copy ? copy : "?";
-}
 
 /* ------------------------------------------------------------------------- request, route, key */
 
@@ -95,13 +25,14 @@ tell_request(struct explanation *e)
 {
     const struct request *request = &e->exchange.request;
     json_object *object = json_object_new_object();
-    put_text(e, object, "method", request->method);
-    put_text(e, object, "scheme", request->scheme);
-    put_text(e, object, "host", request->host);
-    put_text(e, object, "target", request->target);
-    put(e->answer, "request", object);
-    say(e, "Request:", "%s %s://%s%s", shown(e, request->method), shown(e, request->scheme),
-        shown(e, request->host), shown(e, request->target));
+    explain_put_text(e, object, "method", request->method);
+    explain_put_text(e, object, "scheme", request->scheme);
+    explain_put_text(e, object, "host", request->host);
+    explain_put_text(e, object, "target", request->target);
+    explain_put(e->answer, "request", object);
+    explain_say(e, "Request:", "%s %s://%s%s", explain_shown(e, request->method),
+                explain_shown(e, request->scheme), explain_shown(e, request->host),
+                explain_shown(e, request->target));
 }
 
 /* How long an answer of the backend is kept. */
@@ -112,12 +43,24 @@ lifetime_words(struct explanation *e)
     struct arena *arena = e->exchange.arena;
     if (policy->ttl_override_ms > 0)
         return arena_printf(arena, "fresh for %s, whatever the backend says of time",
-                            duration(e, policy->ttl_override_ms));
+                            explain_duration(e, policy->ttl_override_ms));
     if (policy->ttl_ms > 0)
         return arena_printf(arena, "fresh for as long as the backend says, else for %s",
-                            duration(e, policy->ttl_ms));
+                            explain_duration(e, policy->ttl_ms));
     return policy->rfc ? "fresh for as long as the backend says"
                        : "fresh for as long as the backend or ttl_by_status says";
+}
+
+/* Of two routes the other one. */
+static void
+tell_beside(struct explanation *e)
+{
+    const struct route *beside = route_beside(&e->exchange.match);
+    if (!beside)
+        return;
+    explain_put_text(e, e->answer, "route_beside", slice_of(beside->name));
+    explain_say(e, "", "and that of the rewritten URL: %s; the stricter word counts",
+                explain_shown(e, slice_of(beside->path)));
 }
 
 static void
@@ -126,20 +69,21 @@ tell_route(struct explanation *e)
     const struct exchange *exchange = &e->exchange;
     const struct route *route = exchange->match.route;
     if (!route) {
-        put(e->answer, "route", NULL);
-        say(e, "Route:", "none matches");
+        explain_put(e->answer, "route", NULL);
+        explain_say(e, "Route:", "none matches");
         return;
     }
     json_object *object = json_object_new_object();
-    put_text(e, object, "name", slice_of(route->name));
-    put_text(e, object, "path", slice_of(route->path));
-    put_text(e, object, "resource", slice_of(route->resource));
-    put(object, "ttl_ms", json_object_new_int64(route->policy.ttl_ms));
-    put(object, "per_user", json_object_new_boolean(exchange->policy.per_user));
-    put(e->answer, "route", object);
+    explain_put_text(e, object, "name", slice_of(route->name));
+    explain_put_text(e, object, "path", slice_of(route->path));
+    explain_put_text(e, object, "resource", slice_of(route->resource));
+    explain_put(object, "ttl_ms", json_object_new_int64(route->policy.ttl_ms));
+    explain_put(object, "per_user", json_object_new_boolean(exchange->policy.per_user));
+    explain_put(e->answer, "route", object);
     bool named = strcmp(route->name, route->path) != 0;
-    say(e, "Route:", "%s%s%s%s", shown(e, slice_of(route->path)), named ? " (" : "",
-        named ? shown(e, slice_of(route->name)) : "", named ? ")" : "");
+    explain_say(e, "Route:", "%s%s%s%s", explain_shown(e, slice_of(route->path)), named ? " (" : "",
+                named ? explain_shown(e, slice_of(route->name)) : "", named ? ")" : "");
+    tell_beside(e);
 }
 
 static void
@@ -154,23 +98,24 @@ tell_key(struct explanation *e)
     const char *between = *space ? ":" : "";
     const char *name = arena_printf(arena, "%s%s%s", space, between, key->name);
     json_object *object = json_object_new_object(), *tags = json_object_new_array();
-    put_text(e, object, "name", slice_of(name));
+    explain_put_text(e, object, "name", slice_of(name));
     for (size_t i = 0; i < key->tags.count; i++)
-        json_object_array_add(tags, json_object_new_string(shown(e, slice_of(key->tags.name[i]))));
-    put(object, "tags", tags);
-    say(e, "Key:", "%s", name ? name : "?");
+        json_object_array_add(
+            tags, json_object_new_string(explain_shown(e, slice_of(key->tags.name[i]))));
+    explain_put(object, "tags", tags);
+    explain_say(e, "Key:", "%s", name ? name : "?");
     if (exchange->has_marker) {
         const char *primary = arena_printf(arena, "%s%s%s", space, between, key->primary);
-        put_text(e, object, "primary", slice_of(primary));
+        explain_put_text(e, object, "primary", slice_of(primary));
         json_object *names = json_object_new_array();
         for (size_t i = 0; i < exchange->marker.vary.count; i++)
-            json_object_array_add(names,
-                                  json_object_new_string(shown(e, exchange->marker.vary.names[i])));
-        put(object, "vary", names);
-        say(e, "Vary:", "%s; the variant of this request's values",
-            shown(e, exchange->marker.names));
+            json_object_array_add(
+                names, json_object_new_string(explain_shown(e, exchange->marker.vary.names[i])));
+        explain_put(object, "vary", names);
+        explain_say(e, "Vary:", "%s; the variant of this request's values",
+                    explain_shown(e, exchange->marker.names));
     }
-    put(e->answer, "key", object);
+    explain_put(e->answer, "key", object);
 }
 
 /* Why it goes past the cache; of a field with its name. */
@@ -182,7 +127,7 @@ bypass_words(struct explanation *e)
     const char *words = explain_reason(exchange->reason);
     if (exchange->reason != REASON_FIELD || !field.p)
         return words;
-    return arena_printf(exchange->arena, "%s: %s", words, shown(e, field));
+    return arena_printf(exchange->arena, "%s: %s", words, explain_shown(e, field));
 }
 
 /* What the fields do that are not HTTP's own. */
@@ -207,15 +152,15 @@ tell_fields(struct explanation *e)
             size_t its = use == FIELD_USE_KEYED ? 0 : open ? 1 : 2;
             if (use == FIELD_USE_OWN || its != which)
                 continue;
-            const char *name = shown(e, f->name);
+            const char *name = explain_shown(e, f->name);
             text = text ? arena_printf(exchange->arena, "%s, %s", text, name) : name;
             json_object_array_add(list, json_object_new_string(name));
         }
-        put(object, names[which], list);
+        explain_put(object, names[which], list);
         if (text)
-            say(e, "Fields:", "%s: %s", words[which], text);
+            explain_say(e, "Fields:", "%s: %s", words[which], text);
     }
-    put(e->answer, "fields", object);
+    explain_put(e->answer, "fields", object);
 }
 
 /* ------------------------------------------------------------------------- what is stored */
@@ -226,13 +171,14 @@ tell_staleness(struct explanation *e, const struct stored *stored, int64_t left_
     int64_t while_ms = left_ms + stored->stale_while_s * 1000;
     int64_t if_ms = left_ms + stored->stale_if_s * 1000;
     if (left_ms > 0)
-        say(e, "Fresh:", "for another %s", duration(e, left_ms));
+        explain_say(e, "Fresh:", "for another %s", explain_duration(e, left_ms));
     else
-        say(e, "Fresh:", "no longer, since %s", duration(e, -left_ms));
+        explain_say(e, "Fresh:", "no longer, since %s", explain_duration(e, -left_ms));
     if (stored->stale_while_s > 0 && while_ms > 0)
-        say(e, "", "used while it is fetched anew for another %s", duration(e, while_ms));
+        explain_say(e, "", "used while it is fetched anew for another %s",
+                    explain_duration(e, while_ms));
     if (stored->stale_if_s > 0 && if_ms > 0)
-        say(e, "", "used if the backend fails for another %s", duration(e, if_ms));
+        explain_say(e, "", "used if the backend fails for another %s", explain_duration(e, if_ms));
 }
 
 /* Why nobody knows what is stored. */
@@ -248,7 +194,7 @@ no_redis(struct explanation *e)
         if (why[0])
             text = arena_printf(exchange->arena, "%s (%s)", text, why);
     }
-    return text ? shown(e, slice_of(text)) : explain_reason(REASON_NO_GENERATIONS);
+    return text ? explain_shown(e, slice_of(text)) : explain_reason(REASON_NO_GENERATIONS);
 }
 
 static void
@@ -261,46 +207,48 @@ tell_stored(struct explanation *e, const struct reuse_decision *decision)
     const struct entry *entry = &exchange->entry;
     const struct stored *stored = &entry->stored;
     if (!exchange->has_entry) {
-        put(e->answer, "stored", NULL);
+        explain_put(e->answer, "stored", NULL);
         if (exchange->redis_answered)
-            say(e, "Stored:", "nothing that this request may have: %s",
-                explain_reason(exchange->missing));
+            explain_say(e, "Stored:", "nothing that this request may have: %s",
+                        explain_reason(exchange->missing));
         else
-            say(e, "Stored:", "unknown: %s", no_redis(e));
+            explain_say(e, "Stored:", "unknown: %s", no_redis(e));
         return;
     }
     bool part = stored->flags & STORED_PARTIAL;
     json_object *object = json_object_new_object(), *list = json_object_new_object();
-    put(object, "status", json_object_new_int(stored->status));
-    put(object, "body_bytes", json_object_new_int64((int64_t)entry->body.n));
-    put(object, "partial", json_object_new_boolean(part));
+    explain_put(object, "status", json_object_new_int(stored->status));
+    explain_put(object, "body_bytes", json_object_new_int64((int64_t)entry->body.n));
+    explain_put(object, "partial", json_object_new_boolean(part));
     if (stored->age_s >= 0) {
-        put(object, "age_s", json_object_new_int64(decision->age_s));
-        put(object, "fresh_left_ms", json_object_new_int64(decision->fresh_left_ms));
-        put(object, "stale_while_revalidate_s", json_object_new_int64(stored->stale_while_s));
-        put(object, "stale_if_error_s", json_object_new_int64(stored->stale_if_s));
-        put(object, "no_cache", json_object_new_boolean(stored->flags & STORED_NO_CACHE));
-        put(object, "must_revalidate",
-            json_object_new_boolean(stored->flags & STORED_MUST_REVALIDATE));
-        put(object, "heuristic", json_object_new_boolean(stored->flags & STORED_HEURISTIC));
+        explain_put(object, "age_s", json_object_new_int64(decision->age_s));
+        explain_put(object, "fresh_left_ms", json_object_new_int64(decision->fresh_left_ms));
+        explain_put(object, "stale_while_revalidate_s",
+                    json_object_new_int64(stored->stale_while_s));
+        explain_put(object, "stale_if_error_s", json_object_new_int64(stored->stale_if_s));
+        explain_put(object, "no_cache", json_object_new_boolean(stored->flags & STORED_NO_CACHE));
+        explain_put(object, "must_revalidate",
+                    json_object_new_boolean(stored->flags & STORED_MUST_REVALIDATE));
+        explain_put(object, "heuristic", json_object_new_boolean(stored->flags & STORED_HEURISTIC));
     }
-    say(e, "Stored:", "%d with %s%zu bytes", stored->status, part ? "a part, " : "", entry->body.n);
+    explain_say(e, "Stored:", "%d with %s%zu bytes", stored->status, part ? "a part, " : "",
+                entry->body.n);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         struct slice value = fields_get(&entry->fields, fields[i]);
         if (!value.p)
             continue;
-        put_text(e, list, fields[i], value);
-        say(e, "", "%s: %s", fields[i], shown(e, value));
+        explain_put_text(e, list, fields[i], value);
+        explain_say(e, "", "%s: %s", fields[i], explain_shown(e, value));
     }
-    put(object, "fields", list);
-    put(e->answer, "stored", object);
+    explain_put(object, "fields", list);
+    explain_put(e->answer, "stored", object);
     if (stored->age_s < 0)
         return; /* the ancestor's: fresh while it is there */
-    say(e, "Age:", "%s", duration(e, decision->age_s * 1000));
+    explain_say(e, "Age:", "%s", explain_duration(e, decision->age_s * 1000));
     if (exchange->use_entry)
         tell_staleness(e, stored, decision->fresh_left_ms);
     if (stored->flags & STORED_HEURISTIC)
-        say(e, "", "by our own guess from Last-Modified");
+        explain_say(e, "", "by our own guess from Last-Modified");
 }
 
 /* ------------------------------------------------------------------------- what will be done */
@@ -309,14 +257,14 @@ static void
 tell_next(struct explanation *e, const char *x_cache, enum reason reason, const char *words)
 {
     json_object *object = json_object_new_object();
-    put(object, "x_cache", json_object_new_string(x_cache));
-    put(object, "reason", json_object_new_string(reason_name(reason)));
-    put(object, "text", json_object_new_string(words ? words : "?"));
-    put(e->answer, "next", object);
+    explain_put(object, "x_cache", json_object_new_string(x_cache));
+    explain_put(object, "reason", json_object_new_string(reason_name(reason)));
+    explain_put(object, "text", json_object_new_string(words ? words : "?"));
+    explain_put(e->answer, "next", object);
     if (reason == REASON_NONE)
-        say(e, "Next:", "%s: %s.", x_cache, words ? words : "?");
+        explain_say(e, "Next:", "%s: %s.", x_cache, words ? words : "?");
     else
-        say(e, "Next:", "%s (%s): %s.", x_cache, reason_name(reason), words ? words : "?");
+        explain_say(e, "Next:", "%s (%s): %s.", x_cache, reason_name(reason), words ? words : "?");
 }
 
 static void
@@ -375,7 +323,7 @@ tell_decision(struct explanation *e, const struct reuse_decision *decision)
         else
             tell_next(e, "HIT", REASON_NONE,
                       arena_printf(arena, "it is answered from the store, for another %s",
-                                   duration(e, decision->fresh_left_ms)));
+                                   explain_duration(e, decision->fresh_left_ms)));
         break;
     case REUSE_SERVE_AND_REFRESH:
         tell_next(e, "STALE", REASON_STALE,
@@ -400,18 +348,20 @@ tell_trouble(struct explanation *e)
     trouble_tell(&e->exchange.site->trouble, clock_now_ms(), &told);
     if (told.failure_age_ms >= 0) {
         json_object *object = json_object_new_object();
-        put(object, "age_ms", json_object_new_int64(told.failure_age_ms));
-        put_text(e, object, "error", slice_of(told.failure));
-        put(e->answer, "backend_failure", object);
-        say(e, "Backend:", "its last failure was %s ago: %s", duration(e, told.failure_age_ms),
-            shown(e, slice_of(told.failure)));
+        explain_put(object, "age_ms", json_object_new_int64(told.failure_age_ms));
+        explain_put_text(e, object, "error", slice_of(told.failure));
+        explain_put(e->answer, "backend_failure", object);
+        explain_say(e, "Backend:", "its last failure was %s ago: %s",
+                    explain_duration(e, told.failure_age_ms),
+                    explain_shown(e, slice_of(told.failure)));
     }
     if (told.loop_age_ms >= 0) {
-        put(e->answer, "loops", json_object_new_int64(told.loops));
-        say(e, "Loop:",
+        explain_put(e->answer, "loops", json_object_new_int64(told.loops));
+        explain_say(
+            e, "Loop:",
             "%lld requests have come back from the backend and got 508, the last of them %s ago: "
             "%s leads back to this web server.",
-            (long long)told.loops, duration(e, told.loop_age_ms),
+            (long long)told.loops, explain_duration(e, told.loop_age_ms),
             loop_setting(config, e->exchange.arena));
     }
 }
@@ -443,48 +393,56 @@ tell_script(struct explanation *e, size_t seen, size_t found)
 {
     const struct chosen_script *script = &e->exchange.request.script;
     json_object *object = json_object_new_object();
-    put(object, "seen", json_object_new_int64((int64_t)seen));
-    put(object, "found", json_object_new_boolean(found > 0));
+    explain_put(object, "seen", json_object_new_int64((int64_t)seen));
+    explain_put(object, "found", json_object_new_boolean(found > 0));
     if (found) {
-        put_text(e, object, "document_root", script->document_root);
-        put_text(e, object, "filename", script->filename);
-        say(e, "Script:", "%s, of %s", shown(e, script->filename), shown(e, script->document_root));
+        explain_put_text(e, object, "document_root", script->document_root);
+        explain_put_text(e, object, "filename", script->filename);
+        explain_say(e, "Script:", "%s, of %s", explain_shown(e, script->filename),
+                    explain_shown(e, script->document_root));
         if (found > 1)
-            say(e, "", "the one that was seen last, of %zu that have something stored for the URL",
-                found);
+            explain_say(e, "",
+                        "the one that was seen last, of %zu that have something stored for the URL",
+                        found);
     } else if (seen) {
-        say(e, "Script:", "none of those that the web server may choose has anything stored");
+        explain_say(e,
+                    "Script:", "none of those that the web server may choose has anything stored");
     } else {
-        say(e, "Script:",
-            "unknown: this process has not yet seen which one the web server chooses "
-            "for this host; ask for the URL once");
+        explain_say(e, "Script:",
+                    "unknown: this process has not yet seen which one the web server chooses "
+                    "for this host; ask for the URL once");
     }
-    put(e->answer, "script", object);
+    explain_put(e->answer, "script", object);
 }
 
 /* For a backend that speaks HTTP. */
 static void
-tell_rewriting(struct explanation *e, size_t found)
+tell_rewriting(struct explanation *e, size_t seen, size_t found)
 {
     const struct request *request = &e->exchange.request;
-    if (found == 0) {
-        say(e, "Rewrite:",
-            "none is known here; a URL that the web server rewrites has another key (key= in "
-            "Cache-Status)");
+    json_object *object = json_object_new_object();
+    explain_put(object, "seen", json_object_new_int64((int64_t)seen));
+    explain_put(object, "found", json_object_new_boolean(found > 0));
+    explain_put(e->answer, "rewriting", object);
+    if (found == 0 && request->script.name.n == 0) {
+        explain_say(e, "Rewrite:",
+                    "none is known here; if the web server rewrites it, say to what (--rewritten)");
         return;
     }
     if (request->script.name.n == 0 && found < 2)
         return;
     if (request->script.name.n == 0) {
-        say(e, "Rewrite:", "not, as far as it is told here");
+        explain_say(e, "Rewrite:", "not, as far as it is told here");
     } else {
         struct slice asked = rewriting_target(request->mount, request->script.name,
                                               request->script.query, e->exchange.arena);
-        put_text(e, e->answer, "rewritten", asked);
-        say(e, "Rewrite:", "by the web server, to %s", shown(e, asked));
+        explain_put_text(e, e->answer, "rewritten", asked);
+        explain_say(e, "Rewrite:", "by the web server, to %s", explain_shown(e, asked));
+        if (seen > 0)
+            tell_beside(e); /* else it is told beside the route */
     }
     if (found > 1)
-        say(e, "", "one of %zu that have something stored for the URL", found);
+        explain_say(e, "", "one of %zu that have something stored for the URL", found);
 }
 
 /*
@@ -500,9 +458,12 @@ look_by_script(struct explanation *e)
     struct chosen_script list[SEEN_MAX + 1] = {{.filename = {NULL, 0}}};
     const char *names[SEEN_MAX + 1];
     struct reuse_decision decision;
-    size_t first = fastcgi ? 0 : 1;
-    size_t seen =
-        seen_candidates(list + first, &exchange->request, exchange->key.host, exchange->arena);
+    size_t first = fastcgi ? 0 : 1, seen = 0;
+    if (!fastcgi && exchange->request.script.name.n > 0)
+        list[0] = exchange->request.script; /* the question says it */
+    else
+        seen =
+            seen_candidates(list + first, &exchange->request, exchange->key.host, exchange->arena);
     size_t found = 0, which = 0;
     int64_t until_ms = clock_now_ms() + WAIT_MAX_MS;
     for (size_t i = 0; i < first + seen && clock_now_ms() < until_ms; i++) {
@@ -528,7 +489,7 @@ look_by_script(struct explanation *e)
     if (fastcgi)
         tell_script(e, seen, found);
     else
-        tell_rewriting(e, found);
+        tell_rewriting(e, seen, found);
     return decision;
 }
 
@@ -579,7 +540,7 @@ explain(struct site *site, json_object *question, json_object *answer)
             tell_request(e);
             look(e);
             tell_trouble(e);
-            put(answer, "text", e->text);
+            explain_put(answer, "text", e->text);
         } else {
             json_object_put(e->text);
         }
@@ -587,8 +548,8 @@ explain(struct site *site, json_object *question, json_object *answer)
         arena_free(e->exchange.arena);
     }
     if (wrong) {
-        put(answer, "ok", json_object_new_boolean(false));
-        put(answer, "error", json_object_new_string(wrong));
+        explain_put(answer, "ok", json_object_new_boolean(false));
+        explain_put(answer, "error", json_object_new_string(wrong));
     }
     free(e);
 }

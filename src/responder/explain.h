@@ -16,9 +16,9 @@
 
 /*
  * question: {"method", "scheme", "host", "target": texts; "fields": ["Name: value", ...];
- * "remote_user": text}, all but target with a default. Fills answer: "request",
+ * "remote_user", "rewritten": texts}, all but target with a default. Fills answer: "request",
  * "route", "script" (with a FastCGI backend: "seen", how many of the host's it may be; "found", whether
- * one has something stored; which), "key", "stored", "next" and "text", lines for people; or "ok": false
+ * one has something stored; which) or "rewriting" (likewise), "key", "stored", "next" and "text", lines for people; or "ok": false
  * and "error". Waits for Redis for the time that a request may lose to it, half
  * a second at most. Called by the main thread.
  */

@@ -7,6 +7,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "config/path.h"
+
 #define PARAMETERS_MAX (REQUEST_FIELDS_MAX + 16)
 
 struct parameters {
@@ -62,12 +64,38 @@ field_parameter(struct parameters *e, const char *line)
     return true;
 }
 
+/* As nginx tells it: the path decoded. */
+static const char *
+rewritten_parameters(struct parameters *e, const char *target, bool fastcgi)
+{
+    size_t length = strcspn(target, "?"), n = 0;
+    char *path = arena_alloc(e->arena, length + 1);
+    if (fastcgi)
+        return "--rewritten is for a backend that speaks HTTP; a FastCGI backend's script is found "
+               "by "
+               "itself";
+    if (*target != '/')
+        return "--rewritten is a path and a query: it begins with a slash";
+    if (!path)
+        return "no memory";
+    for (size_t i = 0; i < length; i++) {
+        int byte = path_encoded_byte((struct slice){target, length}, i);
+        path[n++] = byte < 0 ? target[i] : (char)byte;
+        i += byte < 0 ? 0 : 2;
+    }
+    path[n] = '\0';
+    parameter(e, "DOCUMENT_URI", path);
+    parameter(e, "QUERY_STRING", target[length] ? target + length + 1 : "");
+    return NULL;
+}
+
 const char *
 explain_request(struct exchange *exchange, json_object *question)
 {
     struct parameters parameters = {.arena = exchange->arena}, *e = &parameters;
     const char *scheme = member(question, "scheme", "http"), *why = "";
     const char *user = member(question, "remote_user", NULL);
+    const char *rewritten = member(question, "rewritten", NULL);
     json_object *fields;
     parameter(e, "SERVER_PROTOCOL", "HTTP/1.1");
     parameter(e, "REQUEST_METHOD", member(question, "method", "GET"));
@@ -82,6 +110,11 @@ explain_request(struct exchange *exchange, json_object *question)
         return "the scheme is neither http nor https";
     if (user)
         parameter(e, "REMOTE_USER", user);
+    if (rewritten) {
+        const char *wrong = rewritten_parameters(e, rewritten, exchange->site->config->fastcgi);
+        if (wrong)
+            return wrong;
+    }
     if (json_object_object_get_ex(question, "fields", &fields)) {
         if (!json_object_is_type(fields, json_type_array))
             return "fields is no list";

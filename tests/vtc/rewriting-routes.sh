@@ -149,3 +149,15 @@ misses /blog/saves/3
 await was_hit /blog/saves/3
 changes /blog/late/1
 misses /blog/saves/3
+
+# explain tells both.
+explains() {
+    "$LARDERCTL" -f "$DIR/larder.conf" explain "$@" > "$DIR/explained"
+    grep -q 'that of the rewritten URL: /articles/bypass/\*\*' "$DIR/explained" ||
+        fail "explain $*: $(cat "$DIR/explained")"
+}
+stores /blog/bypass/9
+explains "$url/blog/bypass/9"
+grep -q '^Next: *HIT' "$DIR/explained" || fail "no hit: $(cat "$DIR/explained")"
+explains "$url/blog/bypass/9" --rewritten /articles/bypass/9 -H 'Cookie: session=me'
+grep -q '^Next: *BYPASS (cookie-in-request)' "$DIR/explained" || fail "not passed: $(cat "$DIR/explained")"

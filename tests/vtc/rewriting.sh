@@ -285,16 +285,31 @@ done
 rules nginx > "$DIR/front.extra"
 front nginx "$PORT1"
 explains() {
-    "$LARDERCTL" -f "$DIR/larder.conf" explain "$url$1" > "$DIR/explained"
-    is "explain $1" "$(sed -n 's/^Next: *\([A-Z]*\).*/\1/p' "$DIR/explained")" "$2"
-    is "explain $1" "$(sed -n 's/^Rewrite: *//p' "$DIR/explained")" "$3"
+    target=$1 next=$2 rewrite=$3
+    shift 3
+    "$LARDERCTL" -f "$DIR/larder.conf" explain "$url$target" "$@" > "$DIR/explained"
+    is "explain $target" "$(sed -n 's/^Next: *\([A-Z]*\).*/\1/p' "$DIR/explained")" "$next"
+    is "explain $target" "$(sed -n 's/^Rewrite: *//p' "$DIR/explained")" "$rewrite"
 }
 stores /old/explained '/new/explained?added=1'
 explains /old/explained HIT 'by the web server, to /new/explained?added=1'
 explains '/new/explained?added=1' MISS \
-    'none is known here; a URL that the web server rewrites has another key (key= in Cache-Status)'
+    'none is known here; if the web server rewrites it, say to what (--rewritten)'
 explains /gate/nginx/1 HIT 'not, as far as it is told here'
 grep -q 'of 2 that have something stored' "$DIR/explained" || fail "not both: $(cat "$DIR/explained")"
+# Nor does it have to be the process that has seen it, or any, if it is told.
+pool term
+pool start -n 4
+explains /old/explained MISS \
+    'none is known here; if the web server rewrites it, say to what (--rewritten)'
+explains /old/explained HIT 'by the web server, to /new/explained?added=1' --rewritten '/new/explained?added=1'
+stores '/old/caf%C3%A9%20b' '/new/caf%C3%A9%20b?added=1'
+explains '/old/caf%C3%A9%20b' HIT 'by the web server, to /new/caf%C3%A9%20b?added=1' \
+    --rewritten '/new/caf%C3%A9%20b?added=1'
+was_hit /old/explained || fail "/old/explained: no hit"
+for each in 1 2 3 4; do
+    explains /old/explained HIT 'by the web server, to /new/explained?added=1'
+done
 
 # Where the backend does by itself what the web server's rules do.
 pool term
