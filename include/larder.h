@@ -282,7 +282,9 @@ enum larder_status larder_server_stats(struct larder *cache, json_object **info,
 /*
  * Take the lock `key` for ttl_ms. token is written before anything is sent, so
  * that after LARDER_UNKNOWN the caller can larder_unlock() what it may hold.
- * LARDER_EXISTS: somebody else holds it.
+ * LARDER_EXISTS: somebody else holds it. How long it is held, counted from before
+ * this call, only CLOCK_BOOTTIME tells: it goes on while the machine is suspended,
+ * as the life of the lock does.
  */
 enum larder_status larder_lock(struct larder *cache, const char *key, int64_t ttl_ms,
                                char token[LARDER_TOKEN_SIZE], struct larder_error *err);

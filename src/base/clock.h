@@ -13,14 +13,15 @@ clock_read_ms(clockid_t id)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* For deadlines and durations. */
+/* For how long to wait. It stands still while the machine is suspended: no promise may rest on it. */
 static inline int64_t
 clock_now_ms(void)
 {
     return clock_read_ms(CLOCK_MONOTONIC);
 }
 
-/* Goes on while the machine is suspended, and nobody sets it. */
+/* Goes on while the machine is suspended, and nobody sets it: for what others count on as well (Redis,
+ * other machines). */
 static inline int64_t
 clock_boot_ms(void)
 {

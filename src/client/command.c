@@ -248,15 +248,25 @@ struct plain {
     redisReply **replies;
     size_t n;
     const struct command_more *more;
+    int64_t begun_ms;
 };
 
 static enum larder_status
 talk_plain(struct conn *conn, int64_t deadline_ms, void *arg, struct larder_error *err)
 {
     struct plain *plain = arg;
-    enum larder_status status = conn_send(conn, plain->wire, deadline_ms, err);
+    enum larder_status status = LARDER_OK;
     size_t got = 0;
 
+    plain->begun_ms = clock_boot_ms();
+    if (plain->more->identifies) {
+        const char *doing = conn->doing;
+        status = conn_identify(conn, deadline_ms, err);
+        if (status == LARDER_OK)
+            conn_begin(conn, doing);
+    }
+    if (status == LARDER_OK)
+        status = conn_send(conn, plain->wire, deadline_ms, err);
     while (status == LARDER_OK && got < plain->n) {
         int64_t limit_ms = conn_reply_deadline(conn, deadline_ms);
         if (got + 1 == plain->n)
@@ -288,7 +298,7 @@ command_run(struct larder *cache, enum command command, const struct wire *wire,
             struct larder_error *err)
 {
     static const struct command_more nothing = {.judges = false};
-    struct plain plain = {wire, replies, n, more ? more : &nothing};
+    struct plain plain = {wire, replies, n, more ? more : &nothing, 0};
     struct command_call call = {.command = command,
                                 .deadline_ms = deadline_ms,
                                 .retries = cache->options.max_retries,
@@ -300,6 +310,7 @@ command_run(struct larder *cache, enum command command, const struct wire *wire,
     enum larder_status status = command_execute(cache, &call, err);
     if (more) {
         more->tries = call.tries;
+        more->begun_ms = plain.begun_ms;
         more->identity = call.identity;
     }
     return status;
@@ -342,7 +353,7 @@ command_ping(struct conn *conn, int64_t deadline_ms, struct larder_error *err)
     wire_begin(&wire, 1);
     wire_text(&wire, "PING");
     conn_begin(conn, rules[COMMAND_PING].name);
-    struct plain plain = {&wire, &reply, 1, &(struct command_more){.judges = false}};
+    struct plain plain = {&wire, &reply, 1, &(struct command_more){.judges = false}, 0};
     enum larder_status status = talk_plain(conn, deadline_ms, &plain, err);
     wire_free(&wire);
     command_free_replies(&reply, 1);

@@ -91,7 +91,9 @@ enum larder_status command_execute(struct larder *cache, struct command_call *ca
 /* What few callers want to know or need. */
 struct command_more {
     bool judges;         /* in: an error reply is his affair also where it is the only reply */
+    bool identifies;     /* in: the server is asked first which it is, and whether it is a master */
     int64_t patience_ms; /* in: how much longer than any other the last reply may take (WAIT) */
+    int64_t begun_ms;    /* out: boottime, before the last try */
     int tries;           /* out, as above */
     uint64_t identity;
 };

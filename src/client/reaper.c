@@ -91,23 +91,27 @@ store_watch(struct larder *cache)
     pthread_mutex_unlock(&cache->registry.lock);
 }
 
+/*
+ * For whoever cannot wait for the keeper, who may not have looked for as long as the
+ * machine was suspended: so the server is asked as well whether it is still the one
+ * that it was. *begun_ms: before it.
+ */
 static enum larder_status
-read_now(struct larder *cache, int64_t deadline_ms, struct larder_error *err)
+read_now(struct larder *cache, int64_t deadline_ms, int64_t *begun_ms, struct larder_error *err)
 {
     redisReply *reply = NULL;
     struct wire wire;
-    int64_t start_ms = clock_boot_ms();
-    struct command_more more = {.judges = true};
+    struct command_more more = {.judges = true, .identifies = true};
 
     wire_init(&wire);
     write_read(cache, &wire);
     enum larder_status status =
         command_run(cache, COMMAND_READ, &wire, deadline_ms, &reply, 1, &more, err);
     wire_free(&wire);
+    *begun_ms = more.begun_ms;
     if (status != LARDER_OK)
         return status;
-    /* It may have been tried again, long after. */
-    status = take(cache, reply, start_ms, err);
+    status = take(cache, reply, more.begun_ms, err);
     command_free_replies(&reply, 1);
     return status;
 }
@@ -115,13 +119,18 @@ read_now(struct larder *cache, int64_t deadline_ms, struct larder_error *err)
 enum larder_status
 store_may_use(struct larder *cache, int64_t deadline_ms, struct larder_error *err)
 {
+    int64_t begun_ms;
+
     if (is_clean(cache))
         return LARDER_OK;
     if (!cache->options.enabled)
         return error_set(err, LARDER_DISABLED, "the cache is switched off");
-    enum larder_status status = read_now(cache, deadline_ms, err);
-    if (status != LARDER_OK || is_clean(cache))
-        return status;
+    do {
+        enum larder_status status = read_now(cache, deadline_ms, &begun_ms, err);
+        if (status != LARDER_OK || is_clean(cache))
+            return status;
+        /* Nothing was overdue, but Redis took too long to say so. */
+    } while (atomic_load(&cache->registry.clean_ms) >= begun_ms);
     keeper_nudge(cache);
     return error_set(err, LARDER_MISS,
                      "%s: a mutation of a silent process is to be purged for first",
@@ -352,14 +361,15 @@ find_due(struct registry *registry)
 static void
 reap(struct larder *cache, int64_t deadline_ms)
 {
+    int64_t begun_ms;
     if (declare_silent(cache, deadline_ms) > 0)
-        (void)read_now(cache, deadline_ms, NULL);
+        (void)read_now(cache, deadline_ms, &begun_ms, NULL);
     struct round *round = find_due(&cache->registry);
     if (!round)
         return;
     purge_due(cache, round, deadline_ms);
     free_round(round);
-    (void)read_now(cache, deadline_ms, NULL);
+    (void)read_now(cache, deadline_ms, &begun_ms, NULL);
 }
 
 /* ------------------------------------------------------------------ once a second */

@@ -6,7 +6,8 @@
  * while the command runs: it extends it after each third of its life, so that
  * two extensions may fail before anything is lost, and gives it back afterwards.
  * A command that has lost its lock is told to end (SIGTERM), since somebody
- * else may be at the same work by then.
+ * else may be at the same work by then. The life of a lock goes on while this
+ * machine is suspended, so it is measured by CLOCK_BOOTTIME.
  *
  * Signals are taken by sigtimedwait() in the one loop that also waits for the
  * time to extend; there is no handler. Called by the table in main.c.
@@ -30,6 +31,9 @@
 
 /* How soon after a failed extension the next one is tried, at the least. */
 #define EXTEND_AGAIN_MS INT64_C(50)
+/* How soon after the machine has woken it is seen that a lock has run out: sigtimedwait() does not count
+ * the time in which it slept. */
+#define LOOK_MS INT64_C(1000)
 
 struct held {
     struct larder *cache;
@@ -90,7 +94,7 @@ static void
 extend_held(struct held *held)
 {
     struct larder_error err = {0};
-    int64_t started = clock_now_ms();
+    int64_t started = clock_boot_ms();
     enum larder_status status;
 
     status = larder_lock_extend(held->cache, held->key, held->token, held->ttl_ms, &err);
@@ -99,7 +103,7 @@ extend_held(struct held *held)
         held->next_ms = started + held->ttl_ms / 3;
         return;
     }
-    if (status == LARDER_MISS || status == LARDER_EXISTS || clock_now_ms() >= held->until_ms) {
+    if (status == LARDER_MISS || status == LARDER_EXISTS || clock_boot_ms() >= held->until_ms) {
         held->lost = true;
         complain("%s: the lock is lost (%s); ending the command", held->key,
                  status == LARDER_MISS     ? "it ran out"
@@ -108,7 +112,7 @@ extend_held(struct held *held)
         kill(held->child, SIGTERM);
         return;
     }
-    held->next_ms = clock_now_ms() + held->ttl_ms / 10;
+    held->next_ms = clock_boot_ms() + held->ttl_ms / 10;
     if (held->next_ms < started + EXTEND_AGAIN_MS)
         held->next_ms = started + EXTEND_AGAIN_MS;
     if (held->next_ms > held->until_ms)
@@ -120,13 +124,15 @@ static int
 watch(struct held *held, const sigset_t *signals)
 {
     for (;;) {
-        int64_t wait_ms = held->lost ? INT64_C(3600000) : held->next_ms - clock_now_ms();
+        int64_t wait_ms = held->lost ? LOOK_MS : held->next_ms - clock_boot_ms();
         siginfo_t info;
         int status;
         int got;
 
         if (wait_ms < 0)
             wait_ms = 0;
+        if (wait_ms > LOOK_MS)
+            wait_ms = LOOK_MS;
         got = sigtimedwait(
             signals, &info,
             &(struct timespec){(time_t)(wait_ms / 1000), (long)(wait_ms % 1000) * 1000000});
@@ -135,7 +141,7 @@ watch(struct held *held, const sigset_t *signals)
         /* What the terminal sends reaches the whole group; what a process sends reached us alone. */
         if (got > 0 && got != SIGCHLD && info.si_code <= 0)
             kill(held->child, got);
-        if (!held->lost && clock_now_ms() >= held->next_ms)
+        if (!held->lost && clock_boot_ms() >= held->next_ms)
             extend_held(held);
     }
 }
@@ -206,7 +212,7 @@ run_holding(struct ctl *ctl)
     code = settings_connect(ctl, &held.cache);
     if (code != CTL_OK)
         return code;
-    held.until_ms = clock_now_ms() + held.ttl_ms;
+    held.until_ms = clock_boot_ms() + held.ttl_ms;
     held.next_ms = held.until_ms - held.ttl_ms + held.ttl_ms / 3;
     held.token = token;
     code = take(ctl, held.cache, token);

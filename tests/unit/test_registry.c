@@ -337,6 +337,26 @@ nothing_is_used_while_the_register_cannot_be_read(void **state)
     redis_says("ACL DELUSER plain", ":1");
 }
 
+/* A reading that is too old when it is here says nothing, and no mutation is overdue for that. */
+static void
+a_reading_that_took_too_long_is_repeated(void **state)
+{
+    struct larder_options options = redis_options();
+    struct larder_error err = {.message = ""};
+
+    (void)state;
+    options.read_timeout_ms = 4 * REGISTRY_X_MS;
+    struct larder *cache = open_with(&options);
+    assert_true(may_use(cache));
+    atomic_store(&cache->registry.clean_ms, 0);
+    redis_says("CLIENT PAUSE 1700", "+OK");
+    enum larder_status status = store_may_use(cache, clock_now_ms() + 10 * REGISTRY_X_MS, &err);
+    if (status != LARDER_OK)
+        print_error("%s\n", err.message);
+    assert_ok(status);
+    larder_close(cache);
+}
+
 static void
 what_is_no_record_is_purged_for_and_removed(void **state)
 {
@@ -687,6 +707,7 @@ main(void)
         TEST(too_many_silent_tags_become_all_of_them),
         TEST(a_record_that_was_lost_is_put_back),
         TEST(nothing_is_used_while_the_register_cannot_be_read),
+        TEST(a_reading_that_took_too_long_is_repeated),
         TEST(what_is_no_record_is_purged_for_and_removed),
         TEST(what_may_not_be_purged_is_not_registered),
         TEST(a_flush_does_not_forget_a_mutation),
