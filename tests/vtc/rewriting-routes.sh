@@ -21,6 +21,8 @@ conf upstream='' responder='workers = 1; max_fetchers = 4;' routes='
       cookies = { ignore = ["*"]; }; },
     { path = "/articles/saves/**"; ttl = "1h"; tags = ["articles"]; change_answer = ["X-Saved"];
       cookies = { ignore = ["*"]; }; },
+    { path = "/articles/many/**"; ttl = "1h"; tags = ["a", "b", "c", "d", "e", "f", "g", "h"]; directory_tags = 8; },
+    { path = "/blog/many/**"; ttl = "1h"; tags = ["i", "j", "k", "l", "m", "n", "o", "p"]; directory_tags = 8; },
     { path = "/articles/posts/**"; methods = ["POST"]; tags = ["blog"]; },
     { path = "/blog/saves/**"; ttl = "1h"; tags = ["blog"]; cookies = { ignore = ["*"]; }; },
     { path = "/blog/late/**"; ttl = "1h"; tags = ["blog"]; invalidate = ["blog:*"]; async = true;
@@ -149,6 +151,10 @@ misses /blog/saves/3
 await was_hit /blog/saves/3
 changes /blog/late/1
 misses /blog/saves/3
+# More tags than an entry has room for.
+stores /blog/many/a/b/c/d/e/f/g/h
+passes '/blog/many/a%2Fb/c;d/e/f/g/h/i/j'
+field Cache-Status | grep -q 'detail=tags' || fail "not for its tags: $(field Cache-Status)"
 
 # explain tells both.
 explains() {
