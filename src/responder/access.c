@@ -8,6 +8,9 @@
  * processes of the machine (limits.h); what keeps the token from being guessed is
  * its length, the limit keeps guessing from being a load.
  *
+ * Two addresses for one client are none (cgi.c): where only some may purge it may not, and all
+ * such clients together have one limit.
+ *
  * Called by admin.c for each purge. No I/O.
  */
 #include "responder/access.h"
@@ -43,7 +46,8 @@ access_client(const struct request *request, const struct config *config, struct
 {
     const char *address = arena_strndup(arena, request->remote_addr.p, request->remote_addr.n);
     struct slice list = fields_join(&request->fields, arena, "X-Forwarded-For");
-    while (list.p && list.n && address && config_address_trusted(config, address)) {
+    while (list.p && list.n && address && !request->address_in_doubt &&
+           config_address_trusted(config, address)) {
         struct slice last = take_last(&list);
         address = arena_strndup(arena, last.p, last.n);
     }
@@ -128,6 +132,11 @@ access_check(const struct request *request, const struct config *config, int64_t
 {
     const char *client = access_client(request, config, arena);
     *retry_after_s = 0;
+    if (request->address_in_doubt) {
+        if (config->admin_allow.count > 0)
+            return ACCESS_IN_DOUBT;
+        client = "";
+    }
     if (!config_address_may_purge(config, client))
         return ACCESS_ADDRESS;
     if (access_has_token(request, config->admin_token))

@@ -13,9 +13,10 @@
 
 enum access {
     ACCESS_GRANTED,
-    ACCESS_TOKEN,   /* none, or a wrong one: 401 */
-    ACCESS_ADDRESS, /* not from here: 403 */
-    ACCESS_RATE     /* a wrong one, too often: 429 */
+    ACCESS_TOKEN,    /* none, or a wrong one: 401 */
+    ACCESS_ADDRESS,  /* not from here: 403 */
+    ACCESS_IN_DOUBT, /* two addresses: 403 */
+    ACCESS_RATE      /* a wrong one, too often: 429 */
 };
 
 /* Any thread. config->admin_token is set. *retry_after_s, for ACCESS_RATE: in so many seconds. */

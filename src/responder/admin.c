@@ -502,6 +502,11 @@ check_access(struct exchange *exchange, struct work *work, struct fields *fields
                             "X-Larder-Token, and none came");
     case ACCESS_ADDRESS:
         return refuse(work, answer, 403, "no purges from this address");
+    case ACCESS_IN_DOUBT:
+        return refuse(
+            work, answer, 403,
+            "REMOTE_ADDR came twice with different values, so allow of admin in larder.conf "
+            "lets nobody in: leave REMOTE_ADDR as the web server has it");
     case ACCESS_RATE:
         fields_add(fields, arena, slice_of("Retry-After"),
                    slice_of(arena_printf(arena, "%lld", (long long)retry_after_s)));

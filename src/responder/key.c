@@ -21,6 +21,7 @@
 #include "responder/field_use.h"
 #include "responder/key_tags.h"
 #include "responder/query.h"
+#include "responder/request_cookie.h"
 
 #define USER_MAX 255
 

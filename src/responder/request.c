@@ -15,79 +15,24 @@
  *             redirect comes as REDIRECT_REMOTE_USER
  *   mod_fcgid a chunked body comes without CONTENT_LENGTH: length unknown
  *
- * Of parameters that come twice the first counts, as everywhere in FastCGI. Of
- * fields nginx alone sends a name more than once: they are lines of one list
- * (RFC 9110 §5.3).
+ * Of parameters that come twice the last counts (cgi.c says of which it is otherwise, and
+ * why). Of fields nginx alone sends a name more than once: they are lines of one list
+ * (RFC 9110 §5.3). Host is none. A client's second one is refused by nginx and lighttpd,
+ * so what comes twice from them is the configuration's, and the last counts; from a web
+ * server that is not known two that differ are refused.
  */
 #include "responder/request.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "http/cache_control.h"
+#include "responder/cgi.h"
 #include "responder/rewriting.h"
 #include "responder/settings.h"
 
 static const struct slice absent = {NULL, 0};
-
-/* Parameters that are not fields, found in one walk. */
-struct parameters {
-    struct slice request_method, request_uri, script_name, path_info, query_string;
-    struct slice https, request_scheme, server_name, server_addr, server_port, server_software;
-    struct slice remote_addr, remote_user, auth_type, content_length, content_type;
-    struct slice server_protocol, redirect_status;
-    struct slice script_filename, ssl_client_verify, authorization, redirect_authorization;
-    struct slice redirect_user, redirect_auth_type;
-    struct slice document_root, document_uri, path_translated, redirect_url;
-};
-
-/* Where the value of one goes that means something to us; NULL: it does not. */
-static struct slice *
-parameter_slot(struct parameters *parameters, struct slice name)
-{
-#define PARAMETER(text, member)                                       \
-    {                                                                 \
-        (text), sizeof(text) - 1, offsetof(struct parameters, member) \
-    }
-    static const struct {
-        const char *name;
-        size_t n;
-        size_t offset;
-    } table[] = {
-        PARAMETER("REQUEST_METHOD", request_method),
-        PARAMETER("REQUEST_URI", request_uri),
-        PARAMETER("SCRIPT_NAME", script_name),
-        PARAMETER("PATH_INFO", path_info),
-        PARAMETER("QUERY_STRING", query_string),
-        PARAMETER("HTTPS", https),
-        PARAMETER("REQUEST_SCHEME", request_scheme),
-        PARAMETER("SERVER_NAME", server_name),
-        PARAMETER("SERVER_ADDR", server_addr),
-        PARAMETER("SERVER_PORT", server_port),
-        PARAMETER("SERVER_SOFTWARE", server_software),
-        PARAMETER("SERVER_PROTOCOL", server_protocol),
-        PARAMETER("REMOTE_ADDR", remote_addr),
-        PARAMETER("REMOTE_USER", remote_user),
-        PARAMETER("AUTH_TYPE", auth_type),
-        PARAMETER("CONTENT_LENGTH", content_length),
-        PARAMETER("CONTENT_TYPE", content_type),
-        PARAMETER("SCRIPT_FILENAME", script_filename),
-        PARAMETER("REDIRECT_STATUS", redirect_status),
-        PARAMETER("SSL_CLIENT_VERIFY", ssl_client_verify),
-        PARAMETER("REDIRECT_HTTP_AUTHORIZATION", redirect_authorization),
-        PARAMETER("Authorization", authorization),
-        PARAMETER("REDIRECT_REMOTE_USER", redirect_user),
-        PARAMETER("REDIRECT_AUTH_TYPE", redirect_auth_type),
-        PARAMETER("DOCUMENT_ROOT", document_root),
-        PARAMETER("DOCUMENT_URI", document_uri),
-        PARAMETER("PATH_TRANSLATED", path_translated),
-        PARAMETER("REDIRECT_URL", redirect_url),
-    };
-#undef PARAMETER
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (table[i].n == name.n && memcmp(table[i].name, name.p, name.n) == 0)
-            return (struct slice *)((char *)parameters + table[i].offset);
-    return NULL;
-}
 
 /* FOO_BAR to Foo-Bar, in the arena. */
 static struct slice
@@ -115,32 +60,9 @@ is_set(struct slice s)
     return s.p && s.n > 0;
 }
 
-static enum mount
-which_mount(const struct parameters *p)
-{
-    static const struct slice lighttpd = {"lighttpd", 8}, nginx = {"nginx", 5},
-                              apache = {"Apache", 6}, proxy = {"proxy:", 6};
-    struct slice s = p->server_software;
-#define STARTS(text, with) ((text).n >= (with).n && memcmp((text).p, (with).p, (with).n) == 0)
-    if (!s.p)
-        return MOUNT_OTHER;
-    if (STARTS(s, lighttpd))
-        return MOUNT_LIGHTTPD;
-    if (STARTS(s, nginx))
-        return MOUNT_NGINX;
-    if (!STARTS(s, apache))
-        return MOUNT_OTHER;
-    /* mod_fcgid names the program that it runs; mod_proxy_fcgi a URL, or with the backend type
-     * GENERIC the path that was asked for. */
-    bool is_proxy = p->script_filename.p && (STARTS(p->script_filename, proxy) ||
-                                             slice_equal(p->script_filename, p->script_name));
-    return is_proxy ? MOUNT_APACHE_PROXY_FCGI : MOUNT_APACHE_FCGID;
-#undef STARTS
-}
-
 /* Without REQUEST_URI: what is left of the target, encoded again. */
 static struct slice
-rebuild_target(const struct parameters *p, struct arena *arena)
+rebuild_target(const struct cgi *p, struct arena *arena)
 {
     struct slice path = p->script_name;
     if (is_set(p->path_info))
@@ -234,23 +156,15 @@ host_agrees(struct slice authority, struct slice host)
 static const char too_large[] = "the request fields are too many or too large";
 
 static int
-read_fields(struct request *request, struct parameters *p, char **envp, struct arena *arena,
-            const char **why)
+read_fields(struct request *request, char **envp, struct arena *arena, const char **why)
 {
     for (char **e = envp; *e; e++) {
         const char *equals = strchr(*e, '=');
         if (!equals)
             continue;
         struct slice name = {*e, (size_t)(equals - *e)};
-        if (name.n <= 5 || memcmp(name.p, "HTTP_", 5) != 0) {
-            struct slice *slot = parameter_slot(p, name);
-            /* Of two the first counts; but an error for any, since a location of nginx' may have to say
-             * one beside the snippet's (error_page 403 = @name). */
-            bool no_error = slot == &p->redirect_status && slice_equal(*slot, slice_of("200"));
-            if (slot && (!slot->p || no_error))
-                *slot = slice_of(equals + 1);
+        if (name.n <= 5 || memcmp(name.p, "HTTP_", 5) != 0)
             continue;
-        }
         name.p += 5;
         name.n -= 5;
         if (slice_equal(name, slice_of("PROXY")) || slice_equal(name, slice_of("CONTENT_LENGTH")) ||
@@ -285,7 +199,7 @@ without_query(struct slice filename)
 }
 
 static struct chosen_script
-chosen_script(const struct parameters *p)
+chosen_script(const struct cgi *p)
 {
     return (struct chosen_script){.document_root = p->document_root,
                                   .filename = without_query(p->script_filename),
@@ -297,68 +211,9 @@ chosen_script(const struct parameters *p)
                                   .query = p->query_string};
 }
 
-/* Of the connection, or said twice: no fields of the request, and a CGI script sees them. */
-static bool
-is_only_parameter(struct slice name)
-{
-    static const char *const names[] = {
-        "HTTP_CONTENT_LENGTH",
-        "HTTP_CONTENT_TYPE",
-        "HTTP_CONNECTION",
-        "HTTP_KEEP_ALIVE",
-        "HTTP_TE",
-        "HTTP_TRAILER",
-        "HTTP_UPGRADE",
-        "HTTP_PROXY_CONNECTION",
-        "HTTP_TRANSFER_ENCODING",
-    };
-    if (name.n <= 5 || memcmp(name.p, "HTTP_", 5) != 0)
-        return true;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (slice_equal(name, slice_of(names[i])))
-            return true;
-    return false;
-}
-
-/* What a FastCGI backend gets besides the fields: of what we go by, what we went by. */
-static int
-keep_parameters(struct request *request, char **envp, struct arena *arena, const char **why)
-{
-    size_t count = 0, bytes = 0;
-    for (char **e = envp; *e; e++) {
-        const char *equals = strchr(*e, '=');
-        if (!equals || !is_only_parameter((struct slice){*e, (size_t)(equals - *e)}))
-            continue;
-        count++;
-        bytes += strlen(*e);
-    }
-    if (count > REQUEST_PARAMETERS_MAX || bytes > REQUEST_PARAMETERS_BYTES_MAX) {
-        *why = "the parameters are too many or too large";
-        return 431;
-    }
-    request->parameters = arena_calloc(arena, count ? count : 1, sizeof *request->parameters);
-    if (!request->parameters) {
-        *why = "out of memory";
-        return 500;
-    }
-    struct parameters seen = {0};
-    for (char **e = envp; *e; e++) {
-        const char *equals = strchr(*e, '=');
-        struct slice name = {*e, equals ? (size_t)(equals - *e) : 0};
-        struct slice *slot = equals ? parameter_slot(&seen, name) : NULL;
-        bool again = slot && slot->p;
-        if (slot)
-            *slot = name;
-        if (equals && !again && is_only_parameter(name))
-            request->parameters[request->parameter_count++] =
-                (struct upstream_parameter){name, slice_of(equals + 1)};
-    }
-    return 0;
-}
-
 /* Authorization under whatever name it survived Apache. */
 static void
-restore_authorization(struct request *request, const struct parameters *p, struct arena *arena)
+restore_authorization(struct request *request, const struct cgi *p, struct arena *arena)
 {
     struct slice value = is_set(p->redirect_authorization) ? p->redirect_authorization
                                                            : p->authorization;
@@ -370,7 +225,7 @@ restore_authorization(struct request *request, const struct parameters *p, struc
 }
 
 static int
-read_body_length(struct request *request, const struct parameters *p, const char **why)
+read_body_length(struct request *request, const struct cgi *p, const char **why)
 {
     struct slice coding = fields_get(&request->fields, "Transfer-Encoding");
     request->body_told = is_set(p->content_length) || coding.p;
@@ -536,40 +391,55 @@ forwarded(struct request *request)
         request->forwarded_host = host;
 }
 
-/* HTTP/1.0 without Host: the server's name, where it has none its address. */
-static struct slice
-server_itself(const struct parameters *p, struct arena *arena)
+/* The last Host, which only the web server's configuration can have made a second one. */
+static bool
+find_host(struct request *request, const char **why)
 {
-    struct slice name = is_set(p->server_name) ? p->server_name : p->server_addr;
-    if (!is_set(name))
-        return absent;
-    bool is_ipv6 = name.p[0] != '[' && memchr(name.p, ':', name.n);
-    return slice_of(arena_printf(arena, "%s%s%s%s%s", is_ipv6 ? "[" : "", name.p,
-                                 is_ipv6 ? "]" : "", is_set(p->server_port) ? ":" : "",
-                                 is_set(p->server_port) ? p->server_port.p : ""));
+    size_t cursor = 0;
+    const struct field *host;
+    while ((host = fields_next(&request->fields, "Host", &cursor))) {
+        bool differs = request->host_field.p && !slice_equal(request->host_field, host->value);
+        if (differs && request->mount != MOUNT_NGINX && request->mount != MOUNT_LIGHTTPD) {
+            *why = "HTTP_HOST came twice with different values, and SERVER_SOFTWARE does not say "
+                   "that nginx or lighttpd has sent it";
+            return false;
+        }
+        request->host_field = host->value;
+    }
+    return true;
+}
+
+/* Once a process, where anything goes by the address. */
+static void
+say_address_in_doubt(const struct config *config)
+{
+    static atomic_bool said;
+    if ((config->trusted_proxies.count || config->admin_allow.count) &&
+        !atomic_exchange(&said, true))
+        log_write(
+            LARDER_LOG_WARNING,
+            "REMOTE_ADDR came twice with different values: such requests are taken for none of "
+            "trusted_proxies, and admin.allow lets none of them in. Have the web server find "
+            "the client's address (nginx' real_ip_header, lighttpd's mod_extforward) instead "
+            "of setting REMOTE_ADDR again");
 }
 
 int
 request_parse(struct request *request, char **envp, const struct config *config,
               struct arena *arena, const char **why)
 {
-    struct parameters p = {0};
+    struct cgi p = {0};
     *request =
         (struct request){.remote_user = absent, .forwarded_host = absent, .host_field = absent};
-    int status = read_fields(request, &p, envp, arena, why);
+    int status = read_fields(request, envp, arena, why);
     if (status == 0 && config->fastcgi)
-        status = keep_parameters(request, envp, arena, why);
+        status = cgi_keep(request, envp, arena, why);
     if (status)
         return status;
-
-    if (config->fastcgi) {
+    cgi_read(&p, envp);
+    if (config->fastcgi)
         request->script = chosen_script(&p);
-        if (!settings_hash(&request->script.settings, request, config, arena)) {
-            *why = "out of memory";
-            return 500;
-        }
-    }
-    request->mount = which_mount(&p);
+    request->mount = cgi_mount(&p);
     request->http11 = slice_equal(p.server_protocol, slice_of("HTTP/1.1"));
     request->method = p.request_method;
     if (!field_name_valid(p.request_method) || p.request_method.n > 64) {
@@ -595,14 +465,15 @@ request_parse(struct request *request, char **envp, const struct config *config,
 
     request->https = slice_equal_nocase(p.https, "on") || slice_equal(p.https, slice_of("1")) ||
                      slice_equal_nocase(p.request_scheme, "https");
-    request->host_field = fields_get(&request->fields, "Host");
+    if (!find_host(request, why))
+        return 400;
     if (authority.p && !host_agrees(authority, request->host_field)) {
         *why = "the request line names another host than the Host field";
         return 400;
     }
     request->host = request->host_field;
     if (!is_set(request->host))
-        request->host = server_itself(&p, arena);
+        request->host = cgi_server(&p, arena);
     if (!is_set(request->host) || !request_host_valid(request->host)) {
         *why = "the host name is missing or malformed";
         return 400;
@@ -651,12 +522,20 @@ request_parse(struct request *request, char **envp, const struct config *config,
     }
     request->client_certificate = is_set(p.ssl_client_verify) &&
                                   !slice_equal(p.ssl_client_verify, slice_of("NONE"));
+    if (config->fastcgi && !settings_hash(&request->script.settings, request, config, arena)) {
+        *why = "out of memory";
+        return 500;
+    }
     restore_authorization(request, &p, arena);
     status = read_body_length(request, &p, why);
     if (status)
         return status;
     char *address = arena_strndup(arena, request->remote_addr.p, request->remote_addr.n);
-    request->trusted_peer = address && config_address_trusted(config, address);
+    request->address_in_doubt = p.address_in_doubt;
+    if (p.address_in_doubt)
+        say_address_in_doubt(config);
+    request->trusted_peer = address && !p.address_in_doubt &&
+                            config_address_trusted(config, address);
     status = check_repeats(request, arena, why);
     if (!status)
         status = check_vouched_fields(request, config, arena, why);
@@ -670,75 +549,6 @@ request_parse(struct request *request, char **envp, const struct config *config,
     }
     forwarded(request);
     return 0;
-}
-
-/*
- * Where a pair ends. A semicolon ends it; so does a comma before something that
- * looks like another pair, because web servers join repeated Cookie lines by
- * commas, and a session cookie must not hide in the value of a harmless one.
- */
-static size_t
-pair_length(struct slice rest)
-{
-    for (size_t i = 0; i < rest.n; i++) {
-        if (rest.p[i] == ';')
-            return i;
-        if (rest.p[i] != ',')
-            continue;
-        size_t start = i + 1;
-        while (start < rest.n && (rest.p[start] == ' ' || rest.p[start] == '\t'))
-            start++;
-        size_t end = start;
-        while (end < rest.n && rest.p[end] != '=' && rest.p[end] != ';' && rest.p[end] != ',')
-            end++;
-        if (end < rest.n && rest.p[end] == '=' &&
-            field_name_valid((struct slice){rest.p + start, end - start}))
-            return i;
-    }
-    return rest.n;
-}
-
-bool
-request_next_cookie(const struct request *request, struct cookie_walk *walk, struct slice *name,
-                    struct slice *value)
-{
-    for (;;) {
-        while (walk->rest.n && strchr("; \t,", walk->rest.p[0]) && walk->rest.p[0]) {
-            walk->rest.p++;
-            walk->rest.n--;
-        }
-        if (walk->rest.n)
-            break;
-        const struct field *f = fields_next(&request->fields, "Cookie", &walk->cursor);
-        if (!f)
-            return false;
-        walk->rest = f->value;
-    }
-    struct slice pair = {walk->rest.p, pair_length(walk->rest)};
-    walk->rest.p += pair.n;
-    walk->rest.n -= pair.n;
-    while (pair.n && (pair.p[pair.n - 1] == ' ' || pair.p[pair.n - 1] == '\t'))
-        pair.n--;
-    const char *equals = memchr(pair.p, '=', pair.n);
-    if (equals) {
-        *name = (struct slice){pair.p, (size_t)(equals - pair.p)};
-        *value = (struct slice){equals + 1, pair.n - name->n - 1};
-    } else {
-        *name = slice_of("");
-        *value = pair;
-    }
-    return true;
-}
-
-struct slice
-request_cookie(const struct request *request, const char *wanted)
-{
-    struct cookie_walk walk = {0};
-    struct slice name, value;
-    while (request_next_cookie(request, &walk, &name, &value))
-        if (slice_equal(name, slice_of(wanted)))
-            return value;
-    return absent;
 }
 
 bool

@@ -67,8 +67,9 @@ struct request {
 
     enum mount mount;
     bool trusted_peer;
-    bool https;         /* of this hop */
-    bool http11;        /* the client speaks HTTP/1.1, nothing older or newer */
+    bool address_in_doubt; /* REMOTE_ADDR came twice with different values: trust neither */
+    bool https;            /* of this hop */
+    bool http11;           /* the client speaks HTTP/1.1, nothing older or newer */
     bool authenticated; /* REMOTE_USER, AUTH_TYPE or one of trusted_fields is set and not empty */
     bool client_certificate;
     bool has_body;
@@ -101,19 +102,5 @@ request_asked(const struct request *request)
 
 /* Can this be the name of a host, with or without a port? */
 bool request_host_valid(struct slice host);
-
-/* The value of a cookie by name; .p NULL: there is none. The first wins. */
-struct slice request_cookie(const struct request *request, const char *name);
-
-/*
- * Walk over all cookies of all Cookie fields. *state starts zeroed. false: no
- * more. A pair without '=' has an empty name and the whole as its value.
- */
-struct cookie_walk {
-    size_t cursor;
-    struct slice rest;
-};
-bool request_next_cookie(const struct request *request, struct cookie_walk *walk,
-                         struct slice *name, struct slice *value);
 
 #endif

@@ -5,12 +5,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "responder/backend_fields.h"
 #include "responder/loop.h"
 #include "responder/request.h"
+#include "responder/request_cookie.h"
 
 static struct arena *arena;
 static struct config *config;
@@ -57,17 +59,22 @@ teardown(void **state)
 static char *basics[] = {"REQUEST_METHOD=GET", "REQUEST_URI=/plain", "HTTP_HOST=Example.org",
                          "REMOTE_ADDR=192.0.2.1", NULL};
 
-/* Parse with extra parameters in front of the basic ones, so that they win. */
+/* Parse with extra parameters in the place of the basic ones of their names. */
 static int
 parse(struct request *request, char *const *extra)
 {
     char *envp[64];
     int n = 0;
     const char *why = "";
+    for (char **b = basics; *b; b++) {
+        char *const *e = extra;
+        while (*e && strncmp(*e, *b, strcspn(*b, "=") + 1) != 0)
+            e++;
+        if (!*e)
+            envp[n++] = *b;
+    }
     for (; *extra; extra++)
         envp[n++] = *extra;
-    for (char **b = basics; *b; b++)
-        envp[n++] = *b;
     envp[n] = NULL;
     char **kept = arena_calloc(arena, (size_t)n + 1, sizeof *kept);
     memcpy(kept, envp, ((size_t)n + 1) * sizeof *kept);
@@ -1205,6 +1212,68 @@ settings_of_the_web_server_are_in_the_key_of_a_fastcgi_backend(void **state)
     assert_string_equal(NAME("ROLE=internal"), NAME("SERVER_PORT=81"));
 }
 
+/* As PHP-FPM takes them; but what is said twice of the client is not the less for it. */
+static void
+of_what_comes_twice_the_last_counts(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, "REQUEST_URI=/a", "REQUEST_URI=/b", "HTTPS=on", "HTTPS="), 0);
+    assert_slice(r.target, "/b");
+    assert_false(r.https);
+    assert_int_equal(PARSE(&r, "CONTENT_LENGTH=3", "CONTENT_LENGTH="), 0);
+    assert_false(r.body_told);
+
+    assert_int_equal(PARSE(&r, "REMOTE_USER=a", "REMOTE_USER="), 0);
+    assert_true(r.authenticated);
+    assert_int_equal(PARSE(&r, "AUTH_TYPE=", "AUTH_TYPE=Basic"), 0);
+    assert_true(r.authenticated);
+    assert_int_equal(PARSE(&r, "SSL_CLIENT_VERIFY=SUCCESS", "SSL_CLIENT_VERIFY=NONE"), 0);
+    assert_true(r.client_certificate);
+    /* An error's page has the URL of what was refused. */
+    assert_int_equal(PARSE(&r, "REDIRECT_STATUS=403", "REDIRECT_STATUS=200"), 403);
+    assert_int_equal(PARSE(&r, "REDIRECT_STATUS=200", "REDIRECT_STATUS=200"), 0);
+    assert_false(r.error_page);
+
+    assert_int_equal(PARSE(&r, "REMOTE_ADDR=192.0.2.1", "REMOTE_ADDR=10.0.0.1"), 0);
+    assert_slice(r.remote_addr, "10.0.0.1");
+    assert_true(r.address_in_doubt);
+    assert_false(r.trusted_peer);
+    assert_int_equal(PARSE(&r, "REMOTE_ADDR=10.0.0.1", "REMOTE_ADDR=10.0.0.1"), 0);
+    assert_true(r.trusted_peer);
+}
+
+/* A client's second Host is refused by nginx and lighttpd; nobody knows what another web server does. */
+static void
+of_two_hosts_a_known_web_server_means_the_last(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, NGINX, "HTTP_HOST=a.test", "HTTP_HOST=b.test"), 0);
+    assert_slice(r.host, "b.test");
+    assert_slice(r.host_field, "b.test");
+    assert_int_equal(PARSE(&r, LIGHTTPD, "HTTP_HOST=a.test", "HTTP_HOST=b.test"), 0);
+    assert_slice(r.host, "b.test");
+    assert_int_equal(PARSE(&r, "HTTP_HOST=a.test", "HTTP_HOST=b.test"), 400);
+    assert_int_equal(PARSE(&r, "HTTP_HOST=a.test", "HTTP_HOST=a.test"), 0);
+}
+
+/* Hidden it is what it is; called like another it is held for neither. */
+static void
+a_web_server_that_gives_two_names_is_not_believed(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_int_equal(PARSE(&r, NGINX, "SERVER_SOFTWARE=mine"), 0);
+    assert_int_equal(r.mount, MOUNT_NGINX);
+    assert_int_equal(PARSE(&r, "SERVER_SOFTWARE=mine", NGINX), 0);
+    assert_int_equal(r.mount, MOUNT_NGINX);
+    assert_int_equal(PARSE(&r, LIGHTTPD, NGINX), 0);
+    assert_int_equal(r.mount, MOUNT_OTHER);
+    assert_int_equal(PARSE(&r, LIGHTTPD, NGINX, "SERVER_SOFTWARE=mine"), 0);
+    assert_int_equal(r.mount, MOUNT_LIGHTTPD);
+}
+
 /* Not mixed with what is asked for by the visitor's URL, nor with another rewriting's. */
 static void
 what_was_rewritten_has_a_key_of_its_own(void **state)
@@ -1274,6 +1343,9 @@ main(void)
         cmocka_unit_test(a_rewriting_is_told_from_a_spelling),
         cmocka_unit_test(what_was_rewritten_has_a_key_of_its_own),
         cmocka_unit_test(settings_of_the_web_server_are_in_the_key_of_a_fastcgi_backend),
+        cmocka_unit_test(of_what_comes_twice_the_last_counts),
+        cmocka_unit_test(of_two_hosts_a_known_web_server_means_the_last),
+        cmocka_unit_test(a_web_server_that_gives_two_names_is_not_believed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
