@@ -3,8 +3,13 @@
  *
  * Two virtual hosts may differ in nothing else: one name, one document root, one
  * script, and `fastcgi_param ROLE internal`. A script may answer by any of them, so all
- * are hashed but those that are known: what CGI has, which is in the key where it
- * matters, and what differs with each request or connection and makes no page.
+ * are hashed, whatever they are called and however many they are, but those that are
+ * known to be another with each request or connection and to make no page: fields, what
+ * CGI has, which is in the key where it matters, and what web servers and their modules
+ * add without being told. They are named one by one, because an operator may call a
+ * setting REMOTE_ROLE or SSL_SITE. What is found out about the client is a setting as
+ * well: a page for one country is none for another.
+ *
  * What the list does not know and differs with each request would give each request
  * an entry of its own; so a parameter with many values is named in the log, once a
  * process.
@@ -16,7 +21,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <xxhash.h>
 
 #include "base/log.h"
@@ -24,13 +28,10 @@
 #include "client/store.h"
 #include "responder/digest.h"
 
-/* More is no list that a person has written. */
-#define SETTINGS_MAX 128
-
 /* More values of one are taken for none of a configuration's. */
 #define VALUES_MAX 64
 /* Parameters that are watched. */
-#define WATCHED_MAX 16
+#define WATCHED_MAX 64
 
 /* Each request is compared with all of these: their lengths are the compiler's work. */
 #define KNOWN(text)              \
@@ -38,52 +39,48 @@
         (text), sizeof(text) - 1 \
     }
 
-/* By the beginnings of their names: of a field, of the client, of TLS, of HTTP/2, of where the client
- * is, of one who has logged in. */
-static const struct slice known_families[] = {
-    KNOWN("HTTP_"), KNOWN("REMOTE_"), KNOWN("REQUEST_"), KNOWN("SSL_"),  KNOWN("TLS_"),
-    KNOWN("H2_"),   KNOWN("H2PUSH"),  KNOWN("HTTP2"),    KNOWN("HTTP3"), KNOWN("GEOIP_"),
-    KNOWN("MM_"),   KNOWN("MMDB_"),   KNOWN("OIDC_"),    KNOWN("FCGI_")};
+/* By the beginnings of their names: fields, and what mod_auth_openidc says of one who has logged in,
+ * which REMOTE_USER does as well. */
+static const struct slice known_families[] = {KNOWN("HTTP_"), KNOWN("OIDC_CLAIM_")};
 
-/* CGI's; Apache's, some of them only behind REDIRECT_; what nginx' own variables are mostly called. */
-static const struct slice known_names[] = {KNOWN("AUTH_TYPE"),
-                                           KNOWN("CONTENT_LENGTH"),
-                                           KNOWN("CONTENT_TYPE"),
-                                           KNOWN("DOCUMENT_ROOT"),
-                                           KNOWN("DOCUMENT_URI"),
-                                           KNOWN("GATEWAY_INTERFACE"),
-                                           KNOWN("HTTPS"),
-                                           KNOWN("PATH_INFO"),
-                                           KNOWN("PATH_TRANSLATED"),
-                                           KNOWN("QUERY_STRING"),
-                                           KNOWN("SCRIPT_FILENAME"),
-                                           KNOWN("SCRIPT_NAME"),
-                                           KNOWN("SERVER_ADDR"),
-                                           KNOWN("SERVER_NAME"),
-                                           KNOWN("SERVER_PORT"),
-                                           KNOWN("SERVER_PROTOCOL"),
-                                           KNOWN("SERVER_SOFTWARE"),
-                                           KNOWN("Authorization"),
-                                           KNOWN("AUTHORIZATION"),
-                                           KNOWN("CONTEXT_DOCUMENT_ROOT"),
-                                           KNOWN("CONTEXT_PREFIX"),
-                                           KNOWN("ERROR_NOTES"),
-                                           KNOWN("HANDLER"),
-                                           KNOWN("PATH"),
-                                           KNOWN("SCRIPT_URI"),
-                                           KNOWN("SCRIPT_URL"),
-                                           KNOWN("SERVER_ADMIN"),
-                                           KNOWN("SERVER_SIGNATURE"),
-                                           KNOWN("STATUS"),
-                                           KNOWN("TZ"),
-                                           KNOWN("UNIQUE_ID"),
-                                           KNOWN("URI"),
-                                           KNOWN("URL"),
-                                           KNOWN("ap_trust_cgilike_cl"),
-                                           KNOWN("nokeepalive"),
-                                           KNOWN("CONNECTION"),
-                                           KNOWN("MSEC"),
-                                           KNOWN("TIME_LOCAL")};
+static const struct slice known_names[] = {
+    /* CGI's, and nginx' additions. */
+    KNOWN("AUTH_TYPE"), KNOWN("CONTENT_LENGTH"), KNOWN("CONTENT_TYPE"), KNOWN("DOCUMENT_ROOT"),
+    KNOWN("DOCUMENT_URI"), KNOWN("FCGI_ROLE"), KNOWN("GATEWAY_INTERFACE"), KNOWN("HTTPS"),
+    KNOWN("PATH_INFO"), KNOWN("PATH_TRANSLATED"), KNOWN("QUERY_STRING"), KNOWN("REMOTE_ADDR"),
+    KNOWN("REMOTE_HOST"), KNOWN("REMOTE_IDENT"), KNOWN("REMOTE_PORT"), KNOWN("REMOTE_USER"),
+    KNOWN("REQUEST_METHOD"), KNOWN("REQUEST_SCHEME"), KNOWN("REQUEST_URI"),
+    KNOWN("SCRIPT_FILENAME"), KNOWN("SCRIPT_NAME"), KNOWN("SERVER_ADDR"), KNOWN("SERVER_PORT"),
+    KNOWN("SERVER_PROTOCOL"), KNOWN("SERVER_SOFTWARE"),
+    /* Apache's: a field of the request, which is Authorization for us; of the URL; of the request. */
+    KNOWN("Authorization"), KNOWN("SCRIPT_URI"), KNOWN("SCRIPT_URL"), KNOWN("SERVER_SIGNATURE"),
+    KNOWN("UNIQUE_ID"),
+    /* mod_ssl's and lighttpd's, of a connection. What they say of a client's certificate: below. */
+    KNOWN("SSL_CIPHER"), KNOWN("SSL_CIPHER_ALGKEYSIZE"), KNOWN("SSL_CIPHER_EXPORT"),
+    KNOWN("SSL_CIPHER_USEKEYSIZE"), KNOWN("SSL_CLIENT_VERIFY"), KNOWN("SSL_COMPRESS_METHOD"),
+    KNOWN("SSL_PROTOCOL"), KNOWN("SSL_SECURE_RENEG"), KNOWN("SSL_SESSION_ID"),
+    KNOWN("SSL_SESSION_RESUMED"), KNOWN("SSL_TLS_SNI"),
+    /* mod_http2's, and what nginx' variables of these names are called. */
+    KNOWN("H2PUSH"), KNOWN("H2_PUSH"), KNOWN("H2_PUSHED"), KNOWN("H2_PUSHED_ON"),
+    KNOWN("H2_STREAM_ID"), KNOWN("H2_STREAM_TAG"), KNOWN("HTTP2"), KNOWN("HTTP3"), KNOWN("MSEC"),
+    KNOWN("REQUEST_ID"), KNOWN("REQUEST_LENGTH"), KNOWN("REQUEST_TIME"), KNOWN("TIME_ISO8601"),
+    KNOWN("TIME_LOCAL"),
+    /* The client's address, by mod_geoip and mod_maxminddb. */
+    KNOWN("GEOIP_ADDR"), KNOWN("MMDB_ADDR"),
+    /* mod_auth_openidc's, as above. */
+    KNOWN("OIDC_access_token"), KNOWN("OIDC_access_token_expires"), KNOWN("OIDC_id_token"),
+    KNOWN("OIDC_id_token_payload"), KNOWN("OIDC_refresh_token"), KNOWN("OIDC_session"),
+    KNOWN("OIDC_userinfo_json"), KNOWN("OIDC_userinfo_jwt")};
+
+/* Apache's and lighttpd's behind REDIRECT_: the URL before a rewriting, what an error was. */
+static const struct slice redirected_names[] = {KNOWN("ERROR_NOTES"), KNOWN("STATUS"), KNOWN("URI"),
+                                                KNOWN("URL")};
+
+/* In a list of hosts they have as many values as the list, and follow from what the key has. */
+static const struct slice unwatched_names[] = {KNOWN("SERVER_NAME"), KNOWN("SERVER_ADMIN"),
+                                               KNOWN("CONTEXT_PREFIX"),
+                                               KNOWN("CONTEXT_DOCUMENT_ROOT")};
+#define COUNT_OF(table) (sizeof(table) / sizeof *(table))
 #undef KNOWN
 
 static bool
@@ -93,16 +90,21 @@ begins(struct slice name, struct slice with)
 }
 
 static bool
+is_one_of(struct slice name, const struct slice *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (name.n == list[i].n && begins(name, list[i]))
+            return true;
+    return false;
+}
+
+static bool
 is_known(struct slice name)
 {
-    for (size_t i = 0; i < sizeof known_families / sizeof *known_families; i++)
+    for (size_t i = 0; i < COUNT_OF(known_families); i++)
         if (begins(name, known_families[i]))
             return true;
-    for (size_t i = 0; i < sizeof known_names / sizeof *known_names; i++)
-        if (name.n == known_names[i].n && begins(name, known_names[i]))
-            return true;
-    /* Apache's word to itself: force-response-1.0, proxy-nokeepalive. */
-    return memchr(name.p, '-', name.n) != NULL;
+    return is_one_of(name, known_names, COUNT_OF(known_names));
 }
 
 static bool
@@ -115,17 +117,25 @@ is_left_out(struct slice name, const struct config *config)
     return false;
 }
 
-/* A setting as it was before a redirect inside Apache is one still: some applications look for it. */
+/*
+ * A setting as it was before a redirect inside Apache is one still: some applications look for it.
+ * What is said of a client's certificate is a setting unless SSL_CLIENT_VERIFY says that there is
+ * one: then the request is not shared, or its route says that it is the same for all users.
+ */
 static bool
-is_setting(struct slice name, const struct config *config)
+is_setting(struct slice name, const struct request *request, const struct config *config)
 {
-    static const struct slice before = {"REDIRECT_", 9};
+    static const struct slice before = {"REDIRECT_", 9}, certificate = {"SSL_CLIENT_", 11};
     struct slice plain = name;
     while (begins(plain, before)) {
         plain.p += before.n;
         plain.n -= before.n;
     }
-    return plain.n && !is_known(plain) && !is_left_out(plain, config) && !is_left_out(name, config);
+    if (plain.n == 0 || is_known(plain) ||
+        (request->client_certificate && begins(plain, certificate)) ||
+        (plain.n < name.n && is_one_of(plain, redirected_names, COUNT_OF(redirected_names))))
+        return false;
+    return !is_left_out(plain, config) && !is_left_out(name, config);
 }
 
 /* ------------------------------------------------------------------ those with many values */
@@ -180,6 +190,15 @@ watch(const struct upstream_parameter *one)
                   (int)(one->name.n < 200 ? one->name.n : 200), one->name.p, VALUES_MAX);
 }
 
+/* What is one user's has many values, and that request most likely has no stored page. */
+static bool
+is_watched(const struct request *request, struct slice name)
+{
+    return !request->authenticated && !request->client_certificate &&
+           !fields_has_value(&request->fields, "Authorization") &&
+           !is_one_of(name, unwatched_names, COUNT_OF(unwatched_names));
+}
+
 /* ------------------------------------------------------------------ the hash */
 
 static int
@@ -201,36 +220,24 @@ write_part(char *to, struct slice part)
     return n + part.n;
 }
 
-/*
- * The server's name, where it is not the host that was asked for, which is in the key
- * already: two servers of one root, reached by one Host on two addresses, are told
- * apart by nothing else.
- */
-static bool
-is_other_name(struct slice name, struct slice host)
-{
-    const char *port = host.n && host.p[0] != '[' ? memchr(host.p, ':', host.n) : NULL;
-    if (port)
-        host.n = (size_t)(port - host.p);
-    return name.n != host.n || strncasecmp(name.p, host.p, name.n) != 0;
-}
-
 bool
 settings_hash(struct slice *out, const struct request *request, const struct config *config,
               struct arena *arena)
 {
-    struct upstream_parameter list[SETTINGS_MAX];
     size_t count = 0, room = 0, n = 0;
+    struct upstream_parameter *list =
+        arena_calloc(arena, request->parameter_count + 1, sizeof *list);
+    if (!list)
+        return false;
     *out = (struct slice){"", 0};
-    for (size_t i = 0; i < request->parameter_count && count < SETTINGS_MAX; i++) {
+    for (size_t i = 0; i < request->parameter_count; i++) {
         const struct upstream_parameter *one = &request->parameters[i];
-        if (slice_equal(one->name, slice_of("SERVER_NAME"))
-                ? one->value.n == 0 || !is_other_name(one->value, request->host)
-                : !is_setting(one->name, config))
+        if (!is_setting(one->name, request, config))
             continue;
         list[count++] = *one;
+        if (is_watched(request, one->name))
+            watch(one);
         room += one->name.n + one->value.n + 2 * (NUMBER_DIGITS_MAX + 1);
-        watch(one);
     }
     if (count == 0)
         return true;

@@ -8,9 +8,9 @@
 #include "responder/request.h"
 
 /*
- * A hash of request->parameters that are neither CGI's nor known to be of the
- * connection, and that the operator has not left out; .n 0: there are none. false: no
- * memory.
+ * A hash of request->parameters that are neither CGI's nor known to be of the request or
+ * the connection, and that the operator has not left out; .n 0: there are none. All else of
+ * the request is read by then. false: no memory.
  */
 bool settings_hash(struct slice *out, const struct request *request, const struct config *config,
                    struct arena *arena);

@@ -1190,8 +1190,16 @@ settings_of_the_web_server_are_in_the_key_of_a_fastcgi_backend(void **state)
         (char *const[]){"PHP_VALUE=x", "ROLE=public", NULL},
         (char *const[]){"ROL=Epublic", NULL},
         (char *const[]){"TRACE_ID=1", NULL},
+        (char *const[]){"no-gzip=1", NULL},
+        (char *const[]){"GEOIP_COUNTRY_CODE=de", NULL},
+        (char *const[]){"REMOTE_ROLE=internal", NULL},
+        (char *const[]){"REDIRECT_REMOTE_ROLE=internal", NULL},
+        (char *const[]){"FCGI_SITE=a", NULL},
+        (char *const[]){"SSL_CLIENT_S_DN=CN=a", NULL},
+        (char *const[]){"STATUS=a", NULL},
+        (char *const[]){"SERVER_NAME=a", NULL},
     };
-    const char *seen[16] = {plain};
+    const char *seen[32] = {plain};
     size_t n = 1;
     for (size_t i = 0; i < sizeof different / sizeof *different; i++) {
         const char *name = fastcgi_name(different[i]);
@@ -1203,7 +1211,11 @@ settings_of_the_web_server_are_in_the_key_of_a_fastcgi_backend(void **state)
     assert_string_equal(plain, FASTCGI_NAME("REMOTE_PORT=1", "UNIQUE_ID=x", "SSL_SESSION_ID=x",
                                             "REDIRECT_UNIQUE_ID=x", "REDIRECT_HTTP_X=y",
                                             "H2_PUSH=on", "REDIRECT_REDIRECT_STATUS=200",
-                                            "no-gzip=1", "GEOIP_COUNTRY_CODE=de", "REQUEST_ID=x"));
+                                            "GEOIP_ADDR=192.0.2.1", "REQUEST_ID=x"));
+    /* Of a user for whom the request is passed, or whom the web server vouches for. */
+    assert_string_equal(FASTCGI_NAME("SSL_CLIENT_VERIFY=SUCCESS"),
+                        FASTCGI_NAME("SSL_CLIENT_VERIFY=SUCCESS", "SSL_CLIENT_S_DN=CN=a"));
+    assert_string_equal(FASTCGI_NAME("ROLE=public"), FASTCGI_NAME("ROLE=x", "ROLE=public"));
     config->ignore_parameters = (struct string_list){(const char **)without, 1};
     assert_string_equal(plain, FASTCGI_NAME("TRACE_ID=1"));
     assert_string_equal(plain, FASTCGI_NAME("REDIRECT_TRACE_ID=1"));
