@@ -339,8 +339,7 @@ check_vouched_fields(const struct request *request, const struct config *config,
             *why = in_words(arena_printf(
                 arena,
                 "upstream.trusted_fields: %.*s cannot be trusted behind %s, where a client may "
-                "write "
-                "it with a '_': set and trust a field whose name has no '-' in it",
+                "write it with a '_': set and trust a field whose name has no '-' in it",
                 (int)name.n, name.p,
                 request->mount == MOUNT_LIGHTTPD
                     ? "lighttpd"
@@ -501,8 +500,7 @@ request_parse(struct request *request, char **envp, const struct config *config,
     }
     if (!config->fastcgi && rewriting_has_dots(request_asked(request))) {
         *why = "the path has dot segments (\".\" or \"..\", perhaps percent-encoded), and what the "
-               "web "
-               "server has read them as is not known: ask for the path without them";
+               "web server has read them as is not known: ask for the path without them";
         return 400;
     }
     if (request_asked(request).n > REQUEST_TARGET_MAX) {
@@ -512,12 +510,9 @@ request_parse(struct request *request, char **envp, const struct config *config,
     /* Its URL is that of what was refused, and a backend that speaks HTTP knows nothing else. */
     if (request->error_page && !config->fastcgi && !request->asked.p) {
         *why = "the web server asks for the page of an error of its own by the URL that it has "
-               "refused, "
-               "which a backend that speaks HTTP would take for the page itself: name another URL "
-               "or a "
-               "file of the web server's (error_page, ErrorDocument, server.error-handler), not a "
-               "named "
-               "location";
+               "refused, which a backend that speaks HTTP would take for the page itself: name "
+               "another URL or a file of the web server's (error_page, ErrorDocument, "
+               "server.error-handler), not a named location";
         return 403;
     }
     request->client_certificate = is_set(p.ssl_client_verify) &&
