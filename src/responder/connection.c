@@ -19,6 +19,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/sockios.h>
@@ -65,6 +66,8 @@ end_reading(struct connection *connection)
         shutdown(connection->fd, SHUT_RD);
 }
 
+static atomic_int kept;
+
 static void
 link_open(struct connection *connection)
 {
@@ -89,6 +92,12 @@ unlink_open(struct connection *connection)
     if (connection->next)
         connection->next->prev = connection->prev;
     pthread_mutex_unlock(&lock);
+}
+
+int
+connections_kept(void)
+{
+    return atomic_load(&kept);
 }
 
 void
@@ -131,6 +140,8 @@ connection_free(struct connection *connection)
     if (!connection)
         return;
     unlink_open(connection);
+    if (connection->counted)
+        atomic_fetch_sub(&kept, 1);
     /* 0: not its close, which waits for the other side. */
     FCGX_Free(&connection->fcgi, 0);
     if (connection->fd >= 0)
@@ -159,6 +170,30 @@ put_end(unsigned char *p, int request_id, int protocol_status)
     p[12] = (unsigned char)protocol_status;
 }
 
+/*
+ * The records that end an answer; returns their length.
+ *
+ * A busy nginx sends its next request the moment it has the end of an answer. A close right after it
+ * comes too late then, the request is lost, and a POST is answered 502. But nginx does not use a
+ * connection again on which something follows the end (ngx_http_fastcgi_module.c: upstream_done
+ * without keepalive), so with the last answer goes a record that FastCGI allows at any time
+ * (FastCGI 1.0, 4.2). mod_proxy_fcgi would take it for the beginning of the next answer.
+ */
+static size_t
+put_last_records(unsigned char *p, struct connection *connection)
+{
+    FCGX_Request *fcgi = &connection->fcgi;
+    put_header(p, FCGI_STDOUT, fcgi->requestId, 0, 0);
+    put_end(p + 8, fcgi->requestId, FCGI_REQUEST_COMPLETE);
+    connection->leaves = atomic_load(&server_retiring);
+    const char *software = FCGX_GetParam("SERVER_SOFTWARE", fcgi->envp);
+    if (!connection->leaves || !connection->keep || !software || strncmp(software, "nginx", 5) != 0)
+        return 24;
+    put_header(p + 24, FCGI_UNKNOWN_TYPE, 0, 8, 0);
+    memset(p + 32, 0, 8);
+    return CONNECTION_END_MAX;
+}
+
 bool
 connection_receive(struct connection *connection)
 {
@@ -181,6 +216,10 @@ connection_receive(struct connection *connection)
         return false;
     }
     connection->keep = fcgi->keepConnection;
+    if (connection->keep && !connection->counted) {
+        connection->counted = true;
+        atomic_fetch_add(&kept, 1);
+    }
     if (fcgi->role == FCGI_RESPONDER)
         return true;
     unsigned char end[16];
@@ -330,11 +369,12 @@ connection_send(struct connection *connection, struct arena *arena, const struct
     /* A piece of a stream is gone when this returns: nothing of it has to last, and a long stream
      * must not eat up the arena. */
     struct iovec local[16];
-    unsigned char local_headers[64];
+    unsigned char local_headers[80];
     bool is_local = may_block && room <= sizeof local / sizeof *local &&
-                    records * 8 + 24 <= sizeof local_headers;
+                    records * 8 + CONNECTION_END_MAX <= sizeof local_headers;
     struct iovec *out = is_local ? local : arena_calloc(arena, room, sizeof *out);
-    unsigned char *headers = is_local ? local_headers : arena_alloc(arena, records * 8 + 24);
+    unsigned char *headers = is_local ? local_headers
+                                      : arena_alloc(arena, records * 8 + CONNECTION_END_MAX);
     if (!out || !headers) {
         connection->broken = true;
         return CONNECTION_GONE;
@@ -364,9 +404,8 @@ connection_send(struct connection *connection, struct arena *arena, const struct
         left -= content;
     }
     if (last) {
-        put_header(headers, FCGI_STDOUT, id, 0, 0);
-        put_end(headers + 8, id, FCGI_REQUEST_COMPLETE);
-        out[n++] = (struct iovec){headers, 24};
+        size_t end = put_last_records(headers, connection);
+        out[n++] = (struct iovec){headers, end};
     }
     connection->pending = out;
     connection->pending_count = n;
@@ -387,9 +426,8 @@ begin_record(struct connection *connection, size_t n, bool last)
                    connection->record.padding_left);
     }
     if (content == n && last && !connection->record.ended) {
-        put_header(connection->record.end, FCGI_STDOUT, id, 0, 0);
-        put_end(connection->record.end + 8, id, FCGI_REQUEST_COMPLETE);
-        connection->record.end_left = sizeof connection->record.end;
+        connection->record.end_size = put_last_records(connection->record.end, connection);
+        connection->record.end_left = connection->record.end_size;
         connection->record.ended = true;
     }
 }
@@ -419,10 +457,11 @@ connection_stream(struct connection *connection, const char *data, size_t n, boo
         bool whole = now == *content;
         if (*head + now + (whole ? *padding : 0) + *end == 0)
             return CONNECTION_DONE;
-        struct iovec pieces[4] = {{connection->record.head + 8 - *head, *head},
-                                  {(void *)(data + *taken), now},
-                                  {(void *)zeros, whole ? *padding : 0},
-                                  {connection->record.end + 24 - *end, whole ? *end : 0}};
+        struct iovec pieces[4] = {
+            {connection->record.head + 8 - *head, *head},
+            {(void *)(data + *taken), now},
+            {(void *)zeros, whole ? *padding : 0},
+            {connection->record.end + connection->record.end_size - *end, whole ? *end : 0}};
         struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 4};
         ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && errno == EINTR)

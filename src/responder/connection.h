@@ -20,13 +20,17 @@
 
 #include "base/arena.h"
 
+#define CONNECTION_END_MAX 40 /* the records that end an answer */
+
 struct connection {
     FCGX_Request fcgi;
     int fd;
     bool keep;       /* the web server wants the connection back (FCGI_KEEP_CONN) */
     bool body_ended; /* STDIN is read to its end */
     bool patient;    /* connection_expect_body() was called */
-    bool broken;     /* nothing can be written any more */
+    bool leaves;  /* the web server has been told that the connection is closed after this answer */
+    bool counted; /* in connections_kept() */
+    bool broken;  /* nothing can be written any more */
     int64_t client_timeout_ms;
     struct connection *prev, *next;           /* among all that are open */
     struct connection *kept_prev, *kept_next; /* worker.c: waiting for its next request */
@@ -38,8 +42,8 @@ struct connection {
 
     /* The record that connection_stream() has begun: so much of it is still to be sent. */
     struct {
-        unsigned char head[8], end[24];
-        size_t head_left, content_left, padding_left, end_left;
+        unsigned char head[8], end[CONNECTION_END_MAX];
+        size_t head_left, content_left, padding_left, end_left, end_size;
         bool ended; /* `end` has been made */
     } record;
 };
@@ -48,6 +52,9 @@ struct connection {
  * descriptor is closed). */
 struct connection *connection_new(int fd, int64_t client_timeout_ms);
 void connection_free(struct connection *connection);
+
+/* How many there are that a web server may use again, or uses now. Any thread. */
+int connections_kept(void);
 
 /* The process ends: nothing more is read from any connection than what is there. What is to be
  * written still can be. Call with server_giving_up set. */

@@ -442,6 +442,7 @@ serve(struct config *config, int listen_fd)
     int64_t deadline_ms = clock_now_ms() + drain_ms;
     if (!drain_start(deadline_ms))
         log_write(LARDER_LOG_WARNING, "no thread that ends what lasts longer than drain_timeout");
+    workers_retire(deadline_ms);
     workers_stop_accepting();
     workers_stop(deadline_ms);
     coalesce_drain(deadline_ms);

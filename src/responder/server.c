@@ -15,6 +15,7 @@
 #include "responder/keep.h"
 #include "responder/reporter.h"
 
+atomic_bool server_retiring;
 atomic_bool server_stopping;
 atomic_bool server_giving_up;
 

@@ -67,7 +67,10 @@ site_caches(const struct site *site)
     return site->config->cache_enabled;
 }
 
-/* Set once, by the main thread: accept no more. */
+/* Set once, by the main thread: each connection is closed after its next answer. */
+extern atomic_bool server_retiring;
+
+/* Set after that, by the main thread: accept no more. */
 extern atomic_bool server_stopping;
 
 /* Set after drain_timeout: break off what is still under way. */

@@ -49,7 +49,9 @@ struct acceptor {
     atomic_bool done;
 };
 
-#define IDLE_GRACE_MS 1000 /* after SIGTERM, for connections that the web server keeps */
+/* After SIGTERM, for connections that the web server keeps: since one was used last, and in all. */
+#define IDLE_GRACE_MS 1000
+#define GRACE_MS 3000
 
 static int listener = -1, epoll_fd = -1, stop_fd = -1;
 static struct acceptor *acceptors;
@@ -221,8 +223,7 @@ keep_loop(void *unused)
 void
 worker_keep(struct connection *connection)
 {
-    /* After the order to stop each connection gets its answer and is closed. */
-    if (atomic_load_explicit(&server_stopping, memory_order_relaxed)) {
+    if (connection->leaves || atomic_load_explicit(&server_stopping, memory_order_relaxed)) {
         connection_free(connection);
         return;
     }
@@ -279,6 +280,29 @@ pause_ms(long ms)
 }
 
 void
+workers_retire(int64_t deadline_ms)
+{
+    atomic_store(&server_retiring, true);
+    /* The web server takes the connections that it used last, and each of these is closed after its
+     * answer. Those that it has left alone for a while it would keep for as long as we let it: it sees
+     * them closed, and opens others. New ones are accepted: if the whole pool ends nobody else does. */
+    int left = connections_kept();
+    int64_t idle_since_ms = clock_now_ms();
+    if (deadline_ms > idle_since_ms + GRACE_MS)
+        deadline_ms = idle_since_ms + GRACE_MS;
+    while (left > 0) {
+        int64_t now_ms = clock_now_ms();
+        if (now_ms >= deadline_ms || now_ms - idle_since_ms >= IDLE_GRACE_MS)
+            break;
+        pause_ms(10);
+        int before = left;
+        left = connections_kept();
+        if (left != before)
+            idle_since_ms = now_ms;
+    }
+}
+
+void
 workers_stop_accepting(void)
 {
     atomic_store(&server_stopping, true);
@@ -295,18 +319,6 @@ workers_stop_accepting(void)
 void
 workers_stop(int64_t deadline_ms)
 {
-    /* The web server takes the connections that it used last. Those that it has left alone for a
-     * while it would keep for as long as we let it: it sees them closed, and opens others. */
-    int left = atomic_load(&kept);
-    int64_t idle_since_ms = clock_now_ms();
-    for (; left > 0; left = atomic_load(&kept)) {
-        int64_t now_ms = clock_now_ms();
-        if (now_ms >= deadline_ms || now_ms - idle_since_ms >= IDLE_GRACE_MS)
-            break;
-        pause_ms(10);
-        if (atomic_load(&kept) != left)
-            idle_since_ms = now_ms;
-    }
     atomic_store(&keepers_stopping, true);
     uint64_t one = 1;
     ssize_t written = write(stop_fd, &one, sizeof one);

@@ -14,11 +14,15 @@
 enum larder_status workers_start(int listen_fd, int count, int max_kept, int64_t client_timeout_ms,
                                  struct larder_error *err);
 
+/* Close each kept connection after its next answer, and go on with all else; returns when none is left,
+ * none was used for a second, after three seconds, or at the deadline (monotonic, ms). */
+void workers_retire(int64_t deadline_ms);
+
 /* Accept no more; take what waits in the listen queue; returns when the acceptors have ended. */
 void workers_stop_accepting(void);
 
-/* Serve kept connections until the web server has used or closed them all, has used none for a
- * second, or the deadline (monotonic, ms) has come; then close the rest. */
+/* Close the connections that are still kept; a request that is there already is answered if the
+ * deadline (monotonic, ms) has not come. */
 void workers_stop(int64_t deadline_ms);
 
 /*
