@@ -172,12 +172,14 @@ class Backend:
         if fate < 0.11:
             writer.transport.abort()
             return False
-        version = self.truth.commit(mutation)
-        await self.dawdle(0.4)
         fields = []
         if mutation.resource.startswith("group:"):
             group = mutation.resource.split(":")[1]
             fields.append(("Cache-Group-Invalidation", '"group-%s"' % group))
+        if 0.18 <= fate < 0.3:
+            return await self.change_behind_the_head(mutation, fields, writer)
+        version = self.truth.commit(mutation)
+        await self.dawdle(0.4)
         if fate < 0.16:
             # Done, and nobody hears of it; or of a part.
             part = self.rng.choice((b"", b"HTTP/1.1 20", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n"))
@@ -195,6 +197,20 @@ class Backend:
             fields.append(("Location", target))
         mutation.said = self.truth.now()
         return self.say(writer, status, fields, None if status == 204 else body)
+
+    async def change_behind_the_head(self, mutation, fields, writer):
+        """As an import that shows how far it is."""
+        self.truth.count("commits behind the head")
+        begun = b"begun\n"
+        writer.write(wire.text_of("HTTP/1.1 200 OK", fields + [("Transfer-Encoding", "chunked")],
+                                  b"%x\r\n%s\r\n" % (len(begun), begun)))
+        await writer.drain()
+        await asyncio.sleep(self.rng.uniform(0.02, 0.5))
+        self.truth.commit(mutation)
+        await self.dawdle(0.4)
+        mutation.said = self.truth.now()
+        writer.write(b"0\r\n\r\n")
+        return True
 
     # ------------------------------------------------------------------ answers
 

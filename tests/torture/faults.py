@@ -19,10 +19,13 @@ LANES = {
     # what stands between a machine and Redis
     "net": ("cut", "drop", "delay", "refuse", "hang"),
     # the responders of a machine
-    "pool": ("kill", "killall", "term", "hup"),
+    "pool": ("kill", "killall", "term", "hup", "disable"),
     "backend": ("backend",),
+    # the wall clock of a machine
+    "clock": ("clock",),
 }
-PAUSE_S = {"redis": (0.3, 1.5), "net": (0.3, 2), "pool": (0.2, 1.5), "backend": (3, 8)}
+PAUSE_S = {"redis": (0.3, 1.5), "net": (0.3, 2), "pool": (0.2, 1.5), "backend": (3, 8),
+           "clock": (0.3, 2)}
 PAUSES_FOR_S = 14  # runs of this length and more have these pauses
 ALL = [kind for kinds in LANES.values() for kind in kinds]
 BOTH = ("a", "b")
@@ -241,8 +244,29 @@ class Faults:
     async def hup(self, rng):
         machine = self.some_machine(rng)
         fault = self.truth.begin_fault("hup", "the responders of " + machine.name)
-        for child in machine.responders:
-            child.send(signal.SIGHUP)
+        await machine.reload()
+        self.truth.end_fault(fault)
+
+    async def disable(self, rng):
+        """It serves and stores nothing for a while; what it changes the other one hears of."""
+        machine = self.some_machine(rng)
+        fault = self.truth.begin_fault("disable", "the cache of machine " + machine.name)
+        machine.enabled = False
+        machine.write_config()
+        await machine.reload()
+        await self.pause(rng.choice((0.3, 0.8, 2)))
+        machine.enabled = True
+        machine.write_config()
+        await machine.reload()
+        self.truth.end_fault(fault)
+
+    # ------------------------------------------------------------------ clock
+
+    async def clock(self, rng):
+        """The wall clock of a machine jumps, and stays there; nothing may be noticed of it."""
+        hours = rng.choice((-26, -3, 0, 3, 26))
+        fault = self.truth.begin_fault("clock", "of machine %s: %+d h" % (parts.CLOCK_JUMPS, hours))
+        self.world.machines[parts.CLOCK_JUMPS].set_clock(3600 * hours)
         self.truth.end_fault(fault)
 
     # ---------------------------------------------------------------- backend

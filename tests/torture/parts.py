@@ -17,6 +17,7 @@ import pages
 import proxy
 
 GRACE_S = 20  # a program that was told to end
+BEGINS_S = 0.5  # a program that was started
 
 
 class Child:
@@ -26,6 +27,7 @@ class Child:
         with open(log, "ab") as out:
             self.process = subprocess.Popen(wrapped, stdin=stdin, stdout=out, stderr=out)
         self.expected = False  # to end
+        self.began = time.monotonic()
 
     @property
     def pid(self):
@@ -56,6 +58,10 @@ class Child:
                 return None
             await asyncio.sleep(0.01)
         return self.process.returncode
+
+
+# Whose wall clock the fault "clock" sets; the other one has the time that Redis has.
+CLOCK_JUMPS = "b"
 
 
 class RedisError(Exception):
@@ -162,20 +168,32 @@ class Machine:
         self.responders = []
         self.front = None
         self.listener = None
+        self.enabled = True
+        self.clock = self.at("clock") if name == CLOCK_JUMPS and "clock" in options.wanted else None
         for directory in (self.dir, self.at("run"), self.at("state"), self.at("www")):
             os.mkdir(directory)
-        self.write_config(ports["backend"])
+        self.backend_port = ports["backend"]
+        self.write_config()
+        if self.clock:
+            self.set_clock(0)
 
     def at(self, name):
         return os.path.join(self.dir, name)
 
-    def write_config(self, backend_port):
+    def set_clock(self, seconds):
+        """Of the responders, by so much ahead; never half written."""
+        with open(self.clock + ".new", "w", encoding="ascii") as out:
+            out.write("%d\n" % seconds)
+        os.replace(self.clock + ".new", self.clock)
+
+    def write_config(self):
         where = ('port = %d;' % self.link.address if isinstance(self.link.address, int)
                  else 'socket = "%s";' % self.link.address)
         with open(self.config, "w", encoding="ascii") as out:
             out.write("""upstream = { url = "http://127.0.0.1:%d"; timeout = "3s"; connect_timeout = "1s"; };
 redis = { %s dial_timeout = "1s"; read_timeout = "500ms"; write_timeout = "500ms"; };
 cache = {
+    enabled = %s;
     budget = "150ms";
     invalidate_timeout = "1s";
     mutation_max = "3s";
@@ -186,8 +204,8 @@ admin = { token = "%s"; rate = 0; };
 responder = { runtime_dir = "%s"; drain_timeout = "10s"; };
 log = { to = "file"; file = "%s.larder"; level = "info"; };
 routes = (%s);
-""" % (backend_port, where, self.at("state"), self.options.token, self.at("run"), self.log,
-       pages.ROUTES))
+""" % (self.backend_port, where, "true" if self.enabled else "false", self.at("state"), self.options.token,
+       self.at("run"), self.log, pages.ROUTES))
 
     async def start(self):
         # What spawn-fcgi does: one listening socket for all, and it outlives them.
@@ -210,9 +228,18 @@ routes = (%s);
         return True
 
     def start_responder(self):
-        self.responders.append(Child("responder of " + self.name,
-                                     [self.options.larder_fcgi, "-f", self.config],
-                                     self.log + ".out", stdin=self.listener))
+        command = [self.options.larder_fcgi, "-f", self.config]
+        if self.clock:
+            command = faked_clock(self.options.source, self.clock) + command
+        self.responders.append(Child("responder of " + self.name, command, self.log + ".out",
+                                     stdin=self.listener))
+
+    async def reload(self):
+        """SIGHUP, which is the end of a program that has not got as far as to catch it."""
+        for child in self.responders:
+            await asyncio.sleep(max(0, child.began + BEGINS_S - time.monotonic()))
+        for child in self.responders:
+            child.send(signal.SIGHUP)
 
     def mourn(self):
         """Responders that ended by themselves are taken out, and told of."""
@@ -245,6 +272,17 @@ routes = (%s);
 
     def children(self):
         return self.responders + ([self.front] if self.front else [])
+
+
+def faked_clock(source, path):
+    """The words before a command whose wall clock is off by as many seconds as stand in that file."""
+    library = path + ".so"
+    if not os.path.exists(library):
+        subprocess.run(["cc", "-D_GNU_SOURCE", "-O1", "-shared", "-fPIC", "-o", library,
+                        os.path.join(source, "tests/vtc/lib/clocks.c")], check=True)
+    # Under the address sanitizer it is not the first library any more.
+    asan = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0")))
+    return ["/usr/bin/env", "LD_PRELOAD=" + library, "JUMPED=" + path, "ASAN_OPTIONS=" + asan]
 
 
 async def until(condition, what, patience_s=30):

@@ -215,7 +215,7 @@ class Visitor:
             words = str(error)
         finally:
             connection.close()
-        if purge.word in ("done", "journal"):
+        if purge.word in ("done", "journal", "queued"):
             self.truth.purged(targets, purge)
             for page in self.all.pages.things:
                 if page.target in targets and self.rng.random() < 0.5:

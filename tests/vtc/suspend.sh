@@ -4,7 +4,7 @@
 # needs: lighttpd redis-server redis-cli spawn-fcgi curl cc
 . case
 
-cc -D_GNU_SOURCE -O1 -shared -fPIC -o "$DIR/suspend.so" "$SRC/tests/vtc/lib/suspend.c"
+cc -D_GNU_SOURCE -O1 -shared -fPIC -o "$DIR/clocks.so" "$SRC/tests/vtc/lib/clocks.c"
 export SLEPT="$DIR/slept"
 # Under the address sanitizer it is not the first library any more.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0"
@@ -13,12 +13,12 @@ asleep() {
     mv "$SLEPT.next" "$SLEPT"
 }
 asleep 0
-LD_PRELOAD=$DIR/suspend.so redis start
+LD_PRELOAD=$DIR/clocks.so redis start
 backend start
 conf routes='
     { path = "/short/**"; ttl = "10m"; stale_if_error = "1d"; tags = ["shop"]; },
     { path = "/**"; ttl = "30d"; tags = ["shop"]; }'
-pool start -n 1 /usr/bin/env LD_PRELOAD="$DIR/suspend.so" "$LARDER_FCGI" -f "$DIR/larder.conf"
+pool start -n 1 /usr/bin/env LD_PRELOAD="$DIR/clocks.so" "$LARDER_FCGI" -f "$DIR/larder.conf"
 front lighttpd-spawn-fcgi "$PORT1"
 
 # The time of a page is over; Redis has it still.
@@ -49,7 +49,7 @@ redis cli replicaof no one
 await is_hit /page
 
 # A lock that has run out meanwhile.
-LD_PRELOAD=$DIR/suspend.so "$LARDERCTL" -f "$DIR/larder.conf" lock nightly --ttl 1m -- sh -c '
+LD_PRELOAD=$DIR/clocks.so "$LARDERCTL" -f "$DIR/larder.conf" lock nightly --ttl 1m -- sh -c '
     trap "touch \"$DIR/ended\"; exit 0" TERM
     touch "$DIR/begun"
     while :; do

@@ -1,5 +1,5 @@
 # The torture behind another web server, for a shorter while.
-# needs: python3 setpriv nginx redis-server
+# needs: python3 setpriv nginx redis-server cc
 # time: 180
 . case
 

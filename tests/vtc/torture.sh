@@ -1,5 +1,5 @@
 # Everything at once, for a short while: see tests/torture/torture, and run that for longer.
-# needs: python3 setpriv lighttpd redis-server
+# needs: python3 setpriv lighttpd redis-server cc
 # time: 180
 . case
 

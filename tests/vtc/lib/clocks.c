@@ -1,7 +1,8 @@
 /*
- * Preloaded into a program, a machine that has been suspended for as many seconds as the file $SLEPT
- * says: CLOCK_BOOTTIME and the wall clock have gone on, CLOCK_MONOTONIC has not. A case replaces the
- * file by rename(2), so that it is never seen half written.
+ * Preloaded into a program: the clocks of a machine that has been suspended for as many seconds as the
+ * file $SLEPT says (CLOCK_BOOTTIME and the wall clock have gone on, CLOCK_MONOTONIC has not), and whose
+ * wall clock is ahead by as many more as the file $JUMPED says. A test replaces the files by rename(2), so
+ * that they are never seen half written. (libfaketime wakes waits for CLOCK_MONOTONIC too soon.)
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,10 +12,10 @@
 #include <unistd.h>
 
 static long
-slept_s(void)
+read_s(const char *name)
 {
     char text[32] = "";
-    const char *path = getenv("SLEPT");
+    const char *path = getenv(name);
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
 
@@ -29,7 +30,9 @@ clock_gettime(clockid_t id, struct timespec *t)
     int result = (int)syscall(SYS_clock_gettime, id, t);
 
     if (result == 0 && (id == CLOCK_BOOTTIME || id == CLOCK_REALTIME))
-        t->tv_sec += slept_s();
+        t->tv_sec += read_s("SLEPT");
+    if (result == 0 && id == CLOCK_REALTIME)
+        t->tv_sec += read_s("JUMPED");
     return result;
 }
 
@@ -39,7 +42,7 @@ gettimeofday(struct timeval *t, void *zone)
     int result = (int)syscall(SYS_gettimeofday, t, zone);
 
     if (result == 0)
-        t->tv_sec += slept_s();
+        t->tv_sec += read_s("SLEPT") + read_s("JUMPED");
     return result;
 }
 
