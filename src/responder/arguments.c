@@ -29,7 +29,7 @@ static const char usage[] =
     "                           owner of a Unix socket\n"
     "  -t, --test               check the configuration and exit\n"
     "      --unavailable        answer every request 503, for 5 s or until a configuration\n"
-    "                           that is wrong is right\n"
+    "                           that is wrong is right; if it is right, for 2 s\n"
     "      --help-config        print every option of the configuration and exit\n"
     "  -v, --verbose            log to stderr, with every request\n"
     "  -V, --version            print the version and exit\n"

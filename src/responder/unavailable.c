@@ -1,22 +1,20 @@
 /*
  * 503 in the place of a pool that could not be started. The idea stands in unavailable.h.
  *
- * One request after the other, with libfcgi alone: nothing of the configuration is
- * used, since it may be what is wrong. Connections are closed, also where the web
- * server would keep them: the next request shall be the pool's.
- *
- * libfcgi waits without an end, in accept() when the connection that was announced
- * has gone again, and for a client that sends nothing. There is nothing to save here,
- * so an alarm ends the process behind its time.
+ * The records of FastCGI are read and written here, not by libfcgi, which serves one connection
+ * after the other and waits for each without an end. One thread has up to CLIENTS_MAX of them in
+ * a poll loop. Nothing of the configuration is used, since it may be what is wrong. Connections
+ * are closed, also where the web server would keep them: the next request shall be the pool's.
  */
 #include "responder/unavailable.h"
 
 #include <errno.h>
-#include <fcgiapp.h>
+#include <fastcgi.h>
+#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,28 +22,23 @@
 #include "base/log.h"
 #include "config/config.h"
 
-#define LASTS_MS 5000
+/* While larder.conf is wrong, and while it is right: then something else is, and is tried again soon. */
+#define WRONG_LASTS_MS 5000
+#define RIGHT_LASTS_MS 2000
 /* How often larder.conf is read again. */
 #define LOOK_MS 500
+/* A web server sends the whole of a request's parameters at once, and reads its answer. */
+#define CLIENT_MS 2000
+#define CLIENTS_MAX 200
 
-static void
-time_is_over(int signal)
-{
-    (void)signal;
-    _exit(EXIT_SUCCESS);
-}
-
-static void
-end_by_alarm(void)
-{
-    struct sigaction action = {.sa_handler = time_is_over};
-    sigset_t alarms;
-    sigaction(SIGALRM, &action, NULL);
-    sigemptyset(&alarms);
-    sigaddset(&alarms, SIGALRM);
-    sigprocmask(SIG_UNBLOCK, &alarms, NULL);
-    alarm(LASTS_MS / 1000 + 1);
-}
+struct client {
+    int fd;
+    int64_t due_ms;
+    unsigned char header[8]; /* of a record */
+    size_t header_n, left;   /* bytes of it; content and padding still to be read */
+    int request_id;
+    bool answered; /* the rest is read, so that the close does not take the answer away */
+};
 
 static bool
 is_right(const char *config_file, struct larder_error *err)
@@ -55,44 +48,145 @@ is_right(const char *config_file, struct larder_error *err)
     return config != NULL;
 }
 
-static void
-answer(FCGX_Request *request)
+static size_t
+put_header(unsigned char *p, int type, int request_id, size_t content)
 {
-    FCGX_PutS("Status: 503 Service Unavailable\r\n"
-              "Content-Type: text/plain\r\n"
-              "Cache-Control: no-store\r\n"
-              "Retry-After: 5\r\n"
-              "\r\n"
-              "This site is not available at the moment.\n",
-              request->out);
-    request->keepConnection = 0;
-    FCGX_Finish_r(request);
+    const unsigned char header[8] = {FCGI_VERSION_1,
+                                     (unsigned char)type,
+                                     (unsigned char)(request_id >> 8),
+                                     (unsigned char)request_id,
+                                     (unsigned char)(content >> 8),
+                                     (unsigned char)content,
+                                     0,
+                                     0};
+    memcpy(p, header, sizeof header);
+    return sizeof header;
+}
+
+static void
+answer(struct client *client)
+{
+    static const char text[] = "Status: 503 Service Unavailable\r\n"
+                               "Content-Type: text/plain\r\n"
+                               "Cache-Control: no-store\r\n"
+                               "Retry-After: 5\r\n"
+                               "\r\n"
+                               "This site is not available at the moment.\n";
+    unsigned char out[sizeof text + 40];
+    size_t n = put_header(out, FCGI_STDOUT, client->request_id, sizeof text - 1);
+    memcpy(out + n, text, sizeof text - 1);
+    n += sizeof text - 1;
+    n += put_header(out + n, FCGI_STDOUT, client->request_id, 0);
+    n += put_header(out + n, FCGI_END_REQUEST, client->request_id, 8);
+    memset(out + n, 0, 8); /* FCGI_REQUEST_COMPLETE */
+    n += 8;
+    ssize_t sent = send(client->fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)sent; /* less than what a socket takes at once, or the web server has gone */
+    shutdown(client->fd, SHUT_WR);
+    client->answered = true;
+}
+
+/* A record's header is complete. */
+static bool
+take_record(struct client *client)
+{
+    const unsigned char *h = client->header;
+    int type = h[1], id = h[2] << 8 | h[3];
+    size_t content = (size_t)(h[4] << 8 | h[5]);
+    if (h[0] != FCGI_VERSION_1)
+        return false;
+    client->left = content + h[6];
+    client->header_n = 0;
+    if (type == FCGI_BEGIN_REQUEST)
+        client->request_id = id;
+    /* The body is not waited for: a visitor may send it slowly. */
+    if (type == FCGI_PARAMS && content == 0 && id == client->request_id && !client->answered)
+        answer(client);
+    return true;
+}
+
+/* Read what there is. false: the connection is to be closed. */
+static bool
+serve(struct client *client)
+{
+    char buf[16 * 1024];
+    for (;;) {
+        bool skips = client->left > 0;
+        void *to = skips ? (void *)buf : client->header + client->header_n;
+        size_t room = skips ? sizeof buf : sizeof client->header - client->header_n;
+        if (skips && client->left < room)
+            room = client->left;
+        ssize_t n = recv(client->fd, to, room, MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return true;
+        if (n <= 0)
+            return false;
+        if (skips)
+            client->left -= (size_t)n;
+        else if ((client->header_n += (size_t)n) == sizeof client->header && !take_record(client))
+            return false;
+    }
+}
+
+/* Serve all that is there within LOOK_MS; returns how many clients there are then. */
+static size_t
+serve_once(int listen_fd, struct client *clients, size_t n, bool accepts)
+{
+    struct pollfd fds[CLIENTS_MAX + 1];
+    for (size_t i = 0; i < n; i++)
+        fds[i] = (struct pollfd){clients[i].fd, POLLIN, 0};
+    accepts = accepts && n < CLIENTS_MAX;
+    fds[n] = (struct pollfd){accepts ? listen_fd : -1, POLLIN, 0};
+    if (poll(fds, (nfds_t)n + 1, LOOK_MS / 5) < 0)
+        return n;
+    int64_t now_ms = clock_now_ms();
+    size_t left = 0;
+    for (size_t i = 0; i < n; i++) {
+        if ((fds[i].revents && !serve(&clients[i])) || now_ms >= clients[i].due_ms)
+            close(clients[i].fd);
+        else
+            clients[left++] = clients[i];
+    }
+    if (fds[n].revents) {
+        int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            clients[left++] = (struct client){.fd = fd, .due_ms = now_ms + CLIENT_MS};
+    }
+    return left;
 }
 
 enum larder_status
 unavailable_serve(int listen_fd, const char *config_file, struct larder_error *err)
 {
-    FCGX_Request request;
+    static struct client clients[CLIENTS_MAX];
+    size_t n = 0;
     struct larder_error why;
-    end_by_alarm();
-    /* The close of a connection would wait up to 2 s for the other side. */
-    setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 0);
-    if (FCGX_Init() != 0 || FCGX_InitRequest(&request, listen_fd, 0) != 0)
-        return error_set(err, LARDER_INVALID, "no FastCGI: %s", strerror(errno));
+    int flags = fcntl(listen_fd, F_GETFL);
+    /* A connection that has gone again must not be waited for. */
+    if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return error_set(err, LARDER_INVALID, "the listening socket: %s", strerror(errno));
     bool wrong = !is_right(config_file, &why);
     if (wrong)
         log_write(LARDER_LOG_ERROR, "visitors are answered 503 until this is right: %s",
                   why.message);
-    int64_t now_ms = clock_now_ms(), end_ms = now_ms + LASTS_MS, looked_ms = now_ms;
+    int64_t now_ms = clock_now_ms(), looked_ms = now_ms;
+    int64_t end_ms = now_ms + (wrong ? WRONG_LASTS_MS : RIGHT_LASTS_MS);
     for (; now_ms < end_ms; now_ms = clock_now_ms()) {
-        struct pollfd fd = {listen_fd, POLLIN, 0};
-        if (poll(&fd, 1, LOOK_MS) > 0 && FCGX_Accept_r(&request) == 0)
-            answer(&request);
+        n = serve_once(listen_fd, clients, n, true);
         if (!wrong || clock_now_ms() - looked_ms < LOOK_MS)
             continue;
         looked_ms = clock_now_ms();
         if (is_right(config_file, &why))
             break;
     }
+    /* Requests that have begun get their answer; the others wait for the pool. */
+    for (end_ms = clock_now_ms() + LOOK_MS; n > 0 && clock_now_ms() < end_ms;)
+        n = serve_once(listen_fd, clients, n, false);
+    while (n > 0)
+        close(clients[--n].fd);
+    /* The flag is the socket's, which the pool takes over. */
+    fcntl(listen_fd, F_SETFL, flags);
     return LARDER_OK;
 }

@@ -11,8 +11,8 @@
 
 #include "larder.h"
 
-/* For 5 s, or until a larder.conf that is wrong is right. A connection that sends nothing holds it, and
- * the others, for 6 s in all: then the process ends, with EXIT_SUCCESS. */
+/* For 5 s at most while larder.conf is wrong, until it is right; for 2 s if it is right and the start
+ * failed for another reason; and half a second more for connections in hand. */
 enum larder_status unavailable_serve(int listen_fd, const char *config_file,
                                      struct larder_error *err);
 

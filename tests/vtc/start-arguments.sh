@@ -2,6 +2,14 @@
 # needs: redis-server redis-cli curl
 . case
 
+# The manual's SYNOPSIS names what --help does, but for the abbreviations of options with a letter.
+sed -n '/^.SH SYNOPSIS/,/^.SH DESCRIPTION/p' "$SRC/doc/larder-fcgi.8" | tr -d '\\' > "$DIR/synopsis"
+"$LARDER_FCGI" --help | sed -n 's/^  *\(-[a-zA-Z]\), .*/\1/p; s/^       *\(--[a-z-]*\).*/\1/p' > "$DIR/offered"
+test -s "$DIR/offered" || fail "--help offers nothing"
+while read -r option; do
+    grep -q -e "$option\b" "$DIR/synopsis" || fail "SYNOPSIS of larder-fcgi(8) lacks $option"
+done < "$DIR/offered"
+
 backend start
 conf
 start() {

@@ -63,6 +63,26 @@ for does in 'c.close()' 'import time; time.sleep(15)'; do
     kill "$client" 2> /dev/null || :
 done
 
+# Nor do others wait for clients that say nothing.
+n=$((n + 1))
+echo "$unavailable" >&9
+python3 -c "
+import socket, time
+for _ in range(20):
+    c = socket.socket(socket.AF_UNIX); c.connect('$DIR/larder.sock'); globals()['c%d' % _] = c
+print('there', flush=True); time.sleep(15)" > "$DIR/silent" &
+client=$!
+await test -s "$DIR/silent"
+begun=$(date +%s)
+for port in "$PORT1" "$PORT2" "$PORT3"; do
+    url=http://127.0.0.1:$port
+    get /page
+    is "port $port, beside silent clients: status" "$(status)" 503
+done
+[ $(($(date +%s) - begun)) -le 2 ] || fail "one waits for clients that say nothing"
+await -t 10 ended $n
+kill "$client" 2> /dev/null || :
+
 # Or once the file is right: this one is the pool's.
 echo "$unavailable" >&9
 get /page
