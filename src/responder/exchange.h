@@ -55,6 +55,9 @@ struct exchange {
     /* Fields that the URL's Vary names, by the marker or by an answer that has come: on a fetch that
      * may be shared the backend gets them. NULL: none is known. */
     struct vary *opened;
+    /* `opened`, where it is only what other answers have named: this URL's first one has still to say
+     * (opening.c). NULL: it is not. */
+    const struct vary *expected;
 
     /* One fetch for many (coalesce.c). */
     struct flight *flight; /* it leads this one ... */
@@ -90,6 +93,7 @@ struct exchange {
     bool had_entry;    /* there was one, which it did not hold while it waited */
     bool reads;        /* it is among the spool's readers */
     bool other_fields; /* has_entry, but the answer to this one's fields is another */
+    bool teaches;      /* nothing is known of the URL, so its first answer tells of its kind */
     bool sends_all;    /* nobody else gets the answer, so the backend gets every field */
     bool parted;       /* the client of somebody else's fetch, which reads it at its own pace */
 };

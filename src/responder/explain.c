@@ -13,6 +13,7 @@
 #include "responder/explain_request.h"
 #include "responder/explain_say.h"
 #include "responder/field_use.h"
+#include "responder/opening.h"
 #include "responder/rewriting.h"
 #include "responder/seen.h"
 
@@ -134,22 +135,26 @@ bypass_words(struct explanation *e)
 static void
 tell_fields(struct explanation *e)
 {
-    static const char *const names[] = {"keyed", "forwarded", "withheld"};
-    static const char *const words[] = {"part of the key", "sent to the backend",
-                                        "kept from the backend"};
+    static const char *const names[] = {"keyed", "forwarded", "expected", "withheld"};
+    static const char *const words[] = {
+        "part of the key", "sent to the backend",
+        "sent to the backend, because other answers of this kind name it in Vary",
+        "kept from the backend"};
     const struct exchange *exchange = &e->exchange;
     const struct fields *client = &exchange->request.fields;
     json_object *object = json_object_new_object();
-    for (size_t which = 0; which < 3; which++) {
+    for (size_t which = 0; which < 4; which++) {
         json_object *list = json_object_new_array();
         const char *text = NULL;
         for (size_t i = 0; i < client->count; i++) {
             const struct field *f = &client->list[i];
             enum field_use use = field_use(&exchange->match, exchange->site->config, f);
-            bool open = use == FIELD_USE_FORWARDED ||
-                        (use == FIELD_USE_WITHHELD && exchange->opened &&
-                         vary_has(exchange->opened, f->name));
-            size_t its = use == FIELD_USE_KEYED ? 0 : open ? 1 : 2;
+            bool varies = use == FIELD_USE_WITHHELD && exchange->opened &&
+                          vary_has(exchange->opened, f->name);
+            size_t sent = varies && exchange->expected ? 2 : 1;
+            size_t its = use == FIELD_USE_KEYED                 ? 0
+                         : varies || use == FIELD_USE_FORWARDED ? sent
+                                                                : 3;
             if (use == FIELD_USE_OWN || its != which)
                 continue;
             const char *name = explain_shown(e, f->name);
@@ -519,6 +524,7 @@ look(struct explanation *e)
         by_script ? look_by_script(e)
                   : exchange_look(exchange, store_clock_ms(exchange->site->cache));
     tell_key(e);
+    opening_expect(exchange);
     tell_fields(e);
     tell_stored(e, &decision);
     tell_decision(e, &decision);

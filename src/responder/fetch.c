@@ -417,14 +417,17 @@ fetch_and_answer(struct exchange *exchange)
     exchange->sends_all |= exchange->reason == REASON_NONE && !exchange->has_entry &&
                            exchange->missing == REASON_HIT_FOR_MISS;
     opening_recall(exchange);
+    opening_expect(exchange);
     while (ask_backend(&fetch)) {
         spool_give(fetch.spool);
         fetch.spool = NULL;
         exchange->use_entry = false;
-        if (fetch.meaning == MEANS_OPENED)
+        if (fetch.meaning == MEANS_OPENED) {
             exchange->other_fields = true;
-        else if (fetch.kind == ASK_FIRST)
+            counters_add(COUNTER_asked_again, 1);
+        } else if (fetch.kind == ASK_FIRST) {
             fetch.kind = ASK_PLAIN;
+        }
     }
     mutation_done(&fetch.mutation, exchange);
     spool_give(fetch.spool);

@@ -413,10 +413,8 @@ on_head(void *arg, int status, struct fields *fields, bool until_close)
     if (completion && !begin_completion(fetch))
         return false;
     decide(fetch);
-    if (!fetch->cacheable && opening_is_refusal(status) && backend_is_shared(exchange) &&
-        backend_fields_withheld(exchange)) {
-        exchange->refused = status;
-        exchange->sends_all = true;
+    if (opening_was_wrong(exchange, &fetch->ask, &fetch->kept)) {
+        fetch->cacheable = false;
         fetch->openings++;
         fetch->meaning = MEANS_OPENED;
         return true;

@@ -13,6 +13,15 @@
  * Then the backend gets all of them as well, and the mark of it stays until its time
  * is over.
  *
+ * Where the pages of a route name the same field each time, this would cost every new page
+ * two requests. So the fields that answers of its kind name (expected.c) are sent at once
+ * while nothing is known of a URL. If its answer names them it is as if the URL had been
+ * known. If it is everybody's and does not name them, it may still be made for this visitor, and
+ * to store it under the visitor's value would split a page for all by what each one sends: it
+ * is not used, and the backend is asked again without. So what is stored is the same, and for the same visitors,
+ * whatever is expected: a wrong guess costs a request, and nothing else. An expected name
+ * never comes from a visitor: backends have named it, and only where it made a difference.
+ *
  * The reverse holds too. A field that was sent because Vary named it before may
  * have changed an answer whose Vary does not name it. Such an answer is stored
  * under the field's value all the same.
@@ -83,6 +92,43 @@ same_value(const struct fields *a, const struct fields *b, struct slice name, st
     return !failed && (x.p && y.p ? slice_equal(x, y) : x.p == y.p);
 }
 
+static uint64_t
+kind_of(const struct exchange *exchange)
+{
+    const struct site *site = exchange->site;
+    size_t route = (size_t)(exchange->match.route - site->config->routes);
+    return expected_kind_of(route, exchange->key.host, exchange->key.target);
+}
+
+/*
+ * What the first answer names tells of its kind; if it is everybody's, what it does not name
+ * tells as well. Only where this visitor's own value is another than what everybody's request
+ * has: elsewhere it makes no difference what is sent, and some servers say Vary only to a
+ * request that has the field.
+ */
+static void
+teach(struct exchange *exchange, const struct fields *answer, bool shared)
+{
+    struct expected *expected = &exchange->site->expected;
+    struct arena *arena = exchange->arena;
+    struct fields closed = {0}, own = {0};
+    struct vary vary, known, all;
+    if (!exchange->teaches)
+        return;
+    exchange->teaches = false;
+    uint64_t kind = kind_of(exchange);
+    if (!vary_parse(&vary, answer, NULL, arena) || vary.star || vary.invalid ||
+        !expected_names(expected, kind, false, &known, arena) || !vary_union(&all, &vary, &known) ||
+        all.count == 0 || !backend_fields(&closed, exchange, NULL) ||
+        !backend_fields(&own, exchange, &all))
+        return;
+    for (size_t i = 0; i < all.count; i++) {
+        bool named = vary_has(&vary, all.names[i]);
+        if ((named || shared) && !same_value(&closed, &own, all.names[i], arena))
+            expected_learn(expected, kind, all.names[i], named);
+    }
+}
+
 bool
 opening_needed(struct exchange *exchange, const struct ask *ask, const struct fields *answer)
 {
@@ -97,6 +143,9 @@ opening_needed(struct exchange *exchange, const struct ask *ask, const struct fi
         exchange->sends_all = backend_fields_withheld(exchange);
         return exchange->sends_all;
     }
+    /* What is expected and not named is not sent a second time. */
+    if (exchange->expected)
+        exchange->opened = NULL;
     if (vary.count == 0 || !exchange_open(exchange, &vary) ||
         !backend_fields(&more, exchange, exchange->opened)) {
         exchange->opened = before;
@@ -105,16 +154,80 @@ opening_needed(struct exchange *exchange, const struct ask *ask, const struct fi
     for (size_t i = 0; i < vary.count; i++)
         if (!same_value(&ask->base, &more, vary.names[i], arena)) {
             learn(exchange);
+            teach(exchange, answer, false);
+            exchange->expected = NULL;
             return true;
         }
     exchange->opened = before;
     return false;
 }
 
+/* ----------------------------------------------------------------- what is expected */
+
+void
+opening_expect(struct exchange *exchange)
+{
+    struct vary names;
+    if (!exchange->redis_answered || exchange->missing != REASON_MISS || exchange->has_entry ||
+        exchange->opened || !backend_is_shared(exchange))
+        return;
+    exchange->teaches = true;
+    if (!expected_names(&exchange->site->expected, kind_of(exchange), true, &names,
+                        exchange->arena) ||
+        names.count == 0)
+        return;
+    if (exchange_open(exchange, &names))
+        exchange->expected = exchange->opened;
+    else
+        exchange->opened = NULL;
+}
+
+/* Was it made with a field that it does not name? That is not sent any more. */
+static bool
+is_excess(struct exchange *exchange, const struct ask *ask, const struct fields *answer)
+{
+    const struct vary *expected = exchange->expected;
+    struct arena *arena = exchange->arena;
+    struct fields closed = {0};
+    struct vary vary;
+    bool excess = false;
+    /* Where this fails the answer is stored under the field's value (opening_add_names). */
+    if (!expected || !vary_parse(&vary, answer, NULL, arena) ||
+        !backend_fields(&closed, exchange, NULL))
+        return false;
+    for (size_t i = 0; i < expected->count; i++)
+        excess |= !vary_has(&vary, expected->names[i]) &&
+                  !same_value(&ask->base, &closed, expected->names[i], arena);
+    exchange->expected = NULL;
+    if (!excess)
+        return false;
+    key_unselect(&exchange->key);
+    exchange->opened = NULL;
+    if (vary.count > 0 && !exchange_open(exchange, &vary))
+        exchange->opened = NULL;
+    return true;
+}
+
 bool
 opening_is_refusal(int status)
 {
     return status == 400 || status == 401 || status == 403 || status == 406 || status == 428;
+}
+
+bool
+opening_was_wrong(struct exchange *exchange, const struct ask *ask, const struct kept *kept)
+{
+    if (!backend_is_shared(exchange))
+        return false;
+    teach(exchange, kept->fields, kept->shared);
+    if (kept->shared && is_excess(exchange, ask, kept->fields))
+        return true;
+    if (kept->decision.reason == REASON_NONE || !opening_is_refusal(kept->status) ||
+        !backend_fields_withheld(exchange))
+        return false;
+    exchange->refused = kept->status;
+    exchange->sends_all = true;
+    return true;
 }
 
 bool

@@ -3,6 +3,7 @@
 #define RESPONDER_OPENING_H
 
 #include "responder/ask.h"
+#include "responder/keep.h"
 
 /*
  * Does this answer to `ask` depend on a field of the request that was kept from the
@@ -15,6 +16,20 @@ bool opening_needed(struct exchange *exchange, const struct ask *ask, const stru
 /* Before the backend is asked while Redis does not answer: what this process has seen last of the URL
  * stands in for the marker, or every request would be sent twice. */
 void opening_recall(struct exchange *exchange);
+
+/*
+ * Before the backend is asked for a URL of which nothing is known: the fields that answers
+ * of its kind name become opened.
+ */
+void opening_expect(struct exchange *exchange);
+
+/*
+ * Of an answer for which opening_needed() is not the case, when it is known what is kept of
+ * it: is it everybody's, but made with a field that was only expected and that it does not
+ * name; or a refusal that may be for want of a field? Then true: exchange says what is sent
+ * now, and the backend is to be asked again.
+ */
+bool opening_was_wrong(struct exchange *exchange, const struct ask *ask, const struct kept *kept);
 
 /* Does a backend say so of a request that lacks a field? */
 bool opening_is_refusal(int status);

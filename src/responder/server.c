@@ -67,6 +67,7 @@ site_new(struct config *config, struct site **out, struct larder_error *err)
     store_watch(site->cache);
     site->config = config;
     trouble_init(&site->trouble);
+    expected_init(&site->expected);
     loop_id(site->loop_id, config);
     reporter_open(site);
     *out = site;
@@ -103,6 +104,7 @@ site_give(struct site *site)
     upstream_free(site->upstream);
     config_free(site->config);
     trouble_free(&site->trouble);
+    expected_free(&site->expected);
     free(site);
 }
 

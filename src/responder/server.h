@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "config/config.h"
+#include "responder/expected.h"
 #include "responder/loop.h"
 #include "responder/trouble.h"
 #include "upstream/upstream.h"
@@ -22,6 +23,7 @@ struct site {
     struct upstream *upstream;
     char loop_id[LOOP_ID_SIZE]; /* what this pool is called in CDN-Loop and Via */
     struct trouble trouble;     /* with the backend, of late */
+    struct expected expected;   /* what its answers name in Vary */
     struct journal *journal;    /* NULL: there is no state_dir */
     atomic_llong owners_ms;     /* boottime: all that have something in the journal were alive */
     struct journal *sweeps;     /* likewise; of application values, which lookups do not use */

@@ -18,39 +18,40 @@
 #include "larder.h"
 
 /* X(name, what it counts) */
-#define COUNTERS(X)                                                                \
-    X(requests, "requests received")                                               \
-    X(hits, "answered from the cache")                                             \
-    X(stale, "answered with a stale response")                                     \
-    X(revalidated, "answered from the cache after a 304")                          \
-    X(refreshes, "stale entries fetched anew in the background")                   \
-    X(misses, "fetched from the backend and cacheable")                            \
-    X(collapsed, "answered with what was fetched for somebody else")               \
-    X(coalesce_timeouts, "waited for somebody else's fetch for too long")          \
-    X(hit_for_miss, "waited for nobody, because it is nobody else's")              \
-    X(bypasses, "passed to the backend without the cache")                         \
-    X(disabled, "passed because the cache is disabled")                            \
-    X(stored, "responses stored")                                                  \
-    X(store_skipped_queue, "stores skipped: queue full")                           \
-    X(store_failed, "stores that Redis did not take")                              \
-    X(store_too_large, "responses over max_object")                                \
-    X(redis_errors, "lookups that Redis did not answer in time or at all")         \
-    X(corrupt, "entries that did not decode")                                      \
-    X(invalidations, "mutations that invalidated something")                       \
-    X(invalidated_keys, "keys deleted by invalidations")                           \
-    X(invalidate_journal, "invalidations that went to the journal")                \
-    X(unproven, "responses not stored: a tag of theirs was invalidated meanwhile") \
-    X(invalidate_failed, "invalidations that failed")                              \
-    X(purges, "purges by operators and applications")                              \
-    X(purges_refused, "purges refused")                                            \
-    X(upstream_requests, "requests sent to the backend")                           \
-    X(upstream_unreachable, "answered 502")                                        \
-    X(upstream_overloaded, "answered 503")                                         \
-    X(upstream_timeout, "answered 504")                                            \
-    X(upstream_broken, "answers that broke off")                                   \
-    X(client_gone, "clients that left before the end")                             \
-    X(bad_requests, "requests refused")                                            \
-    X(loops, "answered 508: they had come back from the backend")                  \
+#define COUNTERS(X)                                                                 \
+    X(requests, "requests received")                                                \
+    X(hits, "answered from the cache")                                              \
+    X(stale, "answered with a stale response")                                      \
+    X(revalidated, "answered from the cache after a 304")                           \
+    X(refreshes, "stale entries fetched anew in the background")                    \
+    X(misses, "fetched from the backend and cacheable")                             \
+    X(collapsed, "answered with what was fetched for somebody else")                \
+    X(coalesce_timeouts, "waited for somebody else's fetch for too long")           \
+    X(hit_for_miss, "waited for nobody, because it is nobody else's")               \
+    X(bypasses, "passed to the backend without the cache")                          \
+    X(disabled, "passed because the cache is disabled")                             \
+    X(stored, "responses stored")                                                   \
+    X(store_skipped_queue, "stores skipped: queue full")                            \
+    X(store_failed, "stores that Redis did not take")                               \
+    X(store_too_large, "responses over max_object")                                 \
+    X(redis_errors, "lookups that Redis did not answer in time or at all")          \
+    X(corrupt, "entries that did not decode")                                       \
+    X(invalidations, "mutations that invalidated something")                        \
+    X(invalidated_keys, "keys deleted by invalidations")                            \
+    X(invalidate_journal, "invalidations that went to the journal")                 \
+    X(unproven, "responses not stored: a tag of theirs was invalidated meanwhile")  \
+    X(invalidate_failed, "invalidations that failed")                               \
+    X(purges, "purges by operators and applications")                               \
+    X(purges_refused, "purges refused")                                             \
+    X(upstream_requests, "requests sent to the backend")                            \
+    X(asked_again, "... once more, because of the Vary of the answer or a refusal") \
+    X(upstream_unreachable, "answered 502")                                         \
+    X(upstream_overloaded, "answered 503")                                          \
+    X(upstream_timeout, "answered 504")                                             \
+    X(upstream_broken, "answers that broke off")                                    \
+    X(client_gone, "clients that left before the end")                              \
+    X(bad_requests, "requests refused")                                             \
+    X(loops, "answered 508: they had come back from the backend")                   \
     X(bytes_out, "body bytes sent to web servers")
 
 enum counter {
