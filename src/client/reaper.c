@@ -1,7 +1,7 @@
 /*
- * The mutation register: signs of life, readings, and purges for the silent; see
- * registry.h. Called by keeper.c once a second, and by look-ups whose last reading
- * is too old.
+ * The mutation register: readings, and purges for the silent; see registry.h. Called
+ * once a second, behind the signs of life (alive.c), and by look-ups whose last
+ * reading is too old.
  *
  * Whatever process finds a purge overdue carries it out, and notes in the register
  * when it began, so that the others need not. A process that has found one overdue
@@ -24,46 +24,19 @@
 #define DUE_MAX ((size_t)1024)
 #define COMPLAIN_MS INT64_C(60000)
 
-/* ARGV: tokens. The numbers of those that are not there. */
-static const char beat_script[] =
-    "redis.call('HDEL', KEYS[1], '')\n"
-    "local lost = {}\n"
-    "for i, token in ipairs(ARGV) do\n"
-    "    local beat, rest = string.match(redis.call('HGET', KEYS[1], token) or '', '^(%d+)(.+)$')\n"
-    "    if beat then\n"
-    "        redis.call('HSET', KEYS[1], token, string.format('%.0f', beat + 1) .. rest)\n"
-    "    else\n"
-    "        lost[#lost + 1] = i\n"
-    "    end\n"
-    "end\n"
-    "return lost\n";
-
-/* ARGV: field, its value, the next one ('': remove it), ... Each only if it is still what was read. */
-static const char note_script[] =
-    "redis.call('HDEL', KEYS[1], '')\n"
-    "for i = 1, #ARGV, 3 do\n"
-    "    if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then\n"
-    "        if ARGV[i + 2] == '' then\n"
-    "            redis.call('HDEL', KEYS[1], ARGV[i])\n"
-    "        else\n"
-    "            redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])\n"
-    "        end\n"
-    "    end\n"
-    "end\n"
-    "return 1\n";
-
 /* ---------------------------------------------------------------------- reading */
 
-static void
-write_read(const struct larder *cache, struct wire *wire)
+void
+registry_write_read(const struct larder *cache, struct wire *wire)
 {
     wire_begin(wire, 2);
     wire_text(wire, "HGETALL");
     command_key(cache, wire, REGISTRY_KEY);
 }
 
-static enum larder_status
-take(struct larder *cache, const redisReply *reply, int64_t start_ms, struct larder_error *err)
+enum larder_status
+registry_take(struct larder *cache, const redisReply *reply, int64_t start_ms,
+              struct larder_error *err)
 {
     struct registry *registry = &cache->registry;
 
@@ -104,14 +77,14 @@ read_now(struct larder *cache, int64_t deadline_ms, int64_t *begun_ms, struct la
     struct command_more more = {.judges = true, .identifies = true};
 
     wire_init(&wire);
-    write_read(cache, &wire);
+    registry_write_read(cache, &wire);
     enum larder_status status =
         command_run(cache, COMMAND_READ, &wire, deadline_ms, &reply, 1, &more, err);
     wire_free(&wire);
     *begun_ms = more.begun_ms;
     if (status != LARDER_OK)
         return status;
-    status = take(cache, reply, more.begun_ms, err);
+    status = registry_take(cache, reply, more.begun_ms, err);
     command_free_replies(&reply, 1);
     return status;
 }
@@ -144,13 +117,14 @@ struct due {
     char *field, *value; /* of a silent record; NULL: of a token */
     const char *tag;
     bool over;
-    int64_t first_ms, version, purges, left_ms;
+    int64_t first_ms, left_ms;
 };
 
 struct round {
     struct due list[DUE_MAX];
     const char *tags[DUE_MAX];
     size_t count;
+    bool whole; /* there was room for all */
 };
 
 static bool
@@ -165,8 +139,6 @@ add_due(struct round *round, const struct seen *seen, int64_t now_ms)
         struct due *due = &round->list[round->count];
         *due = (struct due){.over = watch_is_over(seen, now_ms),
                             .first_ms = seen->first_ms,
-                            .version = seen->version,
-                            .purges = seen->purges,
                             .left_ms = seen->left_ms};
         if (len >= STORE_TAG_SIZE)
             continue;
@@ -199,33 +171,30 @@ free_round(struct round *round)
     free(round);
 }
 
-static void
-write_note(const struct larder *cache, struct wire *wire, const struct round *round,
-           int64_t begun_ms)
+/* Whether there is anything to note. */
+static bool
+write_notes(const struct larder *cache, struct wire *wire, const struct due *list, size_t count,
+            int64_t begun_ms)
 {
     size_t n = 0;
     int64_t now_ms = clock_boot_ms();
 
-    for (size_t i = 0; i < round->count; i++)
-        n += round->list[i].value != NULL;
-    registry_begin_script(cache, wire, note_script, 3 * n);
-    for (size_t i = 0; i < round->count; i++) {
-        const struct due *due = &round->list[i];
+    for (const struct due *due = list; due < list + count; due++)
+        n += due->value != NULL;
+    registry_begin_notes(cache, wire, n);
+    for (const struct due *due = list; due < list + count; due++) {
         int64_t left_ms = due->left_ms - (now_ms - due->first_ms);
-        char next[96] = "";
-        if (!due->value)
-            continue;
-        if (!due->over)
-            snprintf(next, sizeof next, "%lld %lld %lld %lld", (long long)due->version,
-                     (long long)due->purges + 1, (long long)(now_ms - begun_ms),
-                     (long long)(left_ms > 0 ? left_ms : 0));
-        wire_text(wire, due->field);
-        wire_text(wire, due->value);
-        wire_text(wire, next);
+        if (due->value)
+            registry_write_note(wire, due->field, due->value, now_ms - begun_ms,
+                                due->over     ? -1
+                                : left_ms > 0 ? left_ms
+                                              : 0);
     }
+    return n > 0;
 }
 
-/* Tokens whose purge was due, without being silent: nothing was known of them. */
+/* Tokens whose purge was due, without being silent: nothing was known of them. All of what is due was
+ * purged, which is begun at begun_ms. */
 static void
 cover(struct registry *registry, int64_t begun_ms, int64_t now_ms)
 {
@@ -266,27 +235,48 @@ complain(struct larder *cache, const struct larder_error *err)
     }
 }
 
-/* Purge what is due, and note it. */
-static void
-purge_due(struct larder *cache, struct round *round, int64_t deadline_ms)
+/* Purge so many at once, and note it. */
+static bool
+purge_some(struct larder *cache, const struct due *list, const char *const *tags, size_t count,
+           int64_t deadline_ms)
 {
     struct larder_error err = {.status = LARDER_OK};
     redisReply *reply = NULL;
     struct wire wire;
+    bool noted = true;
     int64_t begun_ms = clock_boot_ms();
 
-    if (store_purge_tags(cache, round->tags, round->count, false, deadline_ms, &err) != LARDER_OK) {
+    if (store_purge_tags(cache, tags, count, false, deadline_ms, &err) != LARDER_OK) {
         complain(cache, &err);
-        return;
+        return false;
     }
     err.status = LARDER_OK;
     complain(cache, &err);
-    cover(&cache->registry, begun_ms, clock_boot_ms());
     wire_init(&wire);
-    write_note(cache, &wire, round, begun_ms);
-    if (command_run(cache, COMMAND_NOTE, &wire, deadline_ms, &reply, 1, NULL, NULL) == LARDER_OK)
-        command_free_replies(&reply, 1);
+    if (write_notes(cache, &wire, list, count, begun_ms)) {
+        noted = command_run(cache, COMMAND_NOTE, &wire, deadline_ms, &reply, 1, NULL, NULL) ==
+                LARDER_OK;
+        if (noted)
+            command_free_replies(&reply, 1);
+    }
     wire_free(&wire);
+    return noted;
+}
+
+/* So many at once, each noted: where there is no time for all, the next round goes on from there. */
+static void
+purge_due(struct larder *cache, const struct round *round, int64_t deadline_ms)
+{
+    int64_t begun_ms = clock_boot_ms();
+
+    for (size_t i = 0; i < round->count; i += NEWS_TAGS_MAX) {
+        size_t rest = round->count - i;
+        if (!purge_some(cache, round->list + i, round->tags + i,
+                        rest < NEWS_TAGS_MAX ? rest : NEWS_TAGS_MAX, deadline_ms))
+            return;
+    }
+    if (round->whole)
+        cover(&cache->registry, begun_ms, clock_boot_ms());
 }
 
 /* Make silent records of the tokens that have been silent for L. How many. */
@@ -351,6 +341,8 @@ find_due(struct registry *registry)
                          registry->seen[i].silent ? AHEAD_MS : 0))
             room = add_due(round, &registry->seen[i], now_ms);
     pthread_mutex_unlock(&registry->lock);
+    if (round)
+        round->whole = room;
     if (round && round->count == 0) {
         free_round(round);
         return NULL;
@@ -358,10 +350,22 @@ find_due(struct registry *registry)
     return round;
 }
 
-static void
-reap(struct larder *cache, int64_t deadline_ms)
+static bool
+is_watched(struct registry *registry)
+{
+    pthread_mutex_lock(&registry->lock);
+    bool watched = registry->watched;
+    pthread_mutex_unlock(&registry->lock);
+    return watched;
+}
+
+void
+registry_reap(struct larder *cache, int64_t deadline_ms)
 {
     int64_t begun_ms;
+
+    if (!is_watched(&cache->registry))
+        return;
     if (declare_silent(cache, deadline_ms) > 0)
         (void)read_now(cache, deadline_ms, &begun_ms, NULL);
     struct round *round = find_due(&cache->registry);
@@ -388,15 +392,6 @@ registry_pause_ms(struct larder *cache)
     return pause_ms;
 }
 
-static bool
-is_watched(struct registry *registry)
-{
-    pthread_mutex_lock(&registry->lock);
-    bool watched = registry->watched;
-    pthread_mutex_unlock(&registry->lock);
-    return watched;
-}
-
 bool
 registry_is_used(struct larder *cache)
 {
@@ -406,145 +401,6 @@ registry_is_used(struct larder *cache)
     bool used = registry->watched || registry->own;
     pthread_mutex_unlock(&registry->lock);
     return used;
-}
-
-/* With the lock. A mutation may end while the words are under way: tokens are copied into the wire. */
-static size_t
-write_words(struct larder *cache, struct wire *wire, store_token *said, size_t *over_count,
-            size_t *silences)
-{
-    size_t lives = 0, over = 0;
-    int64_t now_ms = clock_boot_ms();
-
-    *over_count = 0;
-    *silences = 0;
-    if (now_ms - cache->registry.beat_ms < REGISTRY_BEAT_MS - REGISTRY_SOON_MS / 2) {
-        write_read(cache, wire);
-        return 0;
-    }
-    cache->registry.beat_ms = now_ms;
-    for (const struct store_mutation *own = cache->registry.own; own; own = own->next) {
-        lives += own->state == MUTATION_LIVES && lives < DUE_MAX;
-        over += own->state == MUTATION_OVER && over < DUE_MAX;
-    }
-    if (lives > 0) {
-        size_t n = 0;
-        registry_begin_script(cache, wire, beat_script, lives);
-        for (const struct store_mutation *own = cache->registry.own; own && n < lives;
-             own = own->next)
-            if (own->state == MUTATION_LIVES) {
-                wire_arg(wire, own->token, STORE_TOKEN_LEN);
-                memcpy(said[n++], own->token, sizeof(store_token));
-            }
-    }
-    if (over > 0) {
-        size_t n = 0;
-        wire_begin(wire, 2 + over);
-        wire_text(wire, "HDEL");
-        command_key(cache, wire, REGISTRY_KEY);
-        for (const struct store_mutation *own = cache->registry.own; own && n < over;
-             own = own->next)
-            if (own->state == MUTATION_OVER) {
-                wire_arg(wire, own->token, STORE_TOKEN_LEN);
-                memcpy(said[lives + n++], own->token, sizeof(store_token));
-            }
-    }
-    for (const struct store_mutation *own = cache->registry.own; own; own = own->next)
-        if (own->state == MUTATION_LOST) {
-            registry_write_silence(cache, wire, "", "", own->hold_ms, false, own->tags, own->count);
-            ++*silences;
-        }
-    write_read(cache, wire);
-    *over_count = over;
-    return lives;
-}
-
-static struct store_mutation *
-find_own(struct registry *registry, const store_token token)
-{
-    struct store_mutation *own = registry->own;
-
-    while (own && strcmp(own->token, token) != 0)
-        own = own->next;
-    return own;
-}
-
-/* Which of those that were said to live have a record still? */
-static void
-take_beat(struct registry *registry, const redisReply *reply, store_token *said, size_t n,
-          int64_t start_ms)
-{
-    if (reply->type != REDIS_REPLY_ARRAY)
-        return;
-    pthread_mutex_lock(&registry->lock);
-    for (size_t i = 0; i < n; i++) {
-        struct store_mutation *own = find_own(registry, said[i]);
-        if (own)
-            atomic_store(&own->alive_ms, start_ms);
-    }
-    for (size_t i = 0; i < reply->elements; i++) {
-        const redisReply *lost = reply->element[i];
-        struct store_mutation *own = NULL;
-        if (lost->type == REDIS_REPLY_INTEGER && lost->integer >= 1 && (size_t)lost->integer <= n)
-            own = find_own(registry, said[lost->integer - 1]);
-        if (own && own->state == MUTATION_LIVES)
-            own->state = MUTATION_LOST;
-    }
-    pthread_mutex_unlock(&registry->lock);
-}
-
-static void
-take_ends(struct registry *registry, const redisReply *reply, store_token *said, size_t n)
-{
-    if (reply->type != REDIS_REPLY_INTEGER)
-        return;
-    pthread_mutex_lock(&registry->lock);
-    for (size_t i = 0; i < n; i++) {
-        struct store_mutation *own = find_own(registry, said[i]);
-        if (own && own->state == MUTATION_OVER)
-            registry_delist(registry, own);
-    }
-    pthread_mutex_unlock(&registry->lock);
-}
-
-void
-registry_tend(struct larder *cache, struct conn *conn, int64_t deadline_ms)
-{
-    struct registry *registry = &cache->registry;
-    store_token *said = calloc(2 * DUE_MAX, sizeof *said);
-    int64_t start_ms = clock_boot_ms();
-    size_t over = 0, silences = 0;
-    struct wire wire;
-
-    if (!said)
-        return;
-    wire_init(&wire);
-    pthread_mutex_lock(&registry->lock);
-    size_t lives = write_words(cache, &wire, said, &over, &silences);
-    pthread_mutex_unlock(&registry->lock);
-    /* Never a second time: what comes late is no sign of life. */
-    conn_begin(conn, command_rule(COMMAND_READ)->name);
-    enum larder_status status = conn_send(conn, &wire, deadline_ms, NULL);
-    wire_free(&wire);
-    size_t expected = (size_t)(lives > 0) + (size_t)(over > 0) + silences + 1;
-    for (size_t i = 0; i < expected && status == LARDER_OK; i++) {
-        redisReply *reply = NULL;
-        status = conn_reply(conn, deadline_ms, &reply, NULL);
-        if (status != LARDER_OK)
-            break;
-        if (i == 0 && lives > 0)
-            take_beat(registry, reply, said, lives, start_ms);
-        else if (i == (size_t)(lives > 0) && over > 0)
-            take_ends(registry, reply, said + lives, over);
-        else if (i + 1 == expected)
-            (void)take(cache, reply, start_ms, NULL);
-        freeReplyObject(reply);
-    }
-    if (status == LARDER_OK)
-        status = conn_end(conn, NULL);
-    free(said);
-    if (status == LARDER_OK && is_watched(registry))
-        reap(cache, deadline_ms);
 }
 
 /* ----------------------------------------------------------------------- the operator */

@@ -64,6 +64,30 @@ static const char silence_script[] =
     "end\n"
     "return fresh\n";
 
+/*
+ * ARGV: field, its value as it was read, how long before now the purge began, and what
+ * is left of the hold ('': it is over), ... Whoever notes second has purged in vain. A
+ * record whose hold has begun anew since keeps what is left of that, and the purge
+ * counts all the same: what that one may still commit is purged for by the next.
+ */
+static const char note_script[] =
+    "redis.call('HDEL', KEYS[1], '')\n"
+    "for i = 1, #ARGV, 4 do\n"
+    "    local value = redis.call('HGET', KEYS[1], ARGV[i]) or ''\n"
+    "    local known, purges = string.match(ARGV[i + 1], '^(%d+) (%d+) ')\n"
+    "    local version, count, left = string.match(value, '^(%d+) (%d+) %d+ (%d+)$')\n"
+    "    if ARGV[i + 3] == '' and value == ARGV[i + 1] then\n"
+    "        redis.call('HDEL', KEYS[1], ARGV[i])\n"
+    "    elseif count and count == purges then\n"
+    "        if version == known and ARGV[i + 3] ~= '' then\n"
+    "            left = ARGV[i + 3]\n"
+    "        end\n"
+    "        redis.call('HSET', KEYS[1], ARGV[i], string.format('%s %.0f %s %s', version,\n"
+    "                   count + 1, ARGV[i + 2], left))\n"
+    "    end\n"
+    "end\n"
+    "return 1\n";
+
 void
 registry_begin_script(const struct larder *cache, struct wire *wire, const char *script,
                       size_t arguments)
@@ -141,6 +165,21 @@ write_probes(const struct larder *cache, struct wire *wire, const struct store_m
     }
 }
 
+char *
+registry_write_record(const struct larder *cache, struct wire *wire,
+                      const struct store_mutation *mutation)
+{
+    size_t len = 0;
+    char *value = make_value(mutation, &len);
+
+    if (!value)
+        return NULL;
+    registry_begin_script(cache, wire, register_script, 2);
+    wire_arg(wire, mutation->token, STORE_TOKEN_LEN);
+    wire_arg(wire, value, len);
+    return value;
+}
+
 static enum larder_status
 remove_record(struct larder *cache, const struct store_mutation *mutation, int64_t deadline_ms,
               struct larder_error *err)
@@ -168,22 +207,21 @@ try_to_register(struct larder *cache, struct store_mutation *mutation, int64_t d
 {
     size_t n = mutation->count + 1;
     struct command_more more = {.judges = true};
-    size_t len = 0;
     redisReply **replies = calloc(n, sizeof(redisReply *));
-    char *value = make_value(mutation, &len);
+    char *value = NULL;
     struct wire wire;
 
-    if (!replies || !value || !token_make(mutation->token, STORE_TOKEN_LEN)) {
+    wire_init(&wire);
+    if (replies && token_make(mutation->token, STORE_TOKEN_LEN)) {
+        write_probes(cache, &wire, mutation);
+        value = registry_write_record(cache, &wire, mutation);
+    }
+    if (!value) {
         free(replies);
-        free(value);
+        wire_free(&wire);
         return error_set(err, LARDER_NOMEM, "no memory, or no random bytes, for a mutation");
     }
     atomic_store(&mutation->alive_ms, clock_boot_ms());
-    wire_init(&wire);
-    write_probes(cache, &wire, mutation);
-    registry_begin_script(cache, &wire, register_script, 2);
-    wire_arg(&wire, mutation->token, STORE_TOKEN_LEN);
-    wire_arg(&wire, value, len);
     enum larder_status status =
         command_run(cache, COMMAND_REGISTER, &wire, deadline_ms, replies, n, &more, err);
     wire_free(&wire);
@@ -277,8 +315,12 @@ store_mutation_leave(struct larder *cache, struct store_mutation *mutation, int6
     struct registry *registry = &cache->registry;
 
     pthread_mutex_lock(&registry->lock);
-    mutation->state = MUTATION_LEAVING;
+    /* It may be on its way back: what comes behind that on the same connection removes it. */
+    bool lost = mutation->state == MUTATION_LOST;
+    mutation->state = lost ? MUTATION_OVER : MUTATION_LEAVING;
     pthread_mutex_unlock(&registry->lock);
+    if (lost)
+        return;
     enum larder_status status = remove_record(cache, mutation, deadline_ms, NULL);
     pthread_mutex_lock(&registry->lock);
     if (status == LARDER_OK)
@@ -302,6 +344,25 @@ registry_write_silence(const struct larder *cache, struct wire *wire, const char
     wire_number(wire, due ? 0 : 1);
     for (size_t i = 0; i < n; i++)
         wire_text(wire, tags[i]);
+}
+
+void
+registry_begin_notes(const struct larder *cache, struct wire *wire, size_t n)
+{
+    registry_begin_script(cache, wire, note_script, 4 * n);
+}
+
+void
+registry_write_note(struct wire *wire, const char *field, const char *value, int64_t age_ms,
+                    int64_t left_ms)
+{
+    wire_text(wire, field);
+    wire_text(wire, value);
+    wire_number(wire, age_ms);
+    if (left_ms < 0)
+        wire_text(wire, "");
+    else
+        wire_number(wire, left_ms);
 }
 
 static enum larder_status

@@ -1,6 +1,6 @@
 /*
  * The mutation register: which mutations are under way, in one place that every
- * process of a site reads (registry.c, reaper.c); and what this process has read of
+ * process of a site reads (registry.c, alive.c, reaper.c); and what this process has read of
  * it and makes of that (watch.c). The calls for the responder are in store.h.
  *
  * The key `gen-mutations` is a hash of two kinds of fields:
@@ -57,7 +57,7 @@ struct store_mutation {
     atomic_llong alive_ms; /* boottime, before the last sign of life that Redis has taken */
     enum {
         MUTATION_LIVES,
-        MUTATION_LOST,    /* its record is gone: a silent one stands for it */
+        MUTATION_LOST,    /* its record is gone: it is to be put back */
         MUTATION_LEAVING, /* its owner is removing its record: nobody else touches it */
         MUTATION_OVER /* its record is to be removed by the client's own thread, whose it is now */
     } state;          /* guarded by registry.lock */
@@ -101,22 +101,41 @@ struct wire;
 /* EVAL of a script with this one key and so many arguments, which must follow. */
 void registry_begin_script(const struct larder *cache, struct wire *wire, const char *script,
                            size_t arguments);
+/* Its registration; a repeated one changes nothing. One reply, an integer. What it returns is to be
+ * freed when it is sent; NULL: no memory, and nothing is written. */
+char *registry_write_record(const struct larder *cache, struct wire *wire,
+                            const struct store_mutation *mutation);
 /* These tags are silent from here on, instead of a token ("": of none) if it still has this beat ("": any
  * has). due: a purge is overdue, if there is no silent record of the tag yet. */
 void registry_write_silence(const struct larder *cache, struct wire *wire, const char *token,
                             const char *beat, int64_t hold_ms, bool due, const char *const *tags,
                             size_t n);
+/* So many silent records, which must follow, were purged for: field and value as they were read, how
+ * long ago that purge began, and what is left of the hold (negative: it is over, and the record is
+ * removed, unless it has begun anew). */
+void registry_begin_notes(const struct larder *cache, struct wire *wire, size_t n);
+void registry_write_note(struct wire *wire, const char *field, const char *value, int64_t age_ms,
+                         int64_t left_ms);
 /* Forget one of our own; with the lock. */
 void registry_delist(struct registry *registry, struct store_mutation *mutation);
 
-/* ---- reaper.c, for the client's own thread: */
+/* ---- reaper.c: */
+
+/* The question what is in the register, and its reply, asked at start_ms. */
+void registry_write_read(const struct larder *cache, struct wire *wire);
+enum larder_status registry_take(struct larder *cache, const redisReply *reply, int64_t start_ms,
+                                 struct larder_error *err);
+/* Purge for whoever is silent. */
+void registry_reap(struct larder *cache, int64_t deadline_ms);
+/* Is there anything to say or read? And how long until then? */
+bool registry_is_used(struct larder *cache);
+int64_t registry_pause_ms(struct larder *cache);
+
+/* ---- alive.c, for the client's own thread: */
 
 /* What is to be said and read once a second, on a connection of the caller's, and what follows from
  * it: purges for whoever is silent. Any failure leaves the connection pending, or says nothing. */
 void registry_tend(struct larder *cache, struct conn *conn, int64_t deadline_ms);
-/* Is there anything to say or read? And how long until then? */
-bool registry_is_used(struct larder *cache);
-int64_t registry_pause_ms(struct larder *cache);
 
 /* ---- watch.c, with the lock: */
 

@@ -331,7 +331,7 @@ end:
         beats--;
         if
         :: registered[m] -> sign_of_life(m)
-        :: !registered[m] && BEATS_RESTORE -> silence(m, true)
+        :: !registered[m] && BEATS_RESTORE -> registered[m] = true; sign_of_life(m)
         :: !registered[m] && !BEATS_RESTORE
         fi;
         owner_lives(m);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "client/client.h"
+#include "client/command.h"
 #include "client/generations.h"
 #include "client/store.h"
 #include "client_fixture.h"
@@ -280,7 +281,143 @@ silent_ones_of_a_tag_are_one_and_the_longest_hold_counts(void **state)
         silence(cache, enroll(cache, 30000), false);
     redis_says("HLEN " REGISTER, ":1");
     assert_string_equal(value_of("HGET " REGISTER " =" TAG), "101 1 0 50000");
+    silence(cache, enroll(cache, 60000), false);
+    assert_string_equal(value_of("HGET " REGISTER " =" TAG), "102 1 0 60000");
     larder_close(cache);
+}
+
+/* A purge is noted of the tag's silent record, which was as `read` says when it began. */
+static void
+note(struct larder *cache, const char *read, int64_t age_ms, int64_t left_ms)
+{
+    redisReply *reply = NULL;
+    struct wire wire;
+
+    wire_init(&wire);
+    registry_begin_notes(cache, &wire, 1);
+    registry_write_note(&wire, "=" TAG, read, age_ms, left_ms);
+    assert_ok(command_run(cache, COMMAND_NOTE, &wire, soon(), &reply, 1, NULL, NULL));
+    command_free_replies(&reply, 1);
+    wire_free(&wire);
+}
+
+static void
+assert_noted(const char *wanted)
+{
+    assert_string_equal(value_of("HGET " REGISTER " =" TAG), wanted);
+}
+
+/* Where they come one behind the other without end no purge would ever be noted otherwise. */
+static void
+a_purge_counts_also_if_another_mutation_became_silent_meanwhile(void **state)
+{
+    struct larder *cache = open_redis();
+    bool fresh;
+
+    (void)state;
+    assert_ok(store_silence(cache, one_tag, 1, 50000, soon(), &fresh, NULL));
+    assert_noted("1 1 0 50000");
+    note(cache, "1 1 0 50000", 70, 40000);
+    assert_noted("1 2 70 40000");
+    assert_ok(store_silence(cache, one_tag, 1, 45000, soon(), &fresh, NULL));
+    assert_noted("2 2 70 45000");
+    note(cache, "1 2 70 40000", 80, 35000); /* its hold is not what was read */
+    assert_noted("2 3 80 45000");
+    larder_close(cache);
+}
+
+static void
+of_two_who_purge_for_it_the_first_counts(void **state)
+{
+    struct larder *cache = open_redis();
+    bool fresh;
+
+    (void)state;
+    assert_ok(store_silence(cache, one_tag, 1, 50000, soon(), &fresh, NULL));
+    note(cache, "1 1 0 50000", 70, 40000);
+    note(cache, "1 1 0 50000", 900, 30000);
+    assert_noted("1 2 70 40000");
+    assert_ok(store_silence(cache, one_tag, 1, 50000, soon(), &fresh, NULL));
+    note(cache, "1 1 0 50000", 900, 30000);
+    assert_noted("2 2 70 50000");
+    larder_close(cache);
+}
+
+static void
+a_record_is_removed_only_as_it_was_read(void **state)
+{
+    struct larder *cache = open_redis();
+    bool fresh;
+
+    (void)state;
+    assert_ok(store_silence(cache, one_tag, 1, 50000, soon(), &fresh, NULL));
+    assert_ok(store_silence(cache, one_tag, 1, 50000, soon(), &fresh, NULL));
+    note(cache, "1 1 0 50000", 70, -1); /* the last purge of the first, and another of both */
+    assert_noted("2 2 70 50000");
+    note(cache, "2 1 0 50000", 80, -1);
+    assert_noted("2 2 70 50000");
+    note(cache, "2 2 70 50000", 80, -1);
+    assert_noted("");
+    note(cache, "2 2 70 50000", 80, 40000); /* nothing comes back */
+    redis_says("EXISTS " REGISTER, ":0");
+    larder_close(cache);
+}
+
+/* Who took it for silent has read a beat that it has not any more. */
+static void
+who_has_just_given_a_sign_of_life_is_not_silent(void **state)
+{
+    struct larder *cache = open_redis();
+    redisReply *reply = NULL;
+    struct wire wire;
+
+    (void)state;
+    struct store_mutation *mutation = enroll(cache, HOLD);
+    await(strstr(value_of("HVALS " REGISTER), "1 60000\n" TAG) != NULL);
+    wire_init(&wire);
+    registry_write_silence(cache, &wire, mutation->token, "0", HOLD, true, one_tag, 1);
+    assert_ok(command_run(cache, COMMAND_SILENCE, &wire, soon(), &reply, 1, NULL, NULL));
+    command_free_replies(&reply, 1);
+    wire_free(&wire);
+    assert_false(is_silent());
+    redis_says("HLEN " REGISTER, ":1");
+    store_mutation_leave(cache, mutation, soon());
+    redis_says("EXISTS " REGISTER, ":0");
+    larder_close(cache);
+}
+
+/* A reading of nothing but one field, with a value, between two times. */
+static void
+read_field(struct registry *registry, const char *field, const char *value, int64_t from_ms,
+           int64_t to_ms)
+{
+    char name[64], text[64];
+    redisReply parts[2] = {{.type = REDIS_REPLY_STRING, .str = name, .len = strlen(field)},
+                           {.type = REDIS_REPLY_STRING, .str = text, .len = strlen(value)}};
+    redisReply *both[2] = {&parts[0], &parts[1]};
+    const redisReply reply = {.type = REDIS_REPLY_ARRAY, .elements = 2, .element = both};
+
+    snprintf(name, sizeof name, "%s", field);
+    snprintf(text, sizeof text, "%s", value);
+    assert_true(watch_take(registry, &reply, from_ms, to_ms));
+}
+
+/* A machine that has just been started has a clock that is younger than L. */
+static void
+what_is_read_first_is_overdue_also_right_after_the_start_of_the_machine(void **state)
+{
+    static const char *const fields[][2] = {{"=" TAG, "1 1 0 60000"},
+                                            {"0123456789abcdef", "0 60000\n" TAG}};
+    struct registry registry;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        registry_init(&registry);
+        read_field(&registry, fields[i][0], fields[i][1], 1000, 1010);
+        assert_int_equal(atomic_load(&registry.clean_ms), 0);
+        assert_true(watch_is_due(&registry, registry.seen, 1010, 0));
+        registry_destroy(&registry);
+    }
 }
 
 static void
@@ -301,6 +438,7 @@ too_many_silent_tags_become_all_of_them(void **state)
     larder_close(cache);
 }
 
+/* And it is over with the mutation: a Redis that has lost it has made nothing unknown. */
 static void
 a_record_that_was_lost_is_put_back(void **state)
 {
@@ -309,9 +447,52 @@ a_record_that_was_lost_is_put_back(void **state)
     (void)state;
     struct store_mutation *mutation = enroll(cache, HOLD);
     redis_says("DEL " REGISTER, ":1");
-    await(is_silent());
+    await(strstr(value_of("HVALS " REGISTER), " 60000\n" TAG) != NULL);
+    await(strstr(value_of("HVALS " REGISTER), "2 60000\n" TAG) != NULL);
+    assert_false(is_silent());
+    assert_true(store_mutation_is_young(mutation));
     store_mutation_leave(cache, mutation, soon());
-    assert_true(is_silent());
+    redis_says("EXISTS " REGISTER, ":0");
+    larder_close(cache);
+}
+
+/* Its record may be on its way back. */
+static void
+what_ends_while_its_record_is_lost_leaves_nothing(void **state)
+{
+    struct larder *cache = open_redis();
+
+    (void)state;
+    struct store_mutation *mutation = enroll(cache, HOLD);
+    redis_says("DEL " REGISTER, ":1");
+    await(atomic_load(&mutation->alive_ms) < 0);
+    assert_false(store_mutation_is_young(mutation));
+    store_mutation_leave(cache, mutation, soon());
+    mutation = enroll(cache, HOLD);
+    await(strstr(value_of("HVALS " REGISTER), "2 60000\n" TAG) != NULL);
+    redis_says("HLEN " REGISTER, ":1");
+    store_mutation_leave(cache, mutation, soon());
+    redis_says("EXISTS " REGISTER, ":0");
+    larder_close(cache);
+}
+
+static void
+any_number_of_mutations_gives_signs_of_life(void **state)
+{
+    enum { N = 1500 };
+    struct larder *cache = open_redis();
+    static struct store_mutation *mutations[N];
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        mutations[i] = enroll(cache, HOLD);
+    const char *const first = "HGET " REGISTER " ";
+    char command[128];
+    snprintf(command, sizeof command, "%s%s", first, mutations[0]->token);
+    await(value_of(command)[0] >= '2');
+    for (int i = 0; i < N; i++)
+        store_mutation_leave(cache, mutations[i], soon());
+    redis_says("EXISTS " REGISTER, ":0");
     larder_close(cache);
 }
 
@@ -704,6 +885,13 @@ main(void)
         TEST(a_mutation_of_unknown_outcome_is_purged_for_until_its_hold_is_over),
         TEST(who_comes_when_the_owner_is_dead_finds_out),
         TEST(silent_ones_of_a_tag_are_one_and_the_longest_hold_counts),
+        TEST(a_purge_counts_also_if_another_mutation_became_silent_meanwhile),
+        TEST(of_two_who_purge_for_it_the_first_counts),
+        TEST(a_record_is_removed_only_as_it_was_read),
+        TEST(who_has_just_given_a_sign_of_life_is_not_silent),
+        TEST(what_is_read_first_is_overdue_also_right_after_the_start_of_the_machine),
+        TEST(what_ends_while_its_record_is_lost_leaves_nothing),
+        TEST(any_number_of_mutations_gives_signs_of_life),
         TEST(too_many_silent_tags_become_all_of_them),
         TEST(a_record_that_was_lost_is_put_back),
         TEST(nothing_is_used_while_the_register_cannot_be_read),
