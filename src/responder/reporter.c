@@ -30,6 +30,7 @@
 #include "client/store.h"
 #include "responder/drain.h"
 #include "responder/purge.h"
+#include "responder/served.h"
 #include "runtime/journal.h"
 
 /* How often it is looked whether there is something to tell: one load each. */
@@ -97,6 +98,9 @@ hash_of(const struct config *config)
     return XXH3_64bits(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
 }
 
+static bool append(struct site *site, enum book book, const struct journal_record *records,
+                   size_t n);
+
 static struct journal *
 open_one(const struct config *config, uint64_t hash)
 {
@@ -108,6 +112,29 @@ open_one(const struct config *config, uint64_t hash)
               "invalidations that Redis does not take will be known to this process alone: %s",
               err.message);
     return NULL;
+}
+
+/*
+ * What this machine has changed while it served another namespace, or Redis, was not
+ * dropped in this one. `returns`: this process has served the other one itself, and
+ * others of the pool may do so still.
+ */
+static void
+come_home(struct site *site, uint64_t hash, bool returns)
+{
+    static const char *const all[] = {"all"};
+    const struct journal_record record = {.kind = JOURNAL_HARD, .names = all, .count = 1};
+    if (!site->journal || site->config->compat_ancestor)
+        return;
+    bool another = served_another(site->config, hash);
+    if (another || returns) {
+        log_write(LARDER_LOG_WARNING,
+                  "another Redis, or namespace of it, was served before: all responses in this one "
+                  "are dropped, because what was changed meanwhile is not known here");
+        if (!append(site, TAGS, &record, 1))
+            return;
+    }
+    served_note(site->config, hash);
 }
 
 void
@@ -122,7 +149,9 @@ reporter_open(struct site *site)
         log_write(LARDER_LOG_ERROR,
                   "%llu invalidations for another Redis were never told to it, and are forgotten",
                   (unsigned long long)pending_in_memory());
+    bool returns = in_memory_hash && in_memory_hash != hash;
     in_memory_hash = hash;
+    come_home(site, hash, returns);
 }
 
 enum larder_status

@@ -1,0 +1,70 @@
+# A machine whose namespace is another one for a while: what it changes meanwhile is not known to the others,
+# so all of the first one is dropped when it comes back, by a restart or by a reload.
+# needs: lighttpd redis-server redis-cli spawn-fcgi curl
+. case
+. two-pools
+
+routes='{ path = "/**"; ttl = "1h"; }'
+two_pools routes="$routes"
+SOCKET=$DIR/b.sock pool term
+conf file=away.conf routes="$routes"
+home=$(cat "$DIR/away.conf")
+away=$(echo "$home" | sed 's/^redis = {/redis = { namespace = "away";/')
+start_second() {
+    SOCKET=$DIR/b.sock pool start -n 1 "$LARDER_FCGI" -f "$DIR/away.conf"
+}
+in_log() {
+    test "$(grep -c "another Redis, or namespace" "$DIR/log/larder")" -eq "$1"
+}
+is_home() {
+    curl -s -H "Host: $host" -D - -o "$DIR/home" "$1/page" | grep -q -i '^x-cache: hit'
+}
+change() {
+    curl -sS -o "$DIR/body" -H "Host: $host" -d '' "$other/page"
+}
+start_second
+in_log 0
+
+# By a restart.
+await is_home "$url"
+is_home "$other" || fail "the two do not share"
+SOCKET=$DIR/b.sock pool term
+echo "$away" > "$DIR/away.conf"
+start_second
+change
+before=$(cat "$DIR/home")
+SOCKET=$DIR/b.sock pool term
+echo "$home" > "$DIR/away.conf"
+start_second
+await in_log 2
+await sh -c 'redis cli exists larder:gen-news | grep -q 1'
+for side in "$other" "$url"; do
+    await is_home "$side"
+    test "$(cat "$DIR/home")" != "$before" || fail "the page from before the change"
+done
+
+# By a reload.
+reload() {
+    lines=$(grep -c 'read again' "$DIR/log/larder" || true)
+    SOCKET=$DIR/b.sock pool signal HUP
+    reloaded() {
+        test "$(grep -c 'read again' "$DIR/log/larder")" -gt "$lines"
+    }
+    await reloaded
+}
+echo "$away" > "$DIR/away.conf"
+reload
+change
+before=$(cat "$DIR/home")
+echo "$home" > "$DIR/away.conf"
+reload
+await in_log 4
+for side in "$other" "$url"; do
+    await is_home "$side"
+    test "$(cat "$DIR/home")" != "$before" || fail "after a reload: the page from before the change"
+done
+# And nothing more than that.
+SOCKET=$DIR/b.sock pool term
+start_second
+is_home "$other" || fail "a restart alone has dropped it"
+in_log 4
