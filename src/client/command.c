@@ -21,9 +21,10 @@
 
 /*
  * Repeatable means: carried out twice, it leaves what it leaves when carried
- * out once, and says so. Three are worth a word. A DEL that is repeated may
+ * out once, and says so. Four are worth a word. A DEL that is repeated may
  * count too few. FLUSHALL takes what others wrote between the two. SET NX and
- * INCR would take their own first try for somebody else's.
+ * INCR would take their own first try for somebody else's, and a variant for one
+ * that is asked for again.
  */
 static const struct command_rule rules[COMMAND_COUNT] = {
     /*                           name          repeatable  writes */
@@ -66,6 +67,8 @@ static const struct command_rule rules[COMMAND_COUNT] = {
     [COMMAND_LEASE] = {"SET NX (lease)", false, true},
     [COMMAND_LEASE_EXTEND] = {"EVAL (lease)", true, true},
     [COMMAND_LEASE_END] = {"PUBLISH (lease)", true, true},
+    [COMMAND_ADMIT] = {"EVAL (variants)", false, true},
+    [COMMAND_ROOM] = {"EVAL (variants)", true, false},
     [COMMAND_VARIANT] = {"ZADD (variants)", true, true},
 };
 

@@ -374,20 +374,27 @@ int64_t store_clock_ms(const struct larder *cache);
 /*
  * Variants of a URL (Vary). Under the primary key stands a marker, which the
  * responder makes; beside it, under "<primary>:variants", a sorted set of the
- * variants' keys by the time of their last use.
+ * variants' keys, each with the time until which it keeps its place.
  *
- * store_variant_put: SET the variant's value as store_put does, count it as used
- * now, and if there are more than max_variants unlink the least recently used
- * ones. The set lives as long as its longest-lived variant at least. Several
- * round trips; the variant is in the set before its value is stored, so that no
- * crash leaves one that is not counted.
- * store_variant_touch: it has been used (only if it is in the set).
+ * store_variant_admit: a variant is to be stored, for life_ms. One that is in the
+ * set already has been asked for again, and keeps its place for
+ * STORE_VARIANT_USED_MS from now. A new one gets a place for STORE_VARIANT_NEW_MS,
+ * if there are fewer than max_variants, or one whose time is over, which is
+ * unlinked. Otherwise *admitted is false, and it must not be stored. life_ms 0:
+ * it is only asked, and nothing changes. The set outlives its longest-lived variant
+ * by STORE_VARIANT_USED_MS, so that one which runs out and is stored again keeps
+ * its place. One round trip.
+ * store_variant_touch: it has been used, and keeps its place for
+ * STORE_VARIANT_USED_MS from now (only if it is in the set).
  */
-enum larder_status store_variant_put(struct larder *cache, const char *primary, const char *key,
-                                     const struct iovec *iov, int iovcnt, int64_t ttl_ms,
-                                     const struct store_guard *guard, int64_t now_wall_ms,
-                                     size_t max_variants, int64_t deadline_ms,
-                                     struct larder_error *err);
+/* Long enough for its first visitor to come again, and for that to be noted; short, because it is
+ * for so long that strangers hold the places of others. */
+#define STORE_VARIANT_NEW_MS ((int64_t)1000)
+#define STORE_VARIANT_USED_MS ((int64_t)300 * 1000)
+enum larder_status store_variant_admit(struct larder *cache, const char *primary, const char *key,
+                                       int64_t life_ms, int64_t now_wall_ms, size_t max_variants,
+                                       int64_t deadline_ms, bool *admitted,
+                                       struct larder_error *err);
 enum larder_status store_variant_touch(struct larder *cache, const char *primary, const char *key,
                                        int64_t now_wall_ms, int64_t deadline_ms,
                                        struct larder_error *err);

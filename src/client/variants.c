@@ -1,11 +1,17 @@
 /*
  * What a URL's variants need of Redis beside their values: a sorted set of their
- * keys by last use, so that their number stays bounded, and small calls for the
- * marker and for the lease of a refresh.
+ * keys, so that their number stays bounded, and small calls for the marker.
  *
- * A variant is in the set before its value is stored, so that no crash leaves
- * one that is not counted. Redis is not trusted: what the set names is unlinked
- * only if it is the key of a response.
+ * Its score says until when a variant keeps its place: a newcomer for a moment,
+ * one that is asked for again for minutes from then. A newcomer to a full set takes
+ * the place of the one whose time has been over longest; where there is none it is
+ * not stored. So a visitor who makes up variants displaces what was made up, and
+ * nothing that is in use.
+ *
+ * The whole step is one script, because processes and machines admit at once. A
+ * variant is in the set before its value is stored, and leaves it together with
+ * its value, so that no crash leaves one that is not counted. Redis is not trusted:
+ * what the set names is unlinked only if it is the key of a response.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -58,120 +64,58 @@ is_member(const redisReply *element)
     return element->type == REDIS_REPLY_STRING && is_response_key(element->str, element->len);
 }
 
-/* The least recently used that are over the bound: out of the set, and then out of the store. */
-static enum larder_status
-drop_surplus(struct larder *cache, const char *primary, const char *own, size_t surplus,
-             int64_t deadline_ms, struct larder_error *err)
-{
-    redisReply *members = NULL, *replies[2 * SURPLUS_MAX];
-    struct wire wire;
-    size_t n = 0;
-
-    if (surplus > SURPLUS_MAX)
-        surplus = SURPLUS_MAX;
-    wire_init(&wire);
-    wire_begin(&wire, 4);
-    wire_text(&wire, "ZRANGE");
-    variants_key(cache, &wire, primary);
-    wire_number(&wire, 0);
-    wire_number(&wire, (int64_t)surplus - 1);
-    enum larder_status status =
-        command_run(cache, COMMAND_VARIANT, &wire, deadline_ms, &members, 1, NULL, err);
-    wire_free(&wire);
-    if (status != LARDER_OK)
-        return status;
-    if (members->type != REDIS_REPLY_ARRAY) {
-        command_free_replies(&members, 1);
-        return command_unexpected(cache, COMMAND_VARIANT, err);
-    }
-    wire_init(&wire);
-    for (size_t i = 0; i < members->elements && i < surplus; i++) {
-        const redisReply *member = members->element[i];
-        if (member->type != REDIS_REPLY_STRING ||
-            (member->len == strlen(own) && memcmp(member->str, own, member->len) == 0))
-            continue;
-        wire_begin(&wire, 3);
-        wire_text(&wire, "ZREM");
-        variants_key(cache, &wire, primary);
-        wire_arg(&wire, member->str, member->len);
-        n++;
-        if (!is_response_key(member->str, member->len))
-            continue;
-        wire_begin(&wire, 2);
-        wire_text(&wire, "UNLINK");
-        wire_join(&wire, cache->prefix, cache->prefix_len, member->str, member->len);
-        n++;
-    }
-    if (n > 0) {
-        status = command_run(cache, COMMAND_VARIANT, &wire, deadline_ms, replies, n, NULL, err);
-        if (status == LARDER_OK)
-            command_free_replies(replies, n);
-    }
-    wire_free(&wire);
-    command_free_replies(&members, 1);
-    return status;
-}
-
-/* Into the set, and how many there are then. The set lives as long as this variant at least. */
-static enum larder_status
-count_variant(struct larder *cache, const char *primary, const char *key, int64_t ttl_ms,
-              int64_t now_wall_ms, int64_t deadline_ms, size_t *count, struct larder_error *err)
-{
-    redisReply *replies[3];
-    struct wire wire;
-
-    wire_init(&wire);
-    wire_begin(&wire, 4);
-    wire_text(&wire, "ZADD");
-    variants_key(cache, &wire, primary);
-    wire_number(&wire, now_wall_ms);
-    wire_text(&wire, key);
-    wire_begin(&wire, 2);
-    wire_text(&wire, "ZCARD");
-    variants_key(cache, &wire, primary);
-    wire_begin(&wire, 2);
-    wire_text(&wire, "PTTL");
-    variants_key(cache, &wire, primary);
-    enum larder_status status =
-        command_run(cache, COMMAND_VARIANT, &wire, deadline_ms, replies, 3, NULL, err);
-    wire_free(&wire);
-    if (status != LARDER_OK)
-        return status;
-    int64_t left_ms = 0;
-    for (size_t i = 0; i < 3 && status == LARDER_OK; i++) {
-        if (replies[i]->type == REDIS_REPLY_ERROR)
-            status = command_refused(cache, COMMAND_VARIANT, replies[i], err);
-        else if (replies[i]->type != REDIS_REPLY_INTEGER)
-            status = command_unexpected(cache, COMMAND_VARIANT, err);
-    }
-    if (status == LARDER_OK) {
-        *count = replies[1]->integer > 0 ? (size_t)replies[1]->integer : 0;
-        left_ms = replies[2]->integer;
-    }
-    command_free_replies(replies, 3);
-    if (status != LARDER_OK || left_ms >= ttl_ms)
-        return status;
-    redisReply *reply = NULL;
-    wire_init(&wire);
-    wire_begin(&wire, 3);
-    wire_text(&wire, "PEXPIRE");
-    variants_key(cache, &wire, primary);
-    wire_number(&wire, ttl_ms);
-    status = command_run(cache, COMMAND_VARIANT, &wire, deadline_ms, &reply, 1, NULL, err);
-    wire_free(&wire);
-    if (status == LARDER_OK)
-        command_free_replies(&reply, 1);
-    return status;
-}
+/*
+ * Has a variant a place in the set? 1: it has, 0: it has none. With a life of 0 that is only asked.
+ * A score in a future farther than the longest place is from before the clock was set back.
+ */
+static const char admit_script[] =
+    "local set, own = KEYS[1], ARGV[1]\n"
+    "local now, life, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])\n"
+    "local new, used = tonumber(ARGV[5]), tonumber(ARGV[6])\n"
+    "local known, count = redis.call('ZSCORE', set, own), redis.call('ZCARD', set)\n"
+    "local function drop(member)\n"
+    "    redis.call('ZREM', set, member)\n"
+    "    count = count - 1\n"
+    "    local hash = string.match(member, 'response:([0-9a-f]+)$')\n"
+    "    if hash and #hash == 64 then\n"
+    "        redis.call('UNLINK', ARGV[7] .. member)\n"
+    "    end\n"
+    "end\n"
+    "if life > 0 and count > most then\n"
+    "    local last = math.min(count - most, tonumber(ARGV[8])) - 1\n"
+    "    for _, member in ipairs(redis.call('ZRANGE', set, 0, last)) do\n"
+    "        if member ~= own then\n"
+    "            drop(member)\n"
+    "        end\n"
+    "    end\n"
+    "end\n"
+    "if not known and count >= most then\n"
+    "    local lowest = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')\n"
+    "    local ends = tonumber(lowest[2])\n"
+    "    if count > most or (ends > now and ends <= now + used) then\n"
+    "        return 0\n"
+    "    end\n"
+    "    if life > 0 then\n"
+    "        drop(lowest[1])\n"
+    "    end\n"
+    "end\n"
+    "if life > 0 then\n"
+    "    redis.call('ZADD', set, now + (known and used or new), own)\n"
+    "    if redis.call('PTTL', set) < life + used then\n"
+    "        redis.call('PEXPIRE', set, life + used)\n"
+    "    end\n"
+    "end\n"
+    "return 1\n";
 
 enum larder_status
-store_variant_put(struct larder *cache, const char *primary, const char *key,
-                  const struct iovec *iov, int iovcnt, int64_t ttl_ms,
-                  const struct store_guard *guard, int64_t now_wall_ms, size_t max_variants,
-                  int64_t deadline_ms, struct larder_error *err)
+store_variant_admit(struct larder *cache, const char *primary, const char *key, int64_t life_ms,
+                    int64_t now_wall_ms, size_t max_variants, int64_t deadline_ms, bool *admitted,
+                    struct larder_error *err)
 {
-    size_t count = 0;
+    redisReply *reply = NULL;
+    struct wire wire;
 
+    *admitted = false;
     if (!cache->options.enabled)
         return disabled(err);
     enum larder_status status = command_check_key(cache, primary, err);
@@ -179,14 +123,33 @@ store_variant_put(struct larder *cache, const char *primary, const char *key,
         status = command_check_key(cache, key, err);
     if (status != LARDER_OK)
         return status;
-    if (ttl_ms <= 0 || ttl_ms > STORE_TTL_MAX_S * 1000)
-        return error_set(err, LARDER_INVALID, "a time to live of %lld ms", (long long)ttl_ms);
-    status = count_variant(cache, primary, key, ttl_ms, now_wall_ms, deadline_ms, &count, err);
-    if (status == LARDER_OK && count > max_variants)
-        status = drop_surplus(cache, primary, key, count - max_variants, deadline_ms, err);
+    if (life_ms < 0 || life_ms > STORE_TTL_MAX_S * 1000)
+        return error_set(err, LARDER_INVALID, "a time to live of %lld ms", (long long)life_ms);
+    wire_init(&wire);
+    wire_begin(&wire, 12);
+    wire_text(&wire, "EVAL");
+    wire_text(&wire, admit_script);
+    wire_number(&wire, 1);
+    variants_key(cache, &wire, primary);
+    wire_text(&wire, key);
+    wire_number(&wire, now_wall_ms);
+    wire_number(&wire, life_ms);
+    wire_number(&wire, (int64_t)max_variants);
+    wire_number(&wire, STORE_VARIANT_NEW_MS);
+    wire_number(&wire, STORE_VARIANT_USED_MS);
+    wire_arg(&wire, cache->prefix, cache->prefix_len);
+    wire_number(&wire, SURPLUS_MAX);
+    status = command_run(cache, life_ms > 0 ? COMMAND_ADMIT : COMMAND_ROOM, &wire, deadline_ms,
+                         &reply, 1, NULL, err);
+    wire_free(&wire);
     if (status != LARDER_OK)
         return status;
-    return store_put(cache, key, iov, iovcnt, ttl_ms, guard, deadline_ms, err);
+    if (reply->type == REDIS_REPLY_INTEGER)
+        *admitted = reply->integer == 1;
+    else
+        status = command_unexpected(cache, COMMAND_ADMIT, err);
+    command_free_replies(&reply, 1);
+    return status;
 }
 
 enum larder_status
@@ -266,7 +229,7 @@ store_variant_touch(struct larder *cache, const char *primary, const char *key, 
     wire_text(&wire, "ZADD");
     variants_key(cache, &wire, primary);
     wire_text(&wire, "XX");
-    wire_number(&wire, now_wall_ms);
+    wire_number(&wire, now_wall_ms + STORE_VARIANT_USED_MS);
     wire_text(&wire, key);
     return run_plain(cache, COMMAND_VARIANT, &wire, deadline_ms, err);
 }

@@ -355,7 +355,7 @@ const struct option options[] = {
      "a range that is not stored has the whole fetched up to this size; 0: the range alone",
      IN_ROUTE(range_fetch)},
     {"routes", "variants", OPTION_INT, "64", 1, 10000, NULL,
-     "most variants of one URL; the least recently used goes",
+     "most variants of one URL; those in use stay",
      IN_ROUTE(variants)},
     {"routes", "languages", OPTION_STRINGS, NULL, 0, 32, NULL,
      "Accept-Language is reduced to the one of these that it likes best",

@@ -76,6 +76,7 @@ reason_name(enum reason reason)
         [REASON_NO_GENERATIONS] = "no-generations",
         [REASON_SILENT] = "silent-mutation",
         [REASON_TAGS] = "tags",
+        [REASON_VARIANTS] = "variants",
         [REASON_NO_MEMORY] = "no-memory",
         [REASON_BACKEND_FAILED] = "backend-failed",
     };

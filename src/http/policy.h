@@ -68,8 +68,9 @@ enum reason {
     REASON_STREAM,      /* of a kind that has no end */
     REASON_HEAD,
     REASON_NO_GENERATIONS,
-    REASON_SILENT, /* a purge for a mutation of unknown outcome is overdue */
-    REASON_TAGS,   /* it has too many tags, or one that is too long */
+    REASON_SILENT,   /* a purge for a mutation of unknown outcome is overdue */
+    REASON_TAGS,     /* it has too many tags, or one that is too long */
+    REASON_VARIANTS, /* as many variants of its URL as may be stored are in use */
     REASON_NO_MEMORY,
     REASON_BACKEND_FAILED, /* unreachable, broken off, too slow, 5xx: the stale one was used */
     REASON_COUNT

@@ -25,14 +25,12 @@
 #include "responder/rewriting.h"
 #include "responder/seen.h"
 #include "responder/storer.h"
+#include "responder/variant_use.h"
 #include "responder/worker.h"
 #include "runtime/counters.h"
 
 /* Exchanges kept for reuse, each with its arena's first chunk. */
 #define FREE_MAX 64
-
-/* One hit in so many on a variant is noted as its use: enough to tell the used from the unused. */
-#define TOUCH_EVERY 16
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards free_list and free_count */
 static struct exchange *free_list;
@@ -474,15 +472,22 @@ static void
 serve_stored(struct exchange *exchange, bool stale, int64_t wall_ms)
 {
     const struct answer_origin origin = origin_of(stale);
-    if (exchange->key.name != exchange->key.primary && wall_ms % TOUCH_EVERY == 0)
-        storer_touch(exchange->site, exchange->key.primary, exchange->key.name);
     if (serve(exchange, &origin, wall_ms))
         exchange_done(exchange);
+}
+
+/* Also where it is stale: then it is in use all the same, and the backend may fail. */
+static void
+note_use(const struct exchange *exchange, int64_t wall_ms)
+{
+    if (exchange->has_entry && exchange->found != exchange->key.primary)
+        variant_use_note(exchange->site, exchange->key.primary, exchange->found, wall_ms);
 }
 
 void
 exchange_hit(struct exchange *exchange, int64_t wall_ms)
 {
+    note_use(exchange, wall_ms);
     serve_stored(exchange, false, wall_ms);
 }
 
@@ -572,6 +577,7 @@ serve_from_cache(struct exchange *exchange)
 {
     int64_t wall_ms = store_clock_ms(exchange->site->cache);
     const struct reuse_decision decision = exchange_look(exchange, wall_ms);
+    note_use(exchange, wall_ms);
     switch (decision.reuse) {
     case REUSE_SERVE:
         if (decision.reason != REASON_STALE && is_time(exchange, wall_ms))

@@ -13,6 +13,7 @@
 #include "responder/explain_request.h"
 #include "responder/explain_say.h"
 #include "responder/field_use.h"
+#include "responder/keep.h"
 #include "responder/opening.h"
 #include "responder/rewriting.h"
 #include "responder/seen.h"
@@ -283,6 +284,12 @@ tell_fetch(struct explanation *e, const struct reuse_decision *decision)
         tell_next(
             e, "MISS", journal ? REASON_JOURNAL : REASON_NO_GENERATIONS,
             arena_printf(arena, "%s; the backend is asked, and nothing is stored", no_redis(e)));
+        return;
+    }
+    if (!exchange->use_entry && keep_is_crowded(exchange)) {
+        tell_next(e, "MISS", decision->reason,
+                  arena_printf(arena, "%s; the backend is asked, and nothing is stored: %s", why,
+                               explain_reason(REASON_VARIANTS)));
         return;
     }
     if (!exchange->use_entry) {

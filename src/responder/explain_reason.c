@@ -68,6 +68,8 @@ explain_reason(enum reason reason)
         [REASON_NO_GENERATIONS] = "Redis did not answer, or not in time",
         [REASON_SILENT] = "what a mutation without an outcome changed was not dropped in time",
         [REASON_TAGS] = "it has too many tags, or one that is too long",
+        [REASON_VARIANTS] =
+            "the URL has as many variants as may be stored, all of them in use (variants)",
         [REASON_NO_MEMORY] = "there was no memory for it",
         [REASON_BACKEND_FAILED] = "the backend failed",
     };

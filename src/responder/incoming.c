@@ -50,13 +50,16 @@ reply_of(const struct fetch *fetch)
     struct exchange *exchange = fetch->exchange;
     enum reason reason = exchange->reason;
     bool in_cache = reason == REASON_NONE;
+    bool crowded = fetch->cacheable && fetch->kept.crowded;
     const struct cache_status said = {
         .forward = in_cache ? exchange->forward : reason,
         .forward_status = fetch->status,
-        .stored = fetch->cacheable,
+        .stored = fetch->cacheable && !crowded,
         .has_ttl = fetch->cacheable,
         .ttl_s = fetch->kept.decision.ttl_ms / 1000,
-        .detail = in_cache ? fetch->kept.decision.reason : reason,
+        .detail = !in_cache ? reason
+                  : crowded ? REASON_VARIANTS
+                            : fetch->kept.decision.reason,
         .key = exchange->key.name,
     };
     int64_t age_s = response_initial_age_s(&fetch->fields, &fetch->times);

@@ -121,6 +121,21 @@ fetch_time_ms(const struct response_times *times)
     return ms < 0 ? 0 : ms > INT32_MAX ? INT32_MAX : ms;
 }
 
+bool
+keep_is_crowded(const struct exchange *exchange)
+{
+    struct larder *cache = exchange->site->cache;
+    int64_t until_ms = clock_now_ms() + exchange->site->config->budget_ms;
+    bool admitted = true;
+    if (!exchange->has_marker || exchange->missing != REASON_VARY_MISS ||
+        exchange->key.name == exchange->key.primary)
+        return false;
+    return store_variant_admit(cache, exchange->key.primary, exchange->key.name, 0,
+                               store_clock_ms(cache), (size_t)exchange->match.route->variants,
+                               until_ms, &admitted, NULL) == LARDER_OK &&
+           !admitted;
+}
+
 void
 keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask, int status,
             const struct fields *fields, const struct response_times *times)
@@ -152,6 +167,7 @@ keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask,
         *reason = own_tags_prove(&kept->own, exchange, before);
     if (*reason == REASON_INVALIDATED)
         counters_add(COUNTER_unproven, 1);
+    kept->crowded = *reason == REASON_NONE && keep_is_crowded(exchange);
 }
 
 bool

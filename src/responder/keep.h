@@ -17,6 +17,7 @@ struct kept {
     int64_t fetch_ms;    /* from the question to the head, so far */
     struct slice names;  /* of the fields that select it at this URL; .n 0: none do */
     bool names_all;      /* ... and its own Vary has them all */
+    bool crowded;        /* the storer will hardly find a place for this variant */
     struct own_tags own; /* that it brings, proven not to have been invalidated meanwhile */
     bool replaces;       /* exchange->entry, under its very key: and nothing else */
     bool part;           /* the body is a part: */
@@ -34,6 +35,10 @@ struct kept {
  */
 void keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask, int status,
                  const struct fields *fields, const struct response_times *times);
+
+/* Are as many variants of the URL in use as may be stored, and this request's is none of them? Asks Redis
+ * where the look-up has found that it is not stored. */
+bool keep_is_crowded(const struct exchange *exchange);
 
 /*
  * Could it be given to others, if not stored: nothing is against it but that

@@ -51,6 +51,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
 static struct job *first, **last = &first;
 static size_t count, bytes;
+static size_t touches; /* of them */
 static bool stopping;
 static int64_t give_up_ms; /* when stopping: do not store beyond this time */
 static pthread_t thread;
@@ -167,9 +168,17 @@ run_put(struct job *job, int64_t deadline_ms)
             guard = &marker;
         status = store_put(cache, job->key, value, 2, job->ttl_ms, guard, deadline_ms, &err);
     } else {
-        status = store_variant_put(cache, job->primary, job->key, value, 2, job->ttl_ms, guard,
-                                   store_clock_ms(job->site->cache), job->max_variants, deadline_ms,
-                                   &err);
+        bool admitted = false;
+        status = store_variant_admit(cache, job->primary, job->key, job->ttl_ms,
+                                     store_clock_ms(cache), job->max_variants, deadline_ms,
+                                     &admitted, &err);
+        if (status == LARDER_OK && !admitted) {
+            tell(job, false);
+            counters_add(COUNTER_store_skipped_variants, 1);
+            return;
+        }
+        if (status == LARDER_OK)
+            status = store_put(cache, job->key, value, 2, job->ttl_ms, guard, deadline_ms, &err);
         if (status == LARDER_OK)
             status = put_marker(job, deadline_ms, &err);
     }
@@ -253,11 +262,13 @@ storer(void *unused)
         else
             run(job);
         size_t size = size_of(job);
+        size_t touch = job->kind == JOB_TOUCH;
         tell(job, false); /* unless it has been told already */
         job_free(job);
         pthread_mutex_lock(&lock);
         /* Until now, so that what is being sent counts against the bound as well. */
         count--;
+        touches -= touch;
         bytes -= size;
     }
     pthread_mutex_unlock(&lock);
@@ -381,10 +392,27 @@ put_small(struct job *job)
         job_free(job);
 }
 
-void
+bool
 storer_touch(struct site *site, const char *primary, const char *key)
 {
-    put_small(job_new(site, JOB_TOUCH, key, primary));
+    struct job *job = job_new(site, JOB_TOUCH, key, primary);
+    if (!job)
+        return false;
+    pthread_mutex_lock(&lock);
+    bool fits = touches < SMALL_MAX;
+    if (fits) {
+        job->next = first;
+        first = job;
+        if (!job->next)
+            last = &job->next;
+        count++;
+        touches++;
+        pthread_cond_signal(&work);
+    }
+    pthread_mutex_unlock(&lock);
+    if (!fits)
+        job_free(job);
+    return fits;
 }
 
 void

@@ -32,6 +32,7 @@
     X(disabled, "passed because the cache is disabled")                             \
     X(stored, "responses stored")                                                   \
     X(store_skipped_queue, "stores skipped: queue full")                            \
+    X(store_skipped_variants, "stores skipped: as many variants are in use")        \
     X(store_failed, "stores that Redis did not take")                               \
     X(store_too_large, "responses over max_object")                                 \
     X(redis_errors, "lookups that Redis did not answer in time or at all")          \

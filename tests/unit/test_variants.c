@@ -1,4 +1,4 @@
-/* Variants: how many there are, which one goes, and what a peek tells; against a real Redis. */
+/* Variants: how many there are, which has a place, and what a peek tells; against a real Redis. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,12 +21,23 @@ variant(int i)
     return out;
 }
 
-static void
+/* As the storer does it. */
+static bool
 put_variant(struct larder *cache, int i, int64_t at_ms, size_t max)
 {
     struct iovec piece = {(void *)"body", 4};
-    assert_ok(store_variant_put(cache, "response:p", variant(i), &piece, 1, 60000, NULL, at_ms, max,
-                                soon(), NULL));
+    bool admitted = false;
+    assert_ok(store_variant_admit(cache, "response:p", variant(i), 60000, at_ms, max, soon(),
+                                  &admitted, NULL));
+    if (admitted)
+        assert_ok(store_put(cache, variant(i), &piece, 1, 60000, NULL, soon(), NULL));
+    return admitted;
+}
+
+static void
+use_variant(struct larder *cache, int i, int64_t at_ms)
+{
+    assert_ok(store_variant_touch(cache, "response:p", variant(i), at_ms, soon(), NULL));
 }
 
 static bool
@@ -38,20 +49,130 @@ is_stored(const char *key)
     return strncmp(answer, ":1", 2) == 0;
 }
 
+#define NEW STORE_VARIANT_NEW_MS
+#define USED STORE_VARIANT_USED_MS
+#define START ((int64_t)1000000000)
+
 static void
-the_variant_used_longest_ago_goes(void **state)
+a_newcomer_takes_the_place_of_the_oldest_newcomer(void **state)
 {
     (void)state;
     struct larder *cache = open_redis();
     for (int i = 1; i <= 3; i++)
-        put_variant(cache, i, 1000 * i, 3);
-    assert_ok(store_variant_touch(cache, "response:p", variant(1), 9000, soon(), NULL));
-    put_variant(cache, 4, 10000, 3);
-    assert_true(is_stored(variant(1)));
-    assert_false(is_stored(variant(2)));
-    assert_true(is_stored(variant(3)));
-    assert_true(is_stored(variant(4)));
+        assert_true(put_variant(cache, i, START + i, 3));
+    assert_false(put_variant(cache, 4, START + NEW, 3)); /* they have only just come */
+    assert_false(is_stored(variant(4)));
+    assert_true(put_variant(cache, 4, START + 1 + NEW, 3));
+    assert_false(is_stored(variant(1)));
+    for (int i = 2; i <= 4; i++)
+        assert_true(is_stored(variant(i)));
     redis_says("ZCARD t:response:p:variants", ":3");
+    larder_close(cache);
+}
+
+static void
+newcomers_do_not_displace_what_is_in_use(void **state)
+{
+    (void)state;
+    struct larder *cache = open_redis();
+    int64_t at_ms = START;
+    assert_true(put_variant(cache, 1, at_ms, 3));
+    use_variant(cache, 1, at_ms);
+    for (int i = 2; i < 100; i++) {
+        at_ms += NEW;
+        assert_true(put_variant(cache, i, at_ms, 3));
+    }
+    assert_true(is_stored(variant(1)));
+    redis_says("ZCARD t:response:p:variants", ":3");
+    larder_close(cache);
+}
+
+static void
+one_that_is_stored_again_is_in_use(void **state)
+{
+    (void)state;
+    struct larder *cache = open_redis();
+    assert_true(put_variant(cache, 1, START, 2));
+    assert_ok(store_drop(cache, variant(1), NULL, soon(), NULL)); /* its time is over */
+    assert_true(put_variant(cache, 1, START + 10 * NEW, 2));
+    for (int i = 2; i < 20; i++)
+        assert_true(put_variant(cache, i, START + (10 + i) * NEW, 2));
+    assert_true(is_stored(variant(1)));
+    larder_close(cache);
+}
+
+static void
+where_all_are_in_use_a_newcomer_has_no_place(void **state)
+{
+    (void)state;
+    struct larder *cache = open_redis();
+    for (int i = 1; i <= 3; i++) {
+        assert_true(put_variant(cache, i, START, 3));
+        use_variant(cache, i, START + i);
+    }
+    assert_false(put_variant(cache, 4, START + USED, 3));
+    assert_true(put_variant(cache, 1, START + USED, 3)); /* it has its place */
+    assert_true(put_variant(cache, 4, START + USED + 2, 3));
+    assert_true(is_stored(variant(1)));
+    assert_false(is_stored(variant(2))); /* used longest ago */
+    assert_true(is_stored(variant(3)));
+    redis_says("ZCARD t:response:p:variants", ":3");
+    larder_close(cache);
+}
+
+static void
+to_ask_changes_nothing(void **state)
+{
+    (void)state;
+    struct larder *cache = open_redis();
+    bool has_place = false;
+    const struct {
+        int variant;
+        int64_t at_ms;
+        size_t max;
+        bool expected;
+    } asked[] = {{1, START, 2, true},        {3, START, 2, false}, {3, START + NEW, 2, true},
+                 {3, START + NEW, 1, false}, {3, START, 3, true},  {1, START, 1, true}};
+    for (int i = 1; i <= 2; i++)
+        assert_true(put_variant(cache, i, START, 2));
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        assert_ok(store_variant_admit(cache, "response:p", variant(asked[i].variant), 0,
+                                      asked[i].at_ms, asked[i].max, soon(), &has_place, NULL));
+        assert_int_equal(has_place, asked[i].expected);
+    }
+    redis_says("ZCARD t:response:p:variants", ":2");
+    for (int i = 1; i <= 2; i++)
+        assert_true(is_stored(variant(i)));
+    larder_close(cache);
+}
+
+static void
+a_bound_that_is_lowered_holds_for_what_is_in_use_too(void **state)
+{
+    (void)state;
+    struct larder *cache = open_redis();
+    for (int i = 1; i <= 7; i++) {
+        assert_true(put_variant(cache, i, START, 7));
+        use_variant(cache, i, START + i);
+    }
+    assert_false(put_variant(cache, 8, START + 10, 3));
+    redis_says("ZCARD t:response:p:variants", ":3");
+    for (int i = 1; i <= 7; i++)
+        assert_int_equal(is_stored(variant(i)), i > 4);
+    larder_close(cache);
+}
+
+static void
+a_place_does_not_last_because_the_clock_was_wrong(void **state)
+{
+    (void)state;
+    struct larder *cache = open_redis();
+    for (int i = 1; i <= 2; i++) {
+        assert_true(put_variant(cache, i, START + 100 * USED, 2));
+        use_variant(cache, i, START + 100 * USED);
+    }
+    assert_true(put_variant(cache, 3, START, 2));
+    redis_says("ZCARD t:response:p:variants", ":2");
     larder_close(cache);
 }
 
@@ -73,41 +194,41 @@ what_others_put_into_the_set_is_not_unlinked_blindly(void **state)
     redis_says("SET t:precious 1", "+OK");
     redis_says("ZADD t:response:p:variants 1 precious", ":1");
     for (int i = 1; i <= 2; i++)
-        put_variant(cache, i, 1000 * i, 2);
+        assert_true(put_variant(cache, i, START, 2));
     redis_says("EXISTS t:precious", ":1");
     redis_says("ZCARD t:response:p:variants", ":2");
     larder_close(cache);
 }
 
 static void
-a_set_of_another_type_is_an_error_and_nothing_is_stored(void **state)
+a_set_of_another_type_is_an_error_and_nothing_has_a_place(void **state)
 {
     (void)state;
     struct larder *cache = open_redis();
     struct larder_error err = {.message = ""};
-    struct iovec piece = {(void *)"body", 4};
+    bool admitted = true;
     redis_says("SET t:response:p:variants x", "+OK");
-    assert_status(store_variant_put(cache, "response:p", variant(1), &piece, 1, 60000, NULL, 1, 2,
-                                    soon(), &err),
-                  LARDER_REFUSED);
+    assert_status(
+        store_variant_admit(cache, "response:p", variant(1), 60000, 1, 2, soon(), &admitted, &err),
+        LARDER_REFUSED);
     assert_non_null(strstr(err.message, "WRONGTYPE"));
-    assert_false(is_stored(variant(1)));
+    assert_false(admitted);
     larder_close(cache);
 }
 
 static void
-the_set_lives_as_long_as_its_longest_variant(void **state)
+the_set_outlives_its_longest_variant(void **state)
 {
     (void)state;
     struct larder *cache = open_redis();
-    struct iovec piece = {(void *)"body", 4};
+    bool admitted;
     char answer[64];
-    assert_ok(store_variant_put(cache, "response:p", variant(1), &piece, 1, 90000, NULL, 1, 9,
-                                soon(), NULL));
-    assert_ok(store_variant_put(cache, "response:p", variant(2), &piece, 1, 1000, NULL, 2, 9,
-                                soon(), NULL));
+    assert_ok(
+        store_variant_admit(cache, "response:p", variant(1), 90000, 1, 9, soon(), &admitted, NULL));
+    assert_ok(
+        store_variant_admit(cache, "response:p", variant(2), 1000, 2, 9, soon(), &admitted, NULL));
     assert_true(redis_fixture_command(&redis, "PTTL t:response:p:variants", answer, sizeof answer));
-    assert_in_range(strtol(answer + 1, NULL, 10), 60000, 90000);
+    assert_in_range(strtol(answer + 1, NULL, 10), 60000 + USED, 90000 + USED);
     larder_close(cache);
 }
 
@@ -116,11 +237,9 @@ all_variants_are_dropped_and_nothing_else(void **state)
 {
     (void)state;
     struct larder *cache = open_redis();
-    struct iovec piece = {(void *)"body", 4};
     assert_ok(store_variants_drop(cache, "response:p", soon(), NULL));
     for (int i = 1; i <= 3; i++)
-        assert_ok(store_variant_put(cache, "response:p", variant(i), &piece, 1, 90000, NULL, i, 9,
-                                    soon(), NULL));
+        assert_true(put_variant(cache, i, i, 9));
     redis_says("SET t:response:p marker", "+OK");
     redis_says("SET t:mine value", "+OK");
     redis_says("ZADD t:response:p:variants 4 mine", ":1");
@@ -157,11 +276,17 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, empty_redis)
     const struct CMUnitTest tests[] = {
-        TEST(the_variant_used_longest_ago_goes),
+        TEST(a_newcomer_takes_the_place_of_the_oldest_newcomer),
+        TEST(newcomers_do_not_displace_what_is_in_use),
+        TEST(one_that_is_stored_again_is_in_use),
+        TEST(where_all_are_in_use_a_newcomer_has_no_place),
+        TEST(to_ask_changes_nothing),
+        TEST(a_bound_that_is_lowered_holds_for_what_is_in_use_too),
+        TEST(a_place_does_not_last_because_the_clock_was_wrong),
         TEST(one_that_is_not_counted_is_not_touched),
         TEST(what_others_put_into_the_set_is_not_unlinked_blindly),
-        TEST(a_set_of_another_type_is_an_error_and_nothing_is_stored),
-        TEST(the_set_lives_as_long_as_its_longest_variant),
+        TEST(a_set_of_another_type_is_an_error_and_nothing_has_a_place),
+        TEST(the_set_outlives_its_longest_variant),
         TEST(all_variants_are_dropped_and_nothing_else),
         TEST(a_peek_tells_value_and_life_and_is_bounded),
     };
