@@ -99,11 +99,66 @@ find(struct slice name)
     return NULL;
 }
 
+/* The same but for hyphens: none, an underscore, or one that an editor has made typographic. */
+static bool
+is_nearly(struct slice name, const char *directive)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        unsigned char c = (unsigned char)name.p[i];
+        if (c == '-' || c == '_' || c >= 0x80)
+            continue;
+        if (*directive == '-')
+            directive++;
+        if (c >= 'A' && c <= 'Z')
+            c = (unsigned char)(c - 'A' + 'a');
+        if (c != (unsigned char)*directive++)
+            return false;
+    }
+    return *directive == '\0';
+}
+
+/* "nostore", "no_cache", "s-max-age=0". */
+static void
+apply_misspelt(struct cache_control *cc, struct slice name, int64_t seconds)
+{
+    if (is_nearly(name, "no-store"))
+        cc->no_store = true;
+    else if (is_nearly(name, "no-cache"))
+        cc->no_cache = true;
+    else if (is_nearly(name, "must-revalidate"))
+        cc->must_revalidate = true;
+    else if (is_nearly(name, "proxy-revalidate"))
+        cc->proxy_revalidate = true;
+    else if (seconds == 0 && is_nearly(name, "max-age"))
+        cc->max_age_s = 0;
+    else if (seconds == 0 && is_nearly(name, "s-max-age"))
+        cc->s_maxage_s = 0;
+}
+
+/* In place of a list of fields: what says that the directive is meant. */
+static bool
+is_yes(struct slice text)
+{
+    static const char *const words[] = {"true", "1", "yes", "on"};
+    while (text.n && (*text.p == ' ' || *text.p == '\t')) {
+        text.p++;
+        text.n--;
+    }
+    while (text.n && (text.p[text.n - 1] == ' ' || text.p[text.n - 1] == '\t'))
+        text.n--;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (slice_equal_nocase(text, words[i]))
+            return true;
+    return false;
+}
+
 /* "a, b" into the list of names. false: it does not count, and the directive stands without one. */
 static bool
 add_names(struct cache_control *cc, struct slice list)
 {
     size_t before = cc->name_count;
+    if (is_yes(list))
+        return false;
     const char *p = list.p, *end = list.p + list.n;
     while (p < end) {
         const char *comma = memchr(p, ',', (size_t)(end - p));
@@ -114,7 +169,9 @@ add_names(struct cache_control *cc, struct slice list)
             last--;
         struct slice name = {p, (size_t)(last - p)};
         if (name.n) {
-            if (!field_name_valid(name) || cc->name_count == CACHE_CONTROL_NAMES_MAX) {
+            /* No field is called "*": all of them are meant. */
+            if (!field_name_valid(name) || slice_equal(name, slice_of("*")) ||
+                cc->name_count == CACHE_CONTROL_NAMES_MAX) {
                 cc->name_count = before;
                 return false;
             }
@@ -141,13 +198,15 @@ tolerant_seconds(struct slice text)
     return leading_seconds(text, &value) ? value : 0;
 }
 
-/* argument .p NULL: there is none. clean: no blank stands around "=". */
+/* argument .p NULL: there is none. clean: it stands behind a "=" without blanks around. */
 static void
 apply(struct cache_control *cc, struct slice name, struct slice argument, bool clean)
 {
     const struct directive *directive = find(name);
-    if (!directive)
+    if (!directive) {
+        apply_misspelt(cc, name, clean ? tolerant_seconds(argument) : 0);
         return;
+    }
     bool *flag = (bool *)((char *)cc + directive->offset);
     int64_t *slot = (int64_t *)((char *)cc + directive->offset), value;
     switch (directive->kind) {
@@ -159,7 +218,7 @@ apply(struct cache_control *cc, struct slice name, struct slice argument, bool c
             *flag = true;
         break;
     case FRESHNESS:
-        /* What a blank around "=" has made of it nobody knows: no time at all. Nor does a first word
+        /* What a blank or a colon has made of it nobody knows: no time at all. Nor does a first word
          * outlive a second one that is 0 (§4.2.1: the first one, or stale). */
         value = clean ? tolerant_seconds(argument) : 0;
         if (*slot < 0 || value == 0)
@@ -180,11 +239,11 @@ apply(struct cache_control *cc, struct slice name, struct slice argument, bool c
 
 /* ------------------------------------------------------------------ Cache-Control */
 
-/* A semicolon and a quote around the whole are common mistakes of those who mean "no-store". */
+/* A semicolon and quotes around the whole are common mistakes of those who mean "no-store". */
 static bool
 is_separator(char c)
 {
-    return c == ',' || c == ' ' || c == '\t' || c == ';' || c == '"';
+    return c == ',' || c == ' ' || c == '\t' || c == ';' || c == '"' || c == '\'';
 }
 
 /* Where the quoted text that starts at p ends; NULL: nowhere. */
@@ -214,7 +273,7 @@ parse_line(struct cache_control *cc, struct slice line)
             continue;
         }
         const char *start = p;
-        while (p < end && *p != '=' && !is_separator(*p))
+        while (p < end && *p != '=' && *p != ':' && !is_separator(*p))
             p++;
         struct slice name = {start, (size_t)(p - start)}, argument = {NULL, 0};
         const char *equals = skip_blanks(p, end);
@@ -231,6 +290,14 @@ parse_line(struct cache_control *cc, struct slice line)
                     p++;
             argument = (struct slice){start, (size_t)(p - start)};
             p += quote != NULL;
+        } else if (equals < end && *equals == ':') {
+            /* As in a program's map: "no-store: 1", "max-age:0". Behind a blank comes the next word, which
+             * may be a directive: "Cache-Control: private" is a common value of Cache-Control. */
+            start = p = equals + 1;
+            while (p < end && !is_separator(*p))
+                p++;
+            argument = (struct slice){start, (size_t)(p - start)};
+            clean = false;
         } else {
             clean = true;
         }
@@ -384,6 +451,25 @@ cache_control_forbids(const struct fields *response, const char *name, int64_t n
     return lines_forbid(response, name);
 }
 
+/* What Cache-Control forbids, and nothing that it permits. */
+static void
+add_prohibitions(struct cache_control *cc, const struct fields *response)
+{
+    struct cache_control beside;
+    cache_control_parse(&beside, response);
+    cc->no_store |= beside.no_store;
+    cc->no_cache |= beside.no_cache;
+    cc->is_private |= beside.is_private;
+    if (beside.max_age_s == 0 || beside.s_maxage_s == 0)
+        cc->max_age_s = 0;
+    for (size_t i = 0; i < beside.name_count; i++) {
+        if (cc->name_count == CACHE_CONTROL_NAMES_MAX)
+            cc->is_private = true;
+        else
+            cc->names[cc->name_count++] = beside.names[i];
+    }
+}
+
 void
 cache_control_of_response(struct cache_control *out, const struct fields *response, bool *targeted)
 {
@@ -392,4 +478,8 @@ cache_control_of_response(struct cache_control *out, const struct fields *respon
                 parse_surrogate(out, response);
     if (!*targeted)
         cache_control_parse(out, response);
+    else if (out->max_age_s < 0 && out->s_maxage_s < 0)
+        /* RFC 9213 §2.2 has it ignored. But then the route's time would apply to what is private,
+         * because somebody has said for how long it may be used when the backend fails. */
+        add_prohibitions(out, response);
 }

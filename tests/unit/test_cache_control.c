@@ -121,6 +121,76 @@ a_list_of_fields_qualifies_no_cache_and_private(void **state)
     assert_int_equal(parsed("private=\"a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q\"").name_count, 0);
 }
 
+/* ... as it is found in configurations and programs. What looks like a permission is none. */
+static void
+a_misspelt_prohibition_counts(void **state)
+{
+    (void)state;
+    static const char *const prohibitions[] = {"no-store: 1",
+                                               "no-store:true",
+                                               "no-store :1",
+                                               "no-store=1",
+                                               "no_store",
+                                               "nostore",
+                                               "No_Store",
+                                               "no\xe2\x80\x93store",
+                                               "'no-store'",
+                                               "'no-store, x'",
+                                               "private: 1",
+                                               "private:x",
+                                               "private=true",
+                                               "private=TRUE",
+                                               "private=yes",
+                                               "private=on",
+                                               "private=1",
+                                               "private=*",
+                                               "private=\"*\"",
+                                               "private=\"a, *\"",
+                                               "private=\" 1 \"",
+                                               "'private'",
+                                               "public, 'private'",
+                                               "no-cache=true",
+                                               "no-cache=\"*\"",
+                                               "no-cache=1",
+                                               "no-cache: x",
+                                               "no_cache",
+                                               "nocache",
+                                               "no_cache=\"a\"",
+                                               "max-age:0",
+                                               "max-age: 0",
+                                               "max-age :0",
+                                               "max-age:60",
+                                               "s-maxage:0",
+                                               "max_age=0",
+                                               "s_maxage=0",
+                                               "s-max-age=0",
+                                               "max-age='0'",
+                                               "max-age=60, max_age=0",
+                                               "Cache-Control: private"};
+    static const char *const permissions[] = {"x:private, max-age=5", "x: 1, max-age=5",
+                                              "x='1', max-age=5",     "private=\"a\", max-age=5",
+                                              "max-age=5, max_age=0", "max-age=5, publik",
+                                              "max-age=5, no-stores", "max-age=5, private=xtrue"};
+    for (size_t i = 0; i < sizeof prohibitions / sizeof *prohibitions; i++) {
+        struct cache_control cc = parsed(prohibitions[i]);
+        if (!cc.no_store && !cc.no_cache && !cc.is_private && cc.max_age_s != 0 &&
+            cc.s_maxage_s != 0)
+            fail_msg("not heard: %s", prohibitions[i]);
+        assert_int_equal(cc.name_count, 0);
+        assert_true(cc.max_age_s <= 60);
+    }
+    for (size_t i = 0; i < sizeof permissions / sizeof *permissions; i++) {
+        struct cache_control cc = parsed(permissions[i]);
+        if (cc.no_store || cc.no_cache || cc.is_private)
+            fail_msg("forbids: %s", permissions[i]);
+    }
+    assert_int_equal(parsed("max_age=60").max_age_s, -1);
+    assert_true(parsed("must_revalidate").must_revalidate);
+    assert_false(parsed("must_understand").must_understand);
+    assert_int_equal(parsed("stale-if-error:60").stale_if_s, -1);
+    assert_int_equal(parsed("max-age=5, s-maxage:0").s_maxage_s, 0);
+}
+
 static struct cache_control
 of_response(const char *fields, bool *targeted)
 {
@@ -149,6 +219,30 @@ a_targeted_field_speaks_instead_of_cache_control(void **state)
     cc = of_response("CDN-Cache-Control: no-store=?0, max-age=7", &targeted);
     assert_true(targeted);
     assert_false(cc.no_store);
+}
+
+static void
+without_freshness_a_targeted_field_permits_nothing(void **state)
+{
+    (void)state;
+    bool targeted;
+    struct cache_control cc;
+    cc = of_response("CDN-Cache-Control: stale-if-error=60\nCache-Control: private", &targeted);
+    assert_true(targeted);
+    assert_true(cc.is_private);
+    assert_int_equal(cc.stale_if_s, 60);
+    assert_true(of_response("CDN-Cache-Control: x\nCache-Control: no-store", &targeted).no_store);
+    cc = of_response("CDN-Cache-Control: x\nCache-Control: max-age=0", &targeted);
+    assert_int_equal(cc.max_age_s, 0);
+    cc = of_response("CDN-Cache-Control: private=\"a\"\nCache-Control: no-cache=\"b\"", &targeted);
+    assert_false(cc.is_private);
+    assert_int_equal(cc.name_count, 2);
+    /* What permits is not taken over; and one that speaks of freshness speaks alone. */
+    cc = of_response("CDN-Cache-Control: x\nCache-Control: max-age=60, public", &targeted);
+    assert_int_equal(cc.max_age_s, -1);
+    assert_false(cc.is_public);
+    cc = of_response("CDN-Cache-Control: max-age=60\nCache-Control: private", &targeted);
+    assert_false(cc.is_private);
 }
 
 static void
@@ -282,6 +376,8 @@ main(void)
         cmocka_unit_test(freshness_is_read_as_caches_read_it),
         cmocka_unit_test(allowances_are_read_strictly),
         cmocka_unit_test(a_list_of_fields_qualifies_no_cache_and_private),
+        cmocka_unit_test(a_misspelt_prohibition_counts),
+        cmocka_unit_test(without_freshness_a_targeted_field_permits_nothing),
         cmocka_unit_test(a_targeted_field_speaks_instead_of_cache_control),
         cmocka_unit_test(an_invalid_targeted_field_says_nothing),
         cmocka_unit_test(an_invalid_targeted_field_still_forbids),
