@@ -19,6 +19,7 @@
 #include "config/route.h"
 #include "config/route_lists.h"
 #include "config/route_rules.h"
+#include "http/decide.h"
 
 #define SECTION "routes"
 /* What a client of Redis lets through (larder.h). */
@@ -81,12 +82,9 @@ check_methods(struct entry *entry)
 static bool
 has_unsafe_method(const struct route *route)
 {
-    for (size_t i = 0; i < route->methods.count; i++) {
-        const char *method = route->methods.list[i];
-        if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
-            strcmp(method, "OPTIONS") != 0 && strcmp(method, "TRACE") != 0)
+    for (size_t i = 0; i < route->methods.count; i++)
+        if (!method_is_safe(slice_of(route->methods.list[i])))
             return true;
-    }
     return route->methods.count == 0;
 }
 

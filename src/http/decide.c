@@ -17,11 +17,22 @@
 bool
 method_is_safe(struct slice method)
 {
-    static const char *const safe[] = {"GET", "HEAD", "OPTIONS", "TRACE"};
-    for (size_t i = 0; i < sizeof safe / sizeof *safe; i++)
-        if (slice_equal(method, slice_of(safe[i]))) /* methods are case-sensitive */
+    /* The registry's other safe ones (PRI) are no requests that get here. */
+    static const char *const with_content[] = {"QUERY", "PROPFIND", "REPORT", "SEARCH"};
+    for (size_t i = 0; i < sizeof with_content / sizeof *with_content; i++)
+        if (slice_equal(method, slice_of(with_content[i])))
             return true;
-    return false;
+    return !method_may_have_content(method);
+}
+
+bool
+method_may_have_content(struct slice method)
+{
+    static const char *const without[] = {"GET", "HEAD", "OPTIONS", "TRACE"};
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++)
+        if (slice_equal(method, slice_of(without[i]))) /* methods are case-sensitive */
+            return false;
+    return true;
 }
 
 static bool

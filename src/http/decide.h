@@ -48,6 +48,9 @@ enum reason decide_request(const struct policy *policy, const struct request_fac
 /* Is the method safe (RFC 9110 §9.2.1)? Unknown ones are not. */
 bool method_is_safe(struct slice method);
 
+/* May content come with it that nobody has announced? Not with GET, HEAD, OPTIONS and TRACE. */
+bool method_may_have_content(struct slice method);
+
 /* ---------------------------------------------------------------------------- storing */
 
 enum stored_flags {

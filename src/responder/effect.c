@@ -284,12 +284,13 @@ add_answers_urls(struct purge *purge, const struct exchange *exchange,
     if (!host.p)
         return false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct slice reference = fields_get(response, names[i]);
-        if (!reference.p)
-            continue;
-        if (!add_reference(purge, exchange, host, request->target, reference) ||
-            (request->asked.p && !add_reference(purge, exchange, host, request->asked, reference)))
-            return false;
+        const struct field *f;
+        size_t cursor = 0;
+        while ((f = fields_next(response, names[i], &cursor)))
+            if (!add_reference(purge, exchange, host, request->target, f->value) ||
+                (request->asked.p &&
+                 !add_reference(purge, exchange, host, request->asked, f->value)))
+                return false;
     }
     return true;
 }

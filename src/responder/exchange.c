@@ -266,7 +266,8 @@ refuse_loop(struct exchange *exchange)
                              "The request came back to the cache that had sent it: the address of "
                              "its backend leads back to this web server.",
                              NULL);
-    bool may_have_body = !exchange->request.body_told && !method_is_safe(exchange->request.method);
+    bool may_have_body = !exchange->request.body_told &&
+                         method_may_have_content(exchange->request.method);
     if (sent && (exchange->request.has_body || may_have_body)) {
         exchange->job.run = let_go_job;
         if (fetchers_submit(&exchange->job))

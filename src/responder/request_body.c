@@ -167,7 +167,7 @@ collect(struct request_body *body, struct exchange *exchange)
 static bool
 may_have_body(const struct request *request)
 {
-    return request->has_body || (!request->body_told && !method_is_safe(request->method));
+    return request->has_body || (!request->body_told && method_may_have_content(request->method));
 }
 
 enum request_body_status

@@ -145,7 +145,7 @@ has_body(const struct upstream_request *r)
     return r->has_body && r->body_len != 0;
 }
 
-/* RFC 9110 §9.2.1; and there is no body that a first try may have eaten. */
+/* Safe (RFC 9110 §9.2.1), and without content by its nature; and there is no body that a first try may have eaten. */
 static bool
 may_repeat(const struct upstream_request *r)
 {

@@ -159,8 +159,8 @@ void upstream_give_up(void);
  * A backend that takes no connection is followed by the next, for any request;
  * so is one that refuses it before it has begun, at once, if there is no body.
  *
- * No request that is not safe (GET, HEAD, OPTIONS, TRACE) is ever sent twice: they go out on a
- * fresh connection. Safe ones without a body are repeated once if a kept connection turned out
+ * No request with another method than GET, HEAD, OPTIONS and TRACE is ever sent twice: they go out on
+ * a fresh connection. Those without a body are repeated once if a kept connection turned out
  * dead before any byte of an answer, at once (within connect_timeout).
  */
 void upstream_fetch(struct upstream *upstream, struct arena *arena,

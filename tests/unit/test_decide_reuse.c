@@ -67,15 +67,21 @@ unsafe_methods_must_be_written_through(void **state)
 }
 
 static void
-only_four_methods_are_safe(void **state)
+methods_registered_as_safe_are_safe(void **state)
 {
     (void)state;
-    static const char *const safe[] = {"GET", "HEAD", "OPTIONS", "TRACE"};
-    static const char *const unsafe[] = {"POST", "PUT", "DELETE", "PATCH", "get", "PROPFIND", ""};
-    for (size_t i = 0; i < sizeof safe / sizeof *safe; i++)
+    static const char *const safe[] = {"GET",   "HEAD",     "OPTIONS", "TRACE",
+                                       "QUERY", "PROPFIND", "REPORT",  "SEARCH"};
+    static const char *const unsafe[] = {"POST",  "PUT",       "DELETE",   "PATCH", "get",
+                                         "query", "PROPPATCH", "M-SEARCH", "PURGE", ""};
+    for (size_t i = 0; i < sizeof safe / sizeof *safe; i++) {
         assert_true(method_is_safe(slice_of(safe[i])));
-    for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++)
+        assert_int_equal(method_may_have_content(slice_of(safe[i])), i >= 4);
+    }
+    for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++) {
         assert_false(method_is_safe(slice_of(unsafe[i])));
+        assert_true(method_may_have_content(slice_of(unsafe[i])));
+    }
 }
 
 static void
@@ -457,7 +463,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_passed_for_the_first_reason_that_holds),
         cmocka_unit_test(unsafe_methods_must_be_written_through),
-        cmocka_unit_test(only_four_methods_are_safe),
+        cmocka_unit_test(methods_registered_as_safe_are_safe),
         cmocka_unit_test(preconditions_for_the_origin_must_not_be_evaluated),
         cmocka_unit_test(a_request_with_no_store_must_not_be_stored),
         cmocka_unit_test(credentials_pass_unless_the_key_covers_them),

@@ -48,6 +48,19 @@ done
 get /page -X OPTIONS
 is "X-Cache-Invalidate" "$(field X-Cache-Invalidate)" ''
 stays /page OPTIONS
+for method in PROPFIND REPORT SEARCH; do
+    get '/page?sum=1' -X $method -H 'Content-Type: application/xml' -d '<x/>'
+    is "$method: status, X-Cache, X-Cache-Invalidate" "$(status) $(field X-Cache) $(field X-Cache-Invalidate)" \
+        '200 BYPASS '
+    is "$method: the length of what the backend got" "$(cut -d ' ' -f 1 "$DIR/body")" 4
+    stays /page $method
+done
+# All that its answer names.
+fresh /first /second /other
+change POST '/page?h=Location:/first&h=Location:/second&h=Content-Location:/other' done
+for target in /first /second /other; do
+    dropped "$target" 'a POST with two Locations'
+done
 for status in 400 404 412 500 503; do
     fresh "/failing?status=$status&after=1"
     change POST "/failing?status=$status&after=1" ''
