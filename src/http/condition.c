@@ -116,42 +116,6 @@ next_member(const char **p, const char *end)
     return trim((struct slice){start, (size_t)(*p - start)});
 }
 
-struct slice
-etag_list_quoted(struct slice text, struct arena *arena)
-{
-    const char *p = text.p, *end = text.p + text.n;
-    struct slice member;
-    struct etag etag;
-    bool change = false;
-    size_t count = 0;
-    while ((member = next_member(&p, end)).p) {
-        change = change || !(parse_strictly(member, &etag) || slice_equal(member, slice_of("*")));
-        count++;
-    }
-    if (!change)
-        return text;
-    char *out = arena_alloc(arena, text.n + 4 * count + 1);
-    size_t n = 0;
-    if (!out)
-        return (struct slice){NULL, 0};
-    for (p = text.p; (member = next_member(&p, end)).p;) {
-        /* Blanks or a quote inside would only make another mistake of it. */
-        bool bare = !parse_strictly(member, &etag) && !slice_equal(member, slice_of("*")) &&
-                    is_opaque(member);
-        if (n) {
-            out[n++] = ',';
-            out[n++] = ' ';
-        }
-        if (bare)
-            out[n++] = '"';
-        memcpy(out + n, member.p, member.n);
-        n += member.n;
-        if (bare)
-            out[n++] = '"';
-    }
-    return (struct slice){out, n};
-}
-
 /* -------------------------------------------------------------------- evaluation */
 
 static bool

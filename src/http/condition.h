@@ -32,10 +32,6 @@ bool etag_is_strong(struct slice text);
 bool etag_equal_weak(struct slice a, struct slice b);
 bool etag_equal_strong(struct slice a, struct slice b);
 
-/* The same list with quotes around members that lack them, in the arena; `text` itself where there
- * is nothing to do. .p NULL: no memory. */
-struct slice etag_list_quoted(struct slice text, struct arena *arena);
-
 enum condition {
     CONDITION_NONE,        /* the request has none that a cache evaluates */
     CONDITION_TRUE,        /* send the response */

@@ -124,39 +124,68 @@ add(struct ranges *ranges, struct byte_range range)
     ranges->count++;
 }
 
+/* The range-specs of a request, -1 where one has no number; how many: 0 if the field does not count. */
+static size_t
+parse_specs(const struct fields *request, struct byte_range specs[RANGES_MAX])
+{
+    size_t cursor = 0, count = 0;
+    const struct field *f = fields_next(request, "Range", &cursor);
+    if (!f || fields_next(request, "Range", &cursor))
+        return 0;
+    struct cursor c = {f->value.p, f->value.p + f->value.n};
+    if (!take_unit(&c, '='))
+        return 0;
+    for (;;) {
+        struct byte_range spec;
+        skip_blanks(&c);
+        if (c.p == c.end)
+            return count;
+        if (take(&c, ','))
+            continue;
+        if (!take_spec(&c, &spec.first, &spec.last) || count == RANGES_MAX)
+            return 0;
+        specs[count++] = spec;
+        skip_blanks(&c);
+        if (c.p < c.end && !take(&c, ','))
+            return 0;
+    }
+}
+
+bool
+range_rewrite(struct slice *out, const struct fields *request, struct arena *arena)
+{
+    struct byte_range specs[RANGES_MAX];
+    size_t count = parse_specs(request, specs);
+    const char *text = count ? "bytes=" : NULL;
+    *out = (struct slice){NULL, 0};
+    for (size_t i = 0; i < count && text; i++) {
+        long long first = specs[i].first, last = specs[i].last;
+        const char *comma = i ? "," : "";
+        text = first < 0  ? arena_printf(arena, "%s%s-%lld", text, comma, last)
+               : last < 0 ? arena_printf(arena, "%s%s%lld-", text, comma, first)
+                          : arena_printf(arena, "%s%s%lld-%lld", text, comma, first, last);
+    }
+    if (text)
+        *out = slice_of(text);
+    return text || count == 0;
+}
+
 enum range_verdict
 range_parse(const struct fields *request, int64_t length, struct ranges *out)
 {
-    size_t cursor = 0, specs = 0;
-    const struct field *f = fields_next(request, "Range", &cursor);
-    out->count = 0;
-    if (!f || fields_next(request, "Range", &cursor))
-        return RANGE_NONE;
-    struct cursor c = {f->value.p, f->value.p + f->value.n};
-    if (!take_unit(&c, '='))
-        return RANGE_NONE;
+    struct byte_range specs[RANGES_MAX], range;
+    size_t count = parse_specs(request, specs);
     bool unknown = false;
-    for (;;) {
-        int64_t first, last;
-        struct byte_range range;
-        skip_blanks(&c);
-        if (c.p == c.end)
-            break;
-        if (take(&c, ','))
-            continue;
-        if (!take_spec(&c, &first, &last) || specs++ == RANGES_MAX)
-            return RANGE_NONE;
-        skip_blanks(&c);
-        if (c.p < c.end && !take(&c, ','))
-            return RANGE_NONE;
-        if (length < 0 && (first < 0 || last < 0))
+    out->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (length < 0 && (specs[i].first < 0 || specs[i].last < 0))
             unknown = true;
         else if (length < 0)
-            add(out, (struct byte_range){first, last});
-        else if (resolve(first, last, length, &range))
+            add(out, specs[i]);
+        else if (resolve(specs[i].first, specs[i].last, length, &range))
             add(out, range);
     }
-    if (specs == 0)
+    if (count == 0)
         return RANGE_NONE;
     if (unknown)
         return RANGE_UNKNOWN;

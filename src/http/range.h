@@ -39,6 +39,10 @@ struct ranges {
  */
 enum range_verdict range_parse(const struct fields *request, int64_t length, struct ranges *out);
 
+/* The same Range, written anew from its numbers, in the arena; .p NULL: it does not count, as above.
+ * false: no memory. */
+bool range_rewrite(struct slice *out, const struct fields *request, struct arena *arena);
+
 /*
  * Does If-Range let the range count (§13.1.5)? True without the field. A tag by
  * strong comparison with ETag; a date only if it equals Last-Modified and that

@@ -272,9 +272,10 @@ decide_replaces(int status, enum reason reason)
     if (status < 200 || status >= 500 ||
         is_one_of(status, not_of_the_page, sizeof not_of_the_page / sizeof *not_of_the_page))
         return false;
-    return reason != REASON_INCOMPLETE && reason != REASON_UNTIL_CLOSE &&
-           reason != REASON_NO_MEMORY && reason != REASON_CONTENT_RANGE &&
-           reason != REASON_BACKEND_FAILED;
+    /* REASON_UNTIL_CLOSE counts: one that was cut costs a miss, and without it a page that has lost
+     * its length would be served in its old form for as long as that may be used stale. */
+    return reason != REASON_INCOMPLETE && reason != REASON_NO_MEMORY &&
+           reason != REASON_CONTENT_RANGE && reason != REASON_BACKEND_FAILED;
 }
 
 bool

@@ -8,15 +8,20 @@
  *                              other bytes there (RFC 9110 §8.8.1)
  *   a part that begins at the  the rest of it, if the backend still has that very
  *   beginning                  representation (If-Range, RFC 9111 §3.4)
- *   nothing                    the client's own conditions, so that a page that is
- *                              not changed costs the backend a 304; and its Range,
- *                              unless the route has the whole fetched
+ *   nothing                    the whole, or the client's Range unless the route has
+ *                              the whole fetched
+ *
+ * What is asked for everybody has no words of the client's: a firewall that answers
+ * to one, or a page that prints one, would speak to all who come after. So the range
+ * is written anew from its numbers, and the client's conditions and If-Range stay
+ * here. They are evaluated on what comes (incoming.c), as a 304 could not be stored.
  *
  * A HEAD that misses is asked as GET, so that the next one does not.
  */
 #include "responder/ask.h"
 
 #include "http/condition.h"
+#include "http/range.h"
 #include "responder/backend_fields.h"
 
 static bool
@@ -58,33 +63,6 @@ can_be_completed(const struct exchange *exchange)
            etag_is_strong(fields_get(&entry->fields, "ETag"));
 }
 
-static bool
-client_conditions(struct ask *ask, const struct exchange *exchange)
-{
-    const struct fields *client = &exchange->request.fields;
-    struct arena *arena = exchange->arena;
-    struct slice tags = fields_join(client, arena, "If-None-Match");
-    struct slice since = fields_get(client, "If-Modified-Since");
-    ask->conditions = tags.n > 0 || since.n > 0;
-    if (tags.n) {
-        tags = etag_list_quoted(tags, arena);
-        if (!tags.p || !add(ask, arena, "If-None-Match", tags))
-            return false;
-    }
-    return since.n == 0 || add(ask, arena, "If-Modified-Since", since);
-}
-
-static bool
-client_range(struct ask *ask, const struct exchange *exchange)
-{
-    const struct fields *client = &exchange->request.fields;
-    struct slice range = fields_join(client, exchange->arena, "Range");
-    struct slice condition = fields_get(client, "If-Range");
-    ask->range = true;
-    return add(ask, exchange->arena, "Range", range) &&
-           (!condition.p || add(ask, exchange->arena, "If-Range", condition));
-}
-
 /*
  * What a HEAD brings cannot be stored, so the next HEAD would miss again, and the
  * next GET too. But it is enough to freshen what is stored and no longer fresh
@@ -98,7 +76,7 @@ ask_is_for_page(const struct exchange *exchange)
     /* Others wait for it. */
     if (exchange->flight || exchange->background)
         return true;
-    return exchange->reason == REASON_NONE && !exchange->use_entry &&
+    return backend_is_shared(exchange) && !exchange->use_entry &&
            exchange->missing != REASON_HIT_FOR_MISS && exchange->generations_complete;
 }
 
@@ -117,10 +95,11 @@ ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind)
         if (!fields_add(&ask->fields, exchange->arena, ask->base.list[i].name,
                         ask->base.list[i].value))
             return false;
+    bool shared = backend_is_shared(exchange);
     if (!loop_mark(&ask->fields, client, exchange->site->loop_id, !exchange->site->config->fastcgi,
-                   exchange->arena))
+                   shared, exchange->arena))
         return false;
-    if (!backend_is_shared(exchange) || kind == ASK_PLAIN)
+    if (!shared || kind == ASK_PLAIN)
         return true;
     if (kind == ASK_FIRST && exchange->use_entry)
         return validators(ask, exchange);
@@ -128,11 +107,10 @@ ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind)
         return completion(ask, exchange);
     if (exchange->background)
         return true;
-    if (!client_conditions(ask, exchange))
+    struct slice range = {NULL, 0};
+    if (get && !range_rewrite(&range, client, exchange->arena))
         return false;
-    bool ranged = get && fields_get(client, "Range").p;
-    if (ranged && (exchange->match.route->range_fetch == 0 || kind == ASK_RANGE))
-        return client_range(ask, exchange);
-    ask->whole_for_range = ranged;
-    return true;
+    ask->range = range.p && (exchange->match.route->range_fetch == 0 || kind == ASK_RANGE);
+    ask->whole_for_range = range.p && !ask->range;
+    return !ask->range || add(ask, exchange->arena, "Range", range);
 }

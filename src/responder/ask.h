@@ -10,15 +10,14 @@ struct ask {
     struct slice method;  /* the request's; GET for a HEAD whose page can be stored */
     bool head;            /* it is HEAD: no body comes */
     bool validates;       /* with the validators of exchange->entry */
-    bool conditions;      /* with the client's own conditions */
-    bool range;           /* with the client's own Range */
+    bool range;           /* with the client's Range */
     bool completes;       /* for the rest of the part that exchange->entry is */
     bool whole_for_range; /* the client wants a range, and the whole is asked for */
 };
 
 enum ask_kind {
     ASK_FIRST, /* as what is stored suggests */
-    ASK_PLAIN, /* without validators, conditions and completion: the first answer was of no use */
+    ASK_PLAIN, /* without validators and completion: the first answer was of no use */
     ASK_RANGE  /* for the client's range: the whole is too large, or not to be stored */
 };
 

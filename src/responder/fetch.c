@@ -23,6 +23,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "responder/answer.h"
 #include "responder/backend_fields.h"
@@ -160,8 +161,6 @@ finish_answer(struct fetch *fetch)
     }
     if (!sent)
         counters_add(COUNTER_client_gone, 1);
-    if (fetch->fill && !exchange_own(exchange))
-        fetch->fill = false;
     exchange_let_go(exchange, sent);
     client_leave(fetch);
     if (fetch->outdates)
@@ -171,7 +170,7 @@ finish_answer(struct fetch *fetch)
     if (fetch->cacheable) {
         const struct keep_after after = coalesce_until_stored(exchange);
         keep_store(&fetch->kept, fetch->post ? fetch->post : exchange, spool, &after);
-    } else if (!fetch->fill) {
+    } else {
         coalesce_over(exchange);
     }
 }
@@ -212,6 +211,9 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
         if (fetch->head_sent && !fetch->ended && !exchange->background)
             connection_break_off(exchange->connection, true);
         exchange_let_go(exchange, fetch->ended);
+        /* What the head has said holds without the rest of the body. */
+        if (fetch->meaning == MEANS_ANSWER && fetch->kept.decision.reason != REASON_NONE)
+            gone_settle(fetch);
         return;
     case UPSTREAM_UNREACHABLE:
         counters_add(COUNTER_upstream_unreachable, 1);
@@ -345,7 +347,7 @@ ask_backend(struct fetch *fetch)
     bool whole = (result.outcome == UPSTREAM_OK && fetch->status) || fetch->satisfied;
     if (result.failed && fetch->meaning == MEANS_ANSWER)
         incoming_failed(fetch);
-    else if (result.failed && fetch->meaning != MEANS_FAILURE)
+    else if (result.failed && fetch->meaning != MEANS_FAILURE && fetch->meaning != MEANS_NOTHING)
         fetch->meaning = MEANS_AGAIN; /* what it said of the stored one is not to be relied on */
     /* Of an answer whose head was enough, what became of its body does not matter. */
     if (!whole && fetch->meaning == MEANS_ANSWER) {
@@ -361,6 +363,12 @@ ask_backend(struct fetch *fetch)
         return !answer_freshened(fetch);
     case MEANS_FAILURE:
         answer_stale(fetch);
+        break;
+    case MEANS_NOTHING:
+        result.outcome = UPSTREAM_BROKEN;
+        (void)error_set(&result.error, LARDER_UNAVAILABLE,
+                        "the backend says 304 (Not Modified) to a request without a condition");
+        finish_broken(fetch, &result);
         break;
     case MEANS_AGAIN:
     case MEANS_OPENED:
@@ -393,8 +401,7 @@ receive_body(struct fetch *fetch)
     return false;
 }
 
-/* true: the client has its answer, and the whole is still to be fetched. */
-static bool
+static void
 fetch_and_answer(struct exchange *exchange)
 {
     struct fetch fetch = {.exchange = exchange, .content_length = -1};
@@ -404,11 +411,11 @@ fetch_and_answer(struct exchange *exchange)
         exchange->value.data = NULL;
     }
     if (!exchange->background && !receive_body(&fetch))
-        return false;
+        return;
     if (!may_go_on(exchange, mutation_begin(&fetch.mutation, exchange))) {
         mutation_done(&fetch.mutation, exchange);
         request_body_done(&fetch.body);
-        return false;
+        return;
     }
     exchange_note_generations(exchange, exchange->redis_until_ms);
     if (site->cache)
@@ -421,9 +428,9 @@ fetch_and_answer(struct exchange *exchange)
     while (ask_backend(&fetch)) {
         spool_give(fetch.spool);
         fetch.spool = NULL;
-        exchange->use_entry = false;
         if (fetch.meaning == MEANS_OPENED) {
             exchange->other_fields = true;
+            exchange->use_entry = false;
             counters_add(COUNTER_asked_again, 1);
         } else if (fetch.kind == ASK_FIRST) {
             fetch.kind = ASK_PLAIN;
@@ -432,7 +439,6 @@ fetch_and_answer(struct exchange *exchange)
     mutation_done(&fetch.mutation, exchange);
     spool_give(fetch.spool);
     request_body_done(&fetch.body);
-    return fetch.fill;
 }
 
 void
@@ -455,17 +461,6 @@ exchange_fetch(struct exchange *exchange)
                  : exchange->reason == REASON_DISABLED ? COUNTER_disabled
                                                        : COUNTER_bypasses,
                  1);
-    if (fetch_and_answer(exchange)) {
-        /* For whoever comes next, and those who wait already. */
-        exchange->use_entry = exchange->has_entry = false;
-        exchange->background = true;
-        if (exchange->flight) {
-            counters_add(COUNTER_refreshes, 1);
-            fetch_and_answer(exchange);
-        } else if (coalesce_refresh(exchange)) {
-            exchange_refresh(exchange);
-            return;
-        }
-    }
+    fetch_and_answer(exchange);
     exchange_done(exchange);
 }

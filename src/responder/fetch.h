@@ -22,6 +22,7 @@ enum meaning {
     MEANS_HEAD,      /* the same, said by a HEAD */
     MEANS_FAILURE,   /* the backend failed, and the stale entry stands in for it */
     MEANS_OPENED,    /* it depends on fields that the backend has not got: ask again with them */
+    MEANS_NOTHING,   /* a 304, and nobody has asked a condition */
     MEANS_AGAIN      /* of no use: ask again, as fetch->kind then says */
 };
 
@@ -54,7 +55,6 @@ struct fetch {
      * that come; `seen` have come so far. */
     bool viewed;
     int64_t view_first, view_end, seen;
-    bool fill; /* a 304 to the client's condition: fetch the whole afterwards */
     struct request_body body;
 };
 

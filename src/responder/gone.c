@@ -54,12 +54,20 @@ gone_drop(struct exchange *exchange)
     exchange->has_entry = exchange->use_entry = false;
 }
 
+/* Does a HEAD say it of the page, and not of HEAD? Many a backend does not let it in (405, 403, 501). */
+static bool
+is_said_of_page(const struct fetch *fetch)
+{
+    return !fetch->ask.head || is_gone_for_all(fetch) ||
+           (fetch->status >= 200 && fetch->status <= 299);
+}
+
 void
 gone_settle(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
     if (exchange->reason != REASON_NONE || !exchange->has_entry || fetch->cacheable ||
-        !decide_replaces(fetch->status, fetch->kept.decision.reason))
+        !is_said_of_page(fetch) || !decide_replaces(fetch->status, fetch->kept.decision.reason))
         return;
     drop(exchange, fetch);
     exchange->has_entry = exchange->use_entry = false;

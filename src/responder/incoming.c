@@ -120,17 +120,18 @@ make_view(struct fetch *fetch, struct reply *reply)
     const struct fields *asked = &exchange->request.fields;
     int64_t now_s = fetch->times.response_ms / 1000;
     struct ranges ranges;
-    if (!backend_is_shared(exchange) || exchange->background || fetch->status != 200)
+    if (!backend_is_shared(exchange) || exchange->background)
         return false;
     *reply = reply_of(fetch);
-    if (condition_evaluate(asked, 200, &fetch->fields, now_s, now_s) == CONDITION_NOT_MODIFIED) {
+    if (condition_evaluate(asked, fetch->status, &fetch->fields, now_s, now_s) ==
+        CONDITION_NOT_MODIFIED) {
         reply->status = 304;
         reply->not_modified = true;
         fetch->view_first = fetch->view_end = 0;
         return true;
     }
-    if (is_head(exchange) || !fields_get(asked, "Range").p || fetch->content_length < 0 ||
-        !range_if_range_holds(asked, &fetch->fields, now_s))
+    if (fetch->status != 200 || is_head(exchange) || !fields_get(asked, "Range").p ||
+        fetch->content_length < 0 || !range_if_range_holds(asked, &fetch->fields, now_s))
         return false;
     switch (range_parse(asked, fetch->content_length, &ranges)) {
     case RANGE_PARTIAL:
@@ -182,11 +183,34 @@ completes(const struct fetch *fetch)
            range_may_combine(&part->fields, &fetch->fields, fetch->times.response_ms / 1000);
 }
 
+/* Has the backend been asked something to which 304 is an answer? A pass goes through as it is. */
+static bool
+has_asked_condition(const struct fetch *fetch)
+{
+    const struct exchange *exchange = fetch->exchange;
+    const struct fields *client = &exchange->request.fields;
+    if (backend_is_shared(exchange))
+        return fetch->ask.validates;
+    return exchange->reason != REASON_NONE || fields_get(client, "If-None-Match").p ||
+           fields_get(client, "If-Modified-Since").p;
+}
+
+/* A part of another representation than the one of which the client has the rest? */
+static bool
+is_part_of_another(const struct fetch *fetch)
+{
+    return fetch->ask.range && (fetch->status == 206 || fetch->status == 416) &&
+           !range_if_range_holds(&fetch->exchange->request.fields, &fetch->fields,
+                                 fetch->times.response_ms / 1000);
+}
+
 static enum meaning
 meaning_of(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
     const struct ask *ask = &fetch->ask;
+    if (fetch->status == 304 && !has_asked_condition(fetch))
+        return MEANS_NOTHING;
     if (!backend_is_shared(exchange))
         return MEANS_ANSWER;
     if (!status_is_failure(fetch->status) && fetch->openings < OPENINGS_MAX &&
@@ -194,7 +218,7 @@ meaning_of(struct fetch *fetch)
         fetch->openings++;
         return MEANS_OPENED;
     }
-    if (fetch->status == 304 && ask->validates)
+    if (fetch->status == 304)
         /* One that names another representation must not freshen this one (§4.3.4). */
         return condition_selects(&exchange->entry.fields, &fetch->fields) ? MEANS_FRESHENED
                                                                           : MEANS_AGAIN;
@@ -205,6 +229,10 @@ meaning_of(struct fetch *fetch)
                                  &fetch->fields))
             return MEANS_HEAD;
         fetch->outdates = true;
+    }
+    if (is_part_of_another(fetch)) {
+        fetch->kind = ASK_PLAIN;
+        return MEANS_AGAIN;
     }
     if (ask->completes && (fetch->status == 416 || (fetch->status == 206 && !completes(fetch))))
         return MEANS_AGAIN;
@@ -251,7 +279,7 @@ begin_spool(struct fetch *fetch)
     }
 }
 
-/* May it be stored? And should what the client's own condition kept from us be fetched? */
+/* May it be stored, and is it everybody's? */
 static void
 decide(struct fetch *fetch)
 {
@@ -263,10 +291,10 @@ decide(struct fetch *fetch)
         keep_decide(&fetch->kept, exchange, &fetch->ask, fetch->status, &fetch->fields,
                     &fetch->times);
     struct store_decision *decision = &fetch->kept.decision;
-    bool nobody_elses = fetch->until_close || response_is_stream(&fetch->fields);
-    if (nobody_elses && !brings_no_body(fetch) &&
+    bool stream = response_is_stream(&fetch->fields);
+    if ((stream || fetch->until_close) && !brings_no_body(fetch) &&
         (decision->reason == REASON_NONE || keep_is_unproven(&fetch->kept))) {
-        decision->reason = fetch->until_close ? REASON_UNTIL_CLOSE : REASON_STREAM;
+        decision->reason = stream ? REASON_STREAM : REASON_UNTIL_CLOSE;
         fetch->kept.shared = false;
     }
     /* No visitor's own answer is given to others. If the next one might be, it is fetched for all. */
@@ -288,19 +316,14 @@ decide(struct fetch *fetch)
     fetch->cacheable = (fetch->post || exchange->reason == REASON_NONE) &&
                        fetch->kept.decision.reason == REASON_NONE;
     fetch->shared = fetch->kept.shared && !exchange->sends_all;
-    if (!backend_is_shared(exchange) || (fetch->status != 304 && !fetch->ask.head))
+    if (!backend_is_shared(exchange) || !fetch->ask.head)
         return;
     /* A head alone is judged as the page that it speaks of. */
     struct request_facts facts = exchange->facts;
     facts.method = slice_of("GET");
-    const struct store_decision whole = decide_store(&exchange->policy, &facts,
-                                                     fetch->status == 304 ? 200 : fetch->status,
-                                                     &fetch->fields, &fetch->times);
-    fetch->shared = decision_shares(&whole) &&
-                    (fetch->status == 304 || !response_is_stream(&fetch->fields));
-    fetch->fill = fetch->status == 304 && fetch->ask.conditions && !fetch->ask.head &&
-                  !exchange->background && exchange->generations_complete &&
-                  whole.reason == REASON_NONE;
+    const struct store_decision whole =
+        decide_store(&exchange->policy, &facts, fetch->status, &fetch->fields, &fetch->times);
+    fetch->shared = decision_shares(&whole) && !stream;
 }
 
 /* Tags are between the backend and us; which they are is known by now. */
@@ -430,8 +453,8 @@ on_head(void *arg, int status, struct fields *fields, bool until_close)
         return true;
     }
     begin_spool(fetch);
-    /* Who waits need not wait for our client; for what a 304 keeps from us they go on waiting. */
-    if (exchange->reason == REASON_NONE && !fetch->fill)
+    /* Who waits need not wait for our client. */
+    if (exchange->reason == REASON_NONE)
         coalesce_head(exchange, &fetch->kept, fetch->spool);
     if (!send_head(fetch) && client_is_missed_by_nobody(fetch))
         return false;

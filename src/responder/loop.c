@@ -201,11 +201,52 @@ loop_of(const struct fields *request, const char *id)
     return by_loop.same_store || by_via.same_store ? LOOP_SAME_STORE : LOOP_NONE;
 }
 
+/* Are these the bytes of a name as loop_id() makes them? */
+static bool
+is_name(struct slice word)
+{
+    if (word.n != LOOP_ID_SIZE - 1 || memcmp(word.p, NAME, sizeof NAME - 1) != 0)
+        return false;
+    for (size_t i = sizeof NAME - 1; i < word.n; i++)
+        if (i == STORE_AT - 1 ? word.p[i] != '-' : !memchr("0123456789abcdef", word.p[i], 16))
+            return false;
+    return true;
+}
+
+/* The Larders that a request has passed, and nothing else that its CDN-Loop says. */
+static bool
+plain_names(struct slice *out, const struct fields *request, struct arena *arena)
+{
+    const struct field *f;
+    size_t cursor = 0;
+    *out = (struct slice){"", 0};
+    while ((f = fields_next(request, "CDN-Loop", &cursor))) {
+        const char *p = f->value.p, *end = p + f->value.n;
+        while (p < end) {
+            struct slice word = next_word(&p, end);
+            if (is_name(word)) {
+                const char *text = arena_printf(arena, "%.*s%s%.*s", (int)out->n, out->p,
+                                                out->n ? ", " : "", (int)word.n, word.p);
+                if (!text)
+                    return false;
+                *out = slice_of(text);
+            }
+            p = memchr(p, ',', (size_t)(end - p));
+            p = p ? p + 1 : end;
+        }
+    }
+    return true;
+}
+
 bool
 loop_mark(struct fields *out, const struct fields *request, const char *id, bool is_hop,
-          struct arena *arena)
+          bool shared, struct arena *arena)
 {
-    struct slice before = fields_join(request, arena, "CDN-Loop");
+    struct slice before = {NULL, 0};
+    if (!shared)
+        before = fields_join(request, arena, "CDN-Loop");
+    else if (!plain_names(&before, request, arena))
+        return false;
     const char *value = before.n ? arena_printf(arena, "%.*s, %s", (int)before.n, before.p, id)
                                  : id;
     const char *via = is_hop ? arena_printf(arena, "1.1 %s", id) : NULL;

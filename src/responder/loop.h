@@ -28,9 +28,10 @@ void loop_id(char id[LOOP_ID_SIZE], const struct config *config);
 enum loop loop_of(const struct fields *request, const char *id);
 
 /* Add what says that this pool has passed the request on: CDN-Loop behind what came, and, where we
- * are a hop of HTTP, Via. false: no memory, or too many fields. */
+ * are a hop of HTTP, Via. shared: for an answer that is everybody's; of what came only the names of
+ * Larders. false: no memory, or too many fields. */
 bool loop_mark(struct fields *out, const struct fields *request, const char *id, bool is_hop,
-               struct arena *arena);
+               bool shared, struct arena *arena);
 
 /* Count it, and tell the operator which setting is wrong: one line in a while. */
 void loop_note(enum loop loop, const struct config *config, const struct request *request);

@@ -3,7 +3,7 @@
  * ETag, Last-Modified and Date of a response; the rest are fields of a request.
  *
  * Must hold besides not crashing: the weak comparison has no direction and
- * follows from the strong one; a tag equals itself; quotes are added once; what
+ * follows from the strong one; a tag equals itself; what
  * has just been sent is what a client has that asks with its tag, and "*" is any;
  * a response selects itself; nothing but a 200 or its part makes a 304.
  */
@@ -15,7 +15,7 @@
 #define NOW INT64_C(1700000000)
 
 static void
-tags_are_sound(struct slice a, struct slice b, struct arena *arena)
+tags_are_sound(struct slice a, struct slice b)
 {
     struct etag tag;
     MUST(etag_equal_weak(a, b) == etag_equal_weak(b, a));
@@ -28,12 +28,6 @@ tags_are_sound(struct slice a, struct slice b, struct arena *arena)
         MUST(etag_is_strong(a) == etag_equal_strong(a, a));
     } else {
         MUST(!etag_equal_weak(a, b));
-    }
-    struct slice quoted = etag_list_quoted(a, arena);
-    MUST(quoted.p || a.n == 0);
-    if (quoted.p) {
-        struct slice again = etag_list_quoted(quoted, arena);
-        MUST(slice_equal(again, quoted));
     }
 }
 
@@ -55,9 +49,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fields request = take_fields(&rest, arena);
     struct slice etag = fields_get(&response, "ETag");
     for (size_t i = 0; i < request.count; i++)
-        tags_are_sound(request.list[i].value, etag, arena);
+        tags_are_sound(request.list[i].value, etag);
     if (etag.p)
-        tags_are_sound(etag, etag, arena);
+        tags_are_sound(etag, etag);
 
     enum condition got = condition_evaluate(&request, 200, &response, NOW, NOW);
     MUST(condition_evaluate(&request, 404, &response, NOW, NOW) != CONDITION_NOT_MODIFIED);

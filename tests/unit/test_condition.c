@@ -170,18 +170,6 @@ only_a_tag_by_the_grammar_is_strong(void **state)
     assert_false(etag_equal_strong(slice_of("W/\"a\""), slice_of("W/\"a\"")));
 }
 
-static void
-quotes_are_added_where_they_lack(void **state)
-{
-    (void)state;
-    assert_true(slice_equal(etag_list_quoted(slice_of("a"), arena), slice_of("\"a\"")));
-    assert_true(
-        slice_equal(etag_list_quoted(slice_of("\"a\", b"), arena), slice_of("\"a\", \"b\"")));
-    assert_true(slice_equal(etag_list_quoted(slice_of("*"), arena), slice_of("*")));
-    struct slice whole = slice_of("W/\"a\" , \"b\"");
-    assert_ptr_equal(etag_list_quoted(whole, arena).p, whole.p);
-}
-
 int
 main(void)
 {
@@ -195,7 +183,6 @@ main(void)
         cmocka_unit_test(a_304_with_another_strong_tag_must_not_update),
         cmocka_unit_test(a_304_of_other_content_must_not_update),
         cmocka_unit_test(only_a_tag_by_the_grammar_is_strong),
-        cmocka_unit_test(quotes_are_added_where_they_lack),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

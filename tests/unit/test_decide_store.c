@@ -584,8 +584,9 @@ kinds_without_an_end_are_known(void **state)
         struct fields fields = fields_of(others[i]);
         assert_false(response_is_stream(&fields));
     }
-    /* A cut one is no reason to drop what was whole. */
-    assert_false(decide_replaces(200, REASON_UNTIL_CLOSE));
+    assert_true(decide_replaces(200, REASON_STREAM));
+    /* Nobody knows whether it was cut; but the page has changed. */
+    assert_true(decide_replaces(200, REASON_UNTIL_CLOSE));
 }
 
 static void

@@ -63,6 +63,39 @@ each_form_names_its_bytes(void **state)
 }
 
 static void
+a_range_is_written_anew_from_its_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value;
+        const char *anew; /* NULL: it does not count */
+    } table[] = {
+        {"bytes=0-1", "bytes=0-1"},
+        {"BYTES=\t00-1 ,, 5- ,-007", "bytes=0-1,5-,-7"},
+        {"bytes=0-99999999999999999999", "bytes=0-2305843009213693951"},
+        {"bytes=0-1;x", NULL},
+        {"bytes=0-1, x", NULL},
+        {"bytes=2-1", NULL},
+        {"bytes=", NULL},
+        {"bytes=<script>", NULL},
+        {"<script>=0-1", NULL},
+        {"", NULL},
+        {"bytes=0-0,2-2,4-4,6-6,8-8,10-10,12-12,14-14,16-16,18-18,20-20,22-22,24-24,26-26,28-28,30-"
+         "30,"
+         "32-32",
+         NULL},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct fields request = {0};
+        struct slice anew;
+        assert_true(fields_add(&request, arena, slice_of("Range"), slice_of(table[i].value)));
+        assert_true(range_rewrite(&anew, &request, arena));
+        if (table[i].anew ? !slice_equal(anew, slice_of(table[i].anew)) : anew.p != NULL)
+            fail_msg("%s: %.*s", table[i].value, (int)anew.n, anew.p ? anew.p : "");
+    }
+}
+
+static void
 ranges_apart_stay_apart_in_their_order(void **state)
 {
     (void)state;
@@ -192,6 +225,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_form_names_its_bytes),
+        cmocka_unit_test(a_range_is_written_anew_from_its_numbers),
         cmocka_unit_test(ranges_apart_stay_apart_in_their_order),
         cmocka_unit_test(a_small_request_does_not_ask_for_more_than_there_is),
         cmocka_unit_test(an_unknown_length_allows_only_what_names_both_ends),

@@ -690,7 +690,7 @@ a_pass_goes_as_it_came(void **state)
     assert_slice(fields_get(&out, "X-Forwarded-For"), "1.1.1.1, 10.0.0.9");
     assert_slice(fields_join(&out, arena, "Via"), "1.0 a");
     /* What a loop is seen by comes last (ask.c), and is nothing that Vary selects by. */
-    assert_true(loop_mark(&out, &x->request.fields, "larder-0-1", true, arena));
+    assert_true(loop_mark(&out, &x->request.fields, "larder-0-1", true, false, arena));
     assert_slice(fields_join(&out, arena, "Via"), "1.0 a, 1.1 larder-0-1");
     assert_slice(fields_join(&out, arena, "CDN-Loop"), "larder-0-1");
 }

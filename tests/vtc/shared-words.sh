@@ -1,0 +1,47 @@
+# What a visitor writes into fields that Larder reads itself does not reach the backend with a request whose
+# answer is everybody's: not the name of a cache before it, nor conditions and ranges.
+# needs: lighttpd redis-server redis-cli spawn-fcgi curl
+. case
+
+site routes='{ path = "/own/**"; }, { path = "/whole/**"; ttl = "1m"; range_fetch = "1M"; },
+    { path = "/**"; ttl = "1m"; }'
+
+saw() {
+    tr -d '\r' < "$DIR/body" | sed -n "s/^$1: //Ip"
+}
+n=0
+for field in 'CDN-Loop: zzz' 'CDN-Loop: larder-zzzzzzzzzzzz-zzzzzzzz' 'CDN-Loop: x, "zzz' 'If-None-Match: "zzz"' \
+    'If-None-Match: zzz' 'If-Modified-Since: zzz' 'If-Modified-Since: Zzz, 14 Nov 2023 22:13:20 GMT' 'Range: zzz' \
+    'Range: bytes=zzz' 'Range: bytes=0-1,zzz' 'Range: zzz=0-1' 'If-Range: "zzz"' 'If-Range: zzz'; do
+    for area in a whole; do
+        n=$((n + 1))
+        get "/$area/$n?echo=1" -H "$field"
+        is "$field: X-Cache" "$(field X-Cache)" MISS
+        if grep -i zzz "$DIR/body"; then
+            fail "$field: reached the backend"
+        fi
+        await is_hit "/$area/$n?echo=1"
+        get "/own/$n?echo=1" -H "$field"
+        is "$field, passed" "$(saw "${field%%:*}" | sed 's/, larder-[0-9a-f-]*$//')" "${field#*: }"
+    done
+done
+
+# With a range that counts If-Range does not go along either; the range is the same in other words.
+get '/part?echo=1' -H 'Range: BYTES= 00-1 ,, 5-,-007' -H 'If-Range: "zzz"'
+is "status of the whole" "$(status)" 200
+is "Range" "$(saw Range)" 'bytes=0-1,5-,-7'
+is "If-Range" "$(saw If-Range)" ''
+
+# Larders before this one are told of.
+other=larder-0123456789ab-01234567
+get '/loop?echo=1' -H "CDN-Loop: zzz; a=\"b, $other; zzz, $other" -H 'CDN-Loop: cdn'
+is "CDN-Loop" "$(saw CDN-Loop | sed 's/larder-[0-9a-f-]*$/own/')" "$other, $other, own"
+get '/own/loop?echo=1' -H "CDN-Loop: zzz, $other"
+is "CDN-Loop of a pass" "$(saw CDN-Loop | sed 's/larder-[0-9a-f-]*$/own/')" "zzz, $other, own"
+
+# The visitor's condition is evaluated on the whole that comes, which is the next visitor's.
+page='/condition?echo=1&h=ETag:%22a%22'
+get "$page" -H 'If-None-Match: "b", "a"'
+is "status" "$(status) $(field X-Cache) $(field ETag)" '304 MISS "a"'
+await is_hit "$page"
+backend only GET "$page" 1
