@@ -195,6 +195,16 @@ lines_agree(const struct fields *stored, const struct fields *fresh, const char 
 }
 
 bool
+condition_coding_agrees(const struct fields *stored, const struct fields *fresh)
+{
+    static const char *const names[] = {"Content-Type", "Content-Encoding"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (fields_get(fresh, names[i]).p && !lines_agree(stored, fresh, names[i]))
+            return false;
+    return true;
+}
+
+bool
 condition_content_agrees(const struct fields *stored, const struct fields *fresh)
 {
     static const char *const names[] = {"Content-Type", "Content-Encoding", "Content-Language",

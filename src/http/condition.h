@@ -65,5 +65,7 @@ bool condition_selects(const struct fields *stored, const struct fields *fresh);
 /* Have both the same Content-Type, Content-Encoding, Content-Language and Content-Range, as far as
  * `fresh` has them? */
 bool condition_content_agrees(const struct fields *stored, const struct fields *fresh);
+/* The same for two parts, whose Content-Range differs. */
+bool condition_coding_agrees(const struct fields *stored, const struct fields *fresh);
 
 #endif

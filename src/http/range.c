@@ -282,6 +282,8 @@ range_may_combine(const struct fields *a, const struct fields *b, int64_t now_s)
 {
     struct slice x = fields_get(a, "ETag"), y = fields_get(b, "ETag");
     int64_t a_s, b_s;
+    if (!condition_coding_agrees(a, b))
+        return false;
     if (x.p || y.p)
         return etag_equal_strong(x, y);
     return is_strong_date(a, now_s, &a_s) && is_strong_date(b, now_s, &b_s) && a_s == b_s;

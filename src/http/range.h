@@ -73,7 +73,9 @@ bool range_multipart(struct multipart *out, const struct ranges *ranges, int64_t
 
 /*
  * May two parts of a representation be made one (RFC 9111 §3.4)? Both have the
- * same strong ETag (or, without any ETag, the same strong Last-Modified).
+ * same strong ETag (or, without any ETag, the same strong Last-Modified), and what
+ * b says of its type and coding is true of a: some servers give one ETag to all
+ * codings. b may leave them out, as the answer to If-Range does (RFC 9110 §15.3.7).
  */
 bool range_may_combine(const struct fields *a, const struct fields *b, int64_t now_s);
 

@@ -344,7 +344,8 @@ combine(struct kept *kept, const struct exchange *exchange, struct slice body)
     if (!exchange->has_entry || !(old->stored.flags & STORED_PARTIAL) ||
         (old->stored.flags & STORED_VERBATIM) || old->total != kept->total || kept->total < 0 ||
         !slice_equal(old->material, exchange->key.material) ||
-        !range_may_combine(&old->fields, kept->fields, kept->head_wall_ms / 1000))
+        !range_may_combine(&old->fields, kept->fields, kept->head_wall_ms / 1000) ||
+        !range_may_combine(kept->fields, &old->fields, kept->head_wall_ms / 1000))
         return NULL;
     int64_t old_end = old->range_first + (int64_t)old->body.n;
     int64_t new_end = kept->range_first + (int64_t)body.n;

@@ -220,6 +220,21 @@ parts_are_combined_only_by_the_same_strong_validator(void **state)
     assert_false(range_may_combine(&a, &none, NOW));
 }
 
+/* Stock nginx gives one ETag to all codings. */
+static void
+parts_in_different_codings_are_not_combined(void **state)
+{
+    (void)state;
+    struct fields plain = fields_of("ETag: \"a\"");
+    struct fields coded = fields_of("ETag: \"a\"\nContent-Encoding: gzip");
+    struct fields other = fields_of("ETag: \"a\"\nContent-Encoding: br");
+    assert_false(range_may_combine(&plain, &coded, NOW));
+    assert_false(range_may_combine(&other, &coded, NOW));
+    assert_true(range_may_combine(&coded, &coded, NOW));
+    /* An answer to If-Range need not repeat it. */
+    assert_true(range_may_combine(&coded, &plain, NOW));
+}
+
 int
 main(void)
 {
@@ -234,6 +249,7 @@ main(void)
         cmocka_unit_test(content_range_must_make_sense),
         cmocka_unit_test(the_length_of_a_multipart_is_that_of_its_pieces),
         cmocka_unit_test(parts_are_combined_only_by_the_same_strong_validator),
+        cmocka_unit_test(parts_in_different_codings_are_not_combined),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
