@@ -9,7 +9,8 @@
  * a fetch behind each visitor. http/decide.h says which answers are of that kind.
  *
  * What is dropped is the very entry that was found: one that another process has
- * stored meanwhile has another checksum, and stays. Called by fetch.c, in a
+ * stored meanwhile has another checksum, and stays. Of a page that is there no more
+ * (404, 410) all variants are dropped, before such an answer is stored itself. Called by fetch.c, in a
  * fetcher's thread, when the client has its answer; never by a worker.
  */
 #include "responder/gone.h"
@@ -19,15 +20,8 @@
 #include "client/store.h"
 #include "responder/storer.h"
 
-/* Gone in one variant, gone in all: which field of the request would bring it back? */
-static bool
-is_gone_for_all(const struct fetch *fetch)
-{
-    return fetch && (fetch->status == 404 || fetch->status == 410);
-}
-
 static void
-drop(struct exchange *exchange, const struct fetch *fetch)
+drop(struct exchange *exchange)
 {
     const struct entry *entry = &exchange->entry;
     struct site *site = exchange->site;
@@ -38,8 +32,6 @@ drop(struct exchange *exchange, const struct fetch *fetch)
     struct larder_error err = {0};
     enum larder_status status =
         store_drop(site->cache, exchange->found, ancestor ? NULL : &same, deadline_ms, &err);
-    if (status == LARDER_OK && exchange->found != exchange->key.primary && is_gone_for_all(fetch))
-        status = store_variants_drop(site->cache, exchange->key.primary, deadline_ms, &err);
     if (status == LARDER_OK || status == LARDER_EXISTS)
         return;
     log_write(LARDER_LOG_DEBUG, "cannot drop %s at once: %s", exchange->found, err.message);
@@ -50,8 +42,26 @@ void
 gone_drop(struct exchange *exchange)
 {
     if (exchange->has_entry)
-        drop(exchange, NULL);
+        drop(exchange);
     exchange->has_entry = exchange->use_entry = false;
+}
+
+/* Gone in one variant, gone in all: which field of the request would bring it back? */
+static bool
+is_gone_for_all(const struct fetch *fetch)
+{
+    return fetch->status == 404 || fetch->status == 410;
+}
+
+/* Also where this answer is stored, and where nothing was found for this request. */
+static void
+drop_variants(struct exchange *exchange)
+{
+    struct larder_error err = {0};
+    if (store_variants_drop(exchange->site->cache, exchange->key.primary,
+                            clock_now_ms() + exchange->site->config->budget_ms, &err) != LARDER_OK)
+        log_write(LARDER_LOG_DEBUG, "cannot drop the variants of %s: %s", exchange->key.primary,
+                  err.message);
 }
 
 /* Does a HEAD say it of the page, and not of HEAD? Many a backend does not let it in (405, 403, 501). */
@@ -66,9 +76,15 @@ void
 gone_settle(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
-    if (exchange->reason != REASON_NONE || !exchange->has_entry || fetch->cacheable ||
-        !is_said_of_page(fetch) || !decide_replaces(fetch->status, fetch->kept.decision.reason))
+    bool stored = fetch->cacheable;
+    if (exchange->reason != REASON_NONE ||
+        !(stored ||
+          (is_said_of_page(fetch) && decide_replaces(fetch->status, fetch->kept.decision.reason))))
         return;
-    drop(exchange, fetch);
-    exchange->has_entry = exchange->use_entry = false;
+    if (!stored && exchange->has_entry) {
+        drop(exchange);
+        exchange->has_entry = exchange->use_entry = false;
+    }
+    if (exchange->has_marker && is_gone_for_all(fetch))
+        drop_variants(exchange);
 }

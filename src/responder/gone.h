@@ -5,9 +5,9 @@
 #include "responder/fetch.h"
 
 /*
- * The answer of fetch has come, whole or so far as anybody wants it, and nothing of
- * it is stored: if it is of the page, what was stored before goes. A round trip to
- * Redis, within cache.budget, where there is something to drop.
+ * The answer of fetch has come, whole or so far as anybody wants it, and is not
+ * stored yet, or never: if it is of the page, what was stored before goes. A round
+ * trip to Redis or two, within cache.budget, where there is something to drop.
  */
 void gone_settle(struct fetch *fetch);
 

@@ -51,6 +51,13 @@ for what in status=404 h=Cache-Control:private; do
         get "/error/vary?$what&after=2&h=Vary:X-A" -H "X-A: $value"
     done
 done
+# It may be stored itself, or come to a visitor whose variant was never stored.
+for status in 404 410; do
+    for value in 1 2; do
+        get "/error/kept?status=$status&after=2&h=Vary:X-A&h=Cache-Control:max-age%3D1" -H "X-A: $value"
+        get "/error/third?status=$status&after=2&h=Vary:X-A&h=Cache-Control:no-store" -H "X-A: $value"
+    done
+done
 sleep 1.1
 
 # The next one asks: behind the stale one, because that is stale, or because the visitor wants it so.
@@ -82,8 +89,32 @@ for what in status=404 h=Cache-Control:private; do
     get "/error/vary?$what&after=2&h=Vary:X-A" -H 'X-A: 1'
 done
 
+for status in 404 410; do
+    get "/error/kept?status=$status&after=2&h=Vary:X-A&h=Cache-Control:max-age%3D1" -H 'X-A: 1'
+    is "variant 1: status" "$(status)" "$status"
+    get "/error/third?status=$status&after=2&h=Vary:X-A&h=Cache-Control:no-store" -H 'X-A: 3'
+    is "variant 3: status" "$(status)" "$status"
+done
+# The client has its answer before that.
+no_variants() {
+    for entry in $variants; do
+        ! redis cli --raw get "$entry" | grep -aq "^GET /error/$1?.* #[12]\$" || return 1
+    done
+}
+variants=$(redis entries)
+await no_variants kept
+await no_variants third
+
 # And when the backend fails from then on.
 backend stop
+for status in 404 410; do
+    get "/error/kept?status=$status&after=2&h=Vary:X-A&h=Cache-Control:max-age%3D1" -H 'X-A: 2'
+    is "variant 2 of a page whose $status was stored for variant 1: status" "$(status)" 502
+    for value in 1 2; do
+        get "/error/third?status=$status&after=2&h=Vary:X-A&h=Cache-Control:no-store" -H "X-A: $value"
+        is "variant $value of a page whose $status came for another: status" "$(status)" 502
+    done
+done
 for what in status=404 h=Cache-Control:private; do
     get "/error/vary?$what&after=2&h=Vary:X-A" -H 'X-A: 1'
     is "variant 1 of $what: status" "$(status)" 502
