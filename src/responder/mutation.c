@@ -214,6 +214,7 @@ drop(struct mutation *mutation, struct exchange *exchange, const struct fields *
     struct larder_error err = {0};
     int64_t deleted = 0;
     bool begun = mutation->registered || mutation->noted;
+    mutation->undropped = true;
     for (size_t i = 0; i < mutation->known.tag_count; i++)
         if (!purge_add_tag(&all, exchange->arena, mutation->known.tags[i]))
             return PURGE_FAILED;
@@ -226,6 +227,7 @@ drop(struct mutation *mutation, struct exchange *exchange, const struct fields *
         if (!rest || strcmp(all.tags[i], rest) != 0)
             all.tags[n++] = all.tags[i];
     all.tag_count = n;
+    mutation->undropped = false;
     if (patterns) {
         all.patterns = mutation->known.patterns;
         all.pattern_count = mutation->known.pattern_count;
@@ -235,6 +237,7 @@ drop(struct mutation *mutation, struct exchange *exchange, const struct fields *
     enum purge_outcome outcome =
         purge_run(exchange->site, &all, step_deadline(exchange), &deleted, &err);
     counters_add(COUNTER_invalidated_keys, deleted > 0 ? (uint64_t)deleted : 0);
+    mutation->undropped = outcome == PURGE_FAILED;
     tell_outcome(exchange, outcome, &err);
     return outcome;
 }
@@ -394,7 +397,10 @@ mutation_whole(struct mutation *mutation, struct exchange *exchange, bool broken
 void
 mutation_done(struct mutation *mutation, struct exchange *exchange)
 {
-    if (mutation->registered)
+    /* What only this process knows ends with it; a record that stays has the others drop it. */
+    if (mutation->registered && mutation->undropped)
+        (void)hold(mutation, exchange);
+    else if (mutation->registered)
         store_mutation_leave(exchange->site->cache, mutation->registered, step_deadline(exchange));
     mutation->registered = NULL;
     /* The intent is of use no longer, now that something stands in its place. */

@@ -31,6 +31,7 @@ struct mutation {
     bool ended;
     bool changed;      /* it did something, which was dropped at the head of the answer */
     bool claimed;      /* ... but for what its own answer may be stored under */
+    bool undropped;    /* nobody could be told what is to be dropped: others are to do it */
     store_token token; /* of the intent */
 };
 

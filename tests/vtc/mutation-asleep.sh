@@ -3,7 +3,7 @@
 # needs: lighttpd redis-server redis-cli spawn-fcgi curl python3 cc
 . case
 
-cc -D_GNU_SOURCE -O1 -shared -fPIC -o "$DIR/suspend.so" "$SRC/tests/vtc/lib/suspend.c"
+cc -D_GNU_SOURCE -O1 -shared -fPIC -o "$DIR/clocks.so" "$SRC/tests/vtc/lib/clocks.c"
 export SLEPT="$DIR/slept"
 # Under the address sanitizer it is not the first library any more.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0"
@@ -15,7 +15,7 @@ delay "$PORT4" "$DIR/redis.sock" 20 XREVRANGE "mv '$SLEPT.next' '$SLEPT' 2> /dev
 between=$!
 await listening "$PORT4"
 conf store="host = \"127.0.0.1\"; port = $PORT4;" routes='{ path = "/**"; cache = "rfc"; }'
-pool start -n 1 /usr/bin/env LD_PRELOAD="$DIR/suspend.so" "$LARDER_FCGI" -f "$DIR/larder.conf"
+pool start -n 1 /usr/bin/env LD_PRELOAD="$DIR/clocks.so" "$LARDER_FCGI" -f "$DIR/larder.conf"
 front lighttpd-spawn-fcgi "$PORT1"
 registrations() {
     redis cli info commandstats | tr -d '\r' | sed -n 's/^cmdstat_hsetnx:calls=\([0-9]*\),.*/\1/p'
