@@ -77,7 +77,7 @@
 #ifndef UNKNOWN_STAYS
 #define UNKNOWN_STAYS 1
 #endif
-/* An owner whose record is gone makes a silent one. */
+/* An owner whose record is gone puts it back. */
 #ifndef BEATS_RESTORE
 #define BEATS_RESTORE 1
 #endif
