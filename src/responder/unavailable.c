@@ -112,11 +112,10 @@ serve(struct client *client)
     char buf[16 * 1024];
     for (;;) {
         bool skips = client->left > 0;
-        void *to = skips ? (void *)buf : client->header + client->header_n;
-        size_t room = skips ? sizeof buf : sizeof client->header - client->header_n;
-        if (skips && client->left < room)
-            room = client->left;
-        ssize_t n = recv(client->fd, to, room, MSG_DONTWAIT);
+        size_t wanted = skips ? client->left : sizeof client->header - client->header_n;
+        ssize_t n =
+            skips ? recv(client->fd, buf, wanted < sizeof buf ? wanted : sizeof buf, MSG_DONTWAIT)
+                  : recv(client->fd, client->header + client->header_n, wanted, MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
