@@ -37,14 +37,14 @@ is "refreshes" "$("$LARDERCTL" -f "$DIR/larder.conf" --json stats | tr ',{' '\n\
     sed -n 's/^ *"refreshes": *\([0-9]*\).*/\1/p')" 1
 
 # The route's.
-stale '/route/page?delay=300' 2
-get '/route/page?delay=300'
+stale '/route/page?delay=2500' 2
+get '/route/page?delay=2500'
 is "X-Cache" "$(field X-Cache)" STALE
 is "Cache-Status" "$(field Cache-Status | sed 's/ttl=-[0-9]*/ttl=-N/; s/; key=.*//')" \
     'Larder; hit; ttl=-N; detail=stale'
-crowd '/route/page?delay=300'
-await is_hit '/route/page?delay=300'
-backend only GET '/route/page?delay=300' 2
+crowd '/route/page?delay=2500'
+await is_hit '/route/page?delay=2500'
+backend only GET '/route/page?delay=2500' 2
 
 # Not beside must-revalidate.
 must='/route/must?h=Cache-Control:max-age=1,must-revalidate'
