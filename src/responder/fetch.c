@@ -10,7 +10,7 @@
  * while it may be stored and fits max_object, a copy is kept. Nothing is stored
  * before the backend's last byte is there and its framing is whole, and the
  * client never sees a proper end of an answer that had none. What comes in is
- * taken by incoming.c.
+ * taken by incoming.c; what it means says meaning.c.
  *
  * A mutation's invalidation is done before its answer's first byte goes out:
  * whoever has been told that a thing is changed never reads the old one.
@@ -30,6 +30,7 @@
 #include "responder/client.h"
 #include "responder/coalesce.h"
 #include "responder/gone.h"
+#include "responder/meaning.h"
 #include "responder/opening.h"
 #include "responder/post.h"
 #include "responder/storer.h"
@@ -124,7 +125,7 @@ bool
 fetch_stand_in(struct exchange *exchange)
 {
     struct fetch fetch = {.exchange = exchange};
-    if (!incoming_may_stand_in(&fetch))
+    if (!meaning_may_stand_in(&fetch))
         return false;
     answer_stale(&fetch);
     exchange_done(exchange);
@@ -249,7 +250,7 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
               fetch->head_sent ? " (the answer was under way: connection closed)" : "");
     if (exchange->background)
         return;
-    if (!fetch->head_sent && result->outcome != UPSTREAM_NOMEM && incoming_may_stand_in(fetch)) {
+    if (!fetch->head_sent && result->outcome != UPSTREAM_NOMEM && meaning_may_stand_in(fetch)) {
         answer_stale(fetch);
         return;
     }

@@ -72,7 +72,4 @@ void incoming_failed(struct fetch *fetch);
  * false: it must not stand in; nothing has changed. */
 bool fetch_stand_in(struct exchange *exchange);
 
-/* May exchange->entry stand in for a backend that failed? */
-bool incoming_may_stand_in(const struct fetch *fetch);
-
 #endif

@@ -1,6 +1,6 @@
 /*
- * What comes from the backend: what its head means, what the client gets of it,
- * and what is kept.
+ * What comes from the backend: what the client gets of it, and what is kept. What
+ * its head means is in meaning.c.
  *
  * What the client gets of a whole that is being stored (all of it, a range, or a
  * 304) is decided when the head comes: its view. Where the client's view ends
@@ -17,14 +17,13 @@
 #include "responder/client.h"
 #include "responder/coalesce.h"
 #include "responder/interim.h"
+#include "responder/meaning.h"
 #include "responder/opening.h"
 #include "responder/post.h"
 #include "responder/reply.h"
 #include "responder/storer.h"
 #include "runtime/counters.h"
 
-/* So often an answer may name yet another field before nobody believes that it ever ends. */
-#define OPENINGS_MAX 3
 /* The body of an answer whose head said all. */
 #define SKIP_MAX (INT64_C(64) * 1024)
 
@@ -161,84 +160,6 @@ make_view(struct fetch *fetch, struct reply *reply)
 
 /* ------------------------------------------------------------------- the head */
 
-bool
-incoming_may_stand_in(const struct fetch *fetch)
-{
-    const struct exchange *exchange = fetch->exchange;
-    return exchange->reason == REASON_NONE && exchange->use_entry &&
-           decide_on_error(&exchange->policy, &exchange->facts, &exchange->entry.stored,
-                           store_clock_ms(exchange->site->cache));
-}
-
-/* The rest of the part that we have, of the very same representation? */
-static bool
-completes(const struct fetch *fetch)
-{
-    const struct entry *part = &fetch->exchange->entry;
-    struct byte_range range;
-    int64_t total;
-    return range_content_parse(fields_get(&fetch->fields, "Content-Range"), &range, &total) &&
-           range.first == (int64_t)part->body.n && range.last == total - 1 &&
-           total == part->total &&
-           range_may_combine(&part->fields, &fetch->fields, fetch->times.response_ms / 1000);
-}
-
-/* Has the backend been asked something to which 304 is an answer? A pass goes through as it is. */
-static bool
-has_asked_condition(const struct fetch *fetch)
-{
-    const struct exchange *exchange = fetch->exchange;
-    const struct fields *client = &exchange->request.fields;
-    if (backend_is_shared(exchange))
-        return fetch->ask.validates;
-    return exchange->reason != REASON_NONE || fields_get(client, "If-None-Match").p ||
-           fields_get(client, "If-Modified-Since").p;
-}
-
-/* A part of another representation than the one of which the client has the rest? */
-static bool
-is_part_of_another(const struct fetch *fetch)
-{
-    return fetch->ask.range && (fetch->status == 206 || fetch->status == 416) &&
-           !range_if_range_holds(&fetch->exchange->request.fields, &fetch->fields,
-                                 fetch->times.response_ms / 1000);
-}
-
-static enum meaning
-meaning_of(struct fetch *fetch)
-{
-    struct exchange *exchange = fetch->exchange;
-    const struct ask *ask = &fetch->ask;
-    if (fetch->status == 304 && !has_asked_condition(fetch))
-        return MEANS_NOTHING;
-    if (!backend_is_shared(exchange))
-        return MEANS_ANSWER;
-    if (!status_is_failure(fetch->status) && fetch->openings < OPENINGS_MAX &&
-        opening_needed(exchange, ask, &fetch->fields)) {
-        fetch->openings++;
-        return MEANS_OPENED;
-    }
-    if (fetch->status == 304)
-        /* One that names another representation must not freshen this one (§4.3.4). */
-        return condition_selects(&exchange->entry.fields, &fetch->fields) ? MEANS_FRESHENED
-                                                                          : MEANS_AGAIN;
-    if (status_is_failure(fetch->status) && incoming_may_stand_in(fetch))
-        return MEANS_FAILURE;
-    if (fetch->ask.head && fetch->status == 200 && exchange->use_entry) {
-        if (response_head_agrees(&exchange->entry.fields, (int64_t)exchange->entry.body.n,
-                                 &fetch->fields))
-            return MEANS_HEAD;
-        fetch->outdates = true;
-    }
-    if (is_part_of_another(fetch)) {
-        fetch->kind = ASK_PLAIN;
-        return MEANS_AGAIN;
-    }
-    if (ask->completes && (fetch->status == 416 || (fetch->status == 206 && !completes(fetch))))
-        return MEANS_AGAIN;
-    return MEANS_ANSWER;
-}
-
 /* The part that we have and the rest that comes are one 200. */
 static bool
 begin_completion(struct fetch *fetch)
@@ -310,7 +231,7 @@ decide(struct fetch *fetch)
         fetch->kept.names = (struct slice){NULL, 0};
     }
     /* The limit was reached. */
-    if (fetch->openings == OPENINGS_MAX && fetch->kept.decision.reason == REASON_NONE &&
+    if (fetch->openings == MEANING_OPENINGS_MAX && fetch->kept.decision.reason == REASON_NONE &&
         opening_needed(exchange, &fetch->ask, &fetch->fields))
         fetch->kept.decision.reason = REASON_VARY;
     fetch->cacheable = (fetch->post || exchange->reason == REASON_NONE) &&
