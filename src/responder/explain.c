@@ -446,8 +446,8 @@ tell_rewriting(struct explanation *e, size_t seen, size_t found)
     if (request->script.name.n == 0) {
         explain_say(e, "Rewrite:", "not, as far as it is told here");
     } else {
-        struct slice asked = rewriting_target(request->mount, request->script.name,
-                                              request->script.query, e->exchange.arena);
+        struct slice asked =
+            rewriting_target(request->script.name, request->script.query, e->exchange.arena);
         explain_put_text(e, e->answer, "rewritten", asked);
         explain_say(e, "Rewrite:", "by the web server, to %s", explain_shown(e, asked));
         if (seen > 0)

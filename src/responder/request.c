@@ -67,7 +67,7 @@ rebuild_target(const struct cgi *p, struct arena *arena)
     struct slice path = p->script_name;
     if (is_set(p->path_info))
         path = slice_of(arena_printf(arena, "%s%s", path.p ? path.p : "", p->path_info.p));
-    return rewriting_target(MOUNT_OTHER, path, p->query_string, arena);
+    return rewriting_target(path, p->query_string, arena);
 }
 
 /* "http://host:port/path?q" to "/path?q"; *authority gets the host if there was one. A URL of another

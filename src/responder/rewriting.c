@@ -5,14 +5,14 @@
  * has made of it if there was one. Larder gets both: REQUEST_URI as it came, and
  * beside it the path as the web server goes by it, decoded and without dot segments.
  * Whether that is the same URL is found out by doing to the first what web servers
- * do: nginx and lighttpd decode %2F, Apache leaves it; all of them merge slashes,
- * nginx after it has decoded, before or after dot segments. A wrong "not the same"
+ * do: all of them decode once, "%2F" as well (Apache by the snippets' AllowEncodedSlashes
+ * On), and merge slashes, before or after dot segments. A wrong "not the same"
  * does little harm: the backend is asked for the web server's spelling of the URL.
  *
  * What a URL with dot segments means depends on who resolves them, and when: before or
  * after it decodes "%2F" and merges slashes. The web server's rules have seen its own
  * reading, so that takes the place of what was sent. Where it is not known, or has dot
- * segments still (Apache's, behind "%2F"), the request is refused (request.c).
+ * segments still, the request is refused (request.c).
  *
  * Every mount's parameters were looked at for this (tests/vtc/rewriting.sh). A web
  * server of which nothing is known may take a prefix off the path, so nothing is
@@ -45,29 +45,15 @@ put_encoded(char *text, size_t n, char byte)
     return n;
 }
 
-/* "%2F", as Apache leaves it in a path that is otherwise decoded. */
-static bool
-is_encoded_slash(struct slice path, size_t i)
-{
-    return path.p[i] == '%' && path_encoded_byte(path, i) == '/';
-}
-
-static bool
-is_apache(enum mount mount)
-{
-    return mount == MOUNT_APACHE_PROXY_FCGI || mount == MOUNT_APACHE_FCGID;
-}
-
 struct slice
-rewriting_target(enum mount mount, struct slice path, struct slice query, struct arena *arena)
+rewriting_target(struct slice path, struct slice query, struct arena *arena)
 {
     char *text = arena_alloc(arena, 3 * (path.n + query.n) + 2);
     size_t n = 0;
     if (!text)
         return (struct slice){NULL, 0};
     for (size_t i = 0; i < path.n; i++) {
-        if (may_stand_in_path((unsigned char)path.p[i]) ||
-            (is_apache(mount) && is_encoded_slash(path, i)))
+        if (may_stand_in_path((unsigned char)path.p[i]))
             text[n++] = path.p[i];
         else
             n = put_encoded(text, n, path.p[i]);
@@ -98,41 +84,30 @@ merge_slashes(char *p, size_t n)
 }
 
 /*
- * As the web server reads a path that was sent, in one of two ways: decoded once,
- * slashes merged before or after dot segments are resolved; Apache, which decodes
- * no "%2F" before it does that, and may or may not after it. Decoding more than the web
- * server did would make what a visitor sent the same as what a rule made of it:
- * "/closed/..%252Fdenied" and "/denied".
+ * As a web server reads a path that was sent, in one of two ways: decoded once,
+ * slashes merged before or after dot segments are resolved. (Apache resolves them before
+ * it decodes "%2F", and once more after it; where that makes a difference its own reading
+ * is asked for.) Decoding more than the web server did would make what a visitor sent the
+ * same as what a rule made of it: "/closed/..%252Fdenied" and "/denied".
  */
 static struct slice
-read_path(char *out, enum mount mount, struct slice path, bool first_way)
+read_path(char *out, struct slice path, bool merge_first)
 {
-    static const char hidden_slash = '\0'; /* Apache takes no path with a byte of that value */
     size_t n = 0;
     for (size_t i = 0; i < path.n; i++) {
         int byte = path_encoded_byte(path, i);
-        if (byte < 0 || (byte == '/' && is_apache(mount))) {
-            bool hidden = byte == '/' && !first_way;
-            out[n++] = hidden ? hidden_slash : path.p[i];
-            i += hidden ? 2 : 0;
-            continue;
-        }
-        out[n++] = (char)byte;
-        i += 2;
+        out[n++] = byte < 0 ? path.p[i] : (char)byte;
+        i += byte < 0 ? 0 : 2;
     }
-    if (first_way || is_apache(mount))
+    if (merge_first)
         n = merge_slashes(out, n);
     n = path_remove_dot_segments(out, n);
-    for (size_t i = 0; i < n && is_apache(mount); i++)
-        if (out[i] == hidden_slash)
-            out[i] = '/';
     return (struct slice){out, merge_slashes(out, n)};
 }
 
 /* false: no memory. */
 static bool
-is_same_path(bool *same, enum mount mount, struct slice sent, struct slice told,
-             struct arena *arena)
+is_same_path(bool *same, struct slice sent, struct slice told, struct arena *arena)
 {
     *same = slice_equal(sent, told);
     if (*same)
@@ -143,7 +118,7 @@ is_same_path(bool *same, enum mount mount, struct slice sent, struct slice told,
     memcpy(room + sent.n, told.p, told.n);
     struct slice b = {room + sent.n, merge_slashes(room + sent.n, told.n)};
     for (int i = 0; !*same && i < 2; i++) {
-        struct slice a = read_path(room, mount, sent, i == 0);
+        struct slice a = read_path(room, sent, i == 0);
         *same = slice_equal(a, b);
     }
     return true;
@@ -181,7 +156,7 @@ is_cut_at_last_mark(struct slice path, struct slice *sent, struct slice told, bo
     struct slice before = {told.p, (size_t)(mark - told.p)};
     struct slice rest = {mark + 1, told.n - before.n - 1};
     struct slice sent_rest = {sent->p, (size_t)(last - sent->p)};
-    if (!is_same_path(same, MOUNT_LIGHTTPD, path, before, arena))
+    if (!is_same_path(same, path, before, arena))
         return false;
     if (!*same)
         return true;
@@ -248,7 +223,7 @@ take_reading(struct request *request, struct slice path, struct arena *arena)
 {
     if (!rewriting_has_dots(request->target))
         return true;
-    struct slice target = rewriting_target(request->mount, path, query_of(request->target), arena);
+    struct slice target = rewriting_target(path, query_of(request->target), arena);
     const char *mark = target.n ? memchr(target.p, '?', target.n) : NULL;
     if (!target.p)
         return false;
@@ -267,7 +242,7 @@ rewriting_find(struct request *request, const struct told_url *told, const struc
     struct slice sent_query = query_of(request->target);
     if (path.n == 0 || request->path.p[0] != '/')
         return !failed;
-    if (!is_same_path(&same_path, request->mount, request->path, path, arena) ||
+    if (!is_same_path(&same_path, request->path, path, arena) ||
         (!same_path && request->mount == MOUNT_LIGHTTPD && told->query.p &&
          !is_cut_at_last_mark(request->path, &sent_query, path, &is_cut, arena)) ||
         (told->query.p &&
@@ -314,11 +289,13 @@ is_directory_index(bool *is, const struct request *request, struct arena *arena)
 {
     const struct chosen_script *script = &request->script;
     *is = false;
-    if (!is_apache(request->mount) || !slice_equal(script->query, query_of(request->target)))
+    bool is_apache = request->mount == MOUNT_APACHE_PROXY_FCGI ||
+                     request->mount == MOUNT_APACHE_FCGID;
+    if (!is_apache || !slice_equal(script->query, query_of(request->target)))
         return true;
     char *room = arena_alloc(arena, request->path.n + 1);
     for (int i = 0; room && !*is && i < 2; i++)
-        *is = is_index_of(read_path(room, request->mount, request->path, i == 0), script->name);
+        *is = is_index_of(read_path(room, request->path, i == 0), script->name);
     return room != NULL;
 }
 
@@ -334,7 +311,7 @@ rewriting_ask(struct request *request, const struct config *config, struct arena
         return false;
     if (is_index)
         return true;
-    request->asked = rewriting_target(request->mount, script->name, script->query, arena);
+    request->asked = rewriting_target(script->name, script->query, arena);
     return request->asked.p != NULL;
 }
 

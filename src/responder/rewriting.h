@@ -32,8 +32,7 @@ bool rewriting_find(struct request *request, const struct told_url *told,
 bool rewriting_ask(struct request *request, const struct config *config, struct arena *arena);
 
 /* Path and query as a target: what may not stand in a path is encoded. .p NULL: no memory. */
-struct slice rewriting_target(enum mount mount, struct slice path, struct slice query,
-                              struct arena *arena);
+struct slice rewriting_target(struct slice path, struct slice query, struct arena *arena);
 
 /*
  * What the routes say of request->asked, beside what they say of the visitor's URL,

@@ -43,7 +43,7 @@ setup(void **state)
     unlink(config_file);
     if (!config)
         printf("%s\n", err.message);
-    arena = arena_new((size_t)8 * 1024 * 1024);
+    arena = arena_new((size_t)64 * 1024 * 1024);
     return config && arena ? 0 : -1;
 }
 
@@ -1057,7 +1057,9 @@ dot_segments_are_what_the_web_server_has_read(void **state)
         {NGINX, "REQUEST_URI=/a/%2e%2E%2Fb%20?c=/../", "DOCUMENT_URI=/b ", "QUERY_STRING=c=/../",
          "/b%20?c=/../"},
         {NGINX, "REQUEST_URI=http://example.org/./a", "DOCUMENT_URI=/a", "QUERY_STRING=", "/a"},
-        {APACHE, "REQUEST_URI=/a/../b%2Fc", "SCRIPT_NAME=/b%2Fc", "QUERY_STRING=", "/b%2Fc"},
+        {APACHE, "REQUEST_URI=/a/../b%2Fc", "SCRIPT_NAME=/b/c", "QUERY_STRING=", "/b/c"},
+        {APACHE, "REQUEST_URI=/a/..%2Fb", "SCRIPT_NAME=/b", "QUERY_STRING=", "/b"},
+        {APACHE, "REQUEST_URI=/%252Fa/./1", "SCRIPT_NAME=/%2Fa/1", "QUERY_STRING=", "/%252Fa/1"},
         {APACHE, "REQUEST_URI=/a/..?x", "SCRIPT_NAME=/index.html", "QUERY_STRING=x", "/?x"},
         {LIGHTTPD, "REQUEST_URI=/a/../b?%41", "SCRIPT_NAME=/b", "QUERY_STRING=A", "/b?%41"},
         {LIGHTTPD, "REQUEST_URI=/a/../b?c?d", "SCRIPT_NAME=/b?c", "QUERY_STRING=d", "/b?c?d"},
@@ -1071,7 +1073,6 @@ dot_segments_are_what_the_web_server_has_read(void **state)
         assert_int_equal(r.path.n, strcspn(known[i].target, "?"));
     }
     ASSERT_ASKED("/new/b", NGINX, "REQUEST_URI=/a/../b", "DOCUMENT_URI=/new/b", "QUERY_STRING=");
-    assert_int_equal(PARSE(&r, APACHE, "REQUEST_URI=/a/..%2Fb", "SCRIPT_NAME=/a/..%2Fb"), 400);
     assert_int_equal(PARSE(&r, NGINX, "REQUEST_URI=/a/../b"), 400);
     assert_int_equal(PARSE(&r, "REQUEST_URI=/a/../b", "DOCUMENT_URI=/b", "SCRIPT_NAME=/b"), 400);
     assert_int_equal(PARSE(&r, "REQUEST_URI=/a/.%2e%2fb"), 400);
@@ -1108,19 +1109,12 @@ a_rewriting_is_told_from_a_spelling(void **state)
     };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         ASSERT_ASKED(NULL, NGINX, same[i].sent, same[i].told, "QUERY_STRING=");
-    static const struct {
-        char *sent, *told;
-    } apache[] = {
-        {"REQUEST_URI=/a%2Fb%2525%41", "SCRIPT_NAME=/a%2Fb%25A"},
-        {"REQUEST_URI=/a%2Fb%2525%41", "SCRIPT_NAME=/a/b%25A"},
-    };
-    for (size_t i = 0; i < sizeof apache / sizeof *apache; i++)
-        ASSERT_ASKED(NULL, APACHE, apache[i].sent, apache[i].told, "QUERY_STRING=");
+    ASSERT_ASKED(NULL, APACHE, "REQUEST_URI=/a%2Fb%2525%41", "SCRIPT_NAME=/a/b%25A",
+                 "QUERY_STRING=");
     /* Of what was sent no more is decoded than the web server decodes. */
     ASSERT_ASKED("/denied", NGINX, "REQUEST_URI=/gate/..%252Fdenied", "DOCUMENT_URI=/denied");
     ASSERT_ASKED("/denied", LIGHTTPD, "REQUEST_URI=/gate/x/..%252F..%252fdenied",
                  "SCRIPT_NAME=/denied");
-    ASSERT_ASKED("/denied", APACHE, "REQUEST_URI=/gate/..%2Fdenied", "SCRIPT_NAME=/denied");
     ASSERT_ASKED("/denied", APACHE, "REQUEST_URI=/gate/..%252Fdenied", "SCRIPT_NAME=/denied");
     ASSERT_ASKED("/a/b", APACHE, "REQUEST_URI=/a%252Fb", "SCRIPT_NAME=/a/b");
     ASSERT_ASKED("/d/index.html", NGINX, "REQUEST_URI=/d/", "DOCUMENT_URI=/d/index.html");
@@ -1149,7 +1143,7 @@ a_rewriting_is_told_from_a_spelling(void **state)
     ASSERT_ASKED("/b%20%25%3F%C3%A9%2541?x=%20y", NGINX, "REQUEST_URI=/a",
                  "DOCUMENT_URI=/b %?\xc3\xa9%41", "QUERY_STRING=x= y");
     ASSERT_ASKED("/b%252F", NGINX, "REQUEST_URI=/a", "DOCUMENT_URI=/b%2F");
-    ASSERT_ASKED("/b%2F%25", APACHE, "REQUEST_URI=/a", "SCRIPT_NAME=/b%2F%");
+    ASSERT_ASKED("/b%252F%25", APACHE, "REQUEST_URI=/a", "SCRIPT_NAME=/b%2F%");
     ASSERT_ASKED("/b/c", LIGHTTPD, "REQUEST_URI=/a", "SCRIPT_NAME=/b", "PATH_INFO=/c");
 
     struct request r;

@@ -1,0 +1,77 @@
+# Apache's own access rules are not passed by a path with %2F in it: no backend reads it as another path
+# than they do.
+# needs: apache2 mod_proxy_fcgi mod_fcgid mod_rewrite php-fpm spawn-fcgi redis-server redis-cli curl
+# time: 60
+. case
+
+cat > "$DIR/rules" << 'END'
+<Location "/secret">
+    Require all denied
+</Location>
+<Location "/gate">
+    Require all denied
+</Location>
+END
+rules() {
+    cp "$DIR/rules" "$DIR/front.extra"
+    front "$1" "$PORT1"
+}
+ends() {
+    kill "$(cat "$DIR/run/$mount-$PORT1.pid")"
+    await sh -c "! listening $PORT1"
+}
+refuses() {
+    for target in /secret/1 /secret%2F1 /secret%2f1 /%2Fsecret/1 /x/..%2Fsecret/1 /x%2F..%2Fsecret/1; do
+        get "$target" --path-as-is
+        is "$mount $target: status" "$(status)" 403
+        get "$target" --path-as-is -b session=1
+        is "$mount $target: status with a cookie" "$(status)" 403
+    done
+}
+# Two URLs that one backend may take for one are two entries.
+two_entries() {
+    for target in "/a%2Fb?$mount" "/a/b?$mount"; do
+        get "$target"
+        is "$mount $target: status" "$(status)" 200
+        grep -q -F "$target" "$DIR/body" || fail "$mount $target: $(cat "$DIR/body")"
+        await is_hit "$target"
+        grep -q -F "$target" "$DIR/body" || fail "$mount $target: a hit: $(cat "$DIR/body")"
+    done
+}
+
+redis start
+backend start
+conf responder='workers = 1; max_fetchers = 4;' routes='{ path = "/**"; ttl = "1h"; }'
+for mount in apache-mod-fcgid apache-proxy-fcgi; do
+    [ "$mount" = apache-mod-fcgid ] || pool start -n 1
+    rules "$mount"
+    refuses
+    # What is encoded once more is no slash to anybody, whoever resolves the dots beside it.
+    get '/%252Fgate/./1' --path-as-is -b never=stored
+    is "$mount /%252Fgate/./1: body" "$(sed 's/ #.*//' "$DIR/body")" 'GET /%252Fgate/1'
+    two_entries
+    is "$mount: the backend was asked for what is refused" "$(grep -c secret "$DIR/log/requests" || true)" 0
+    ends
+    [ "$mount" = apache-proxy-fcgi ] || mv "$DIR/log/larder" "$DIR/log/larder-fcgid"
+done
+pool term
+mv "$DIR/log/larder" "$DIR/log/larder-http"
+
+cat > "$DIR/htdocs/index.php" << 'END'
+<?php
+file_put_contents(getenv('RUNS'), $_SERVER['REQUEST_URI'] . "\n", FILE_APPEND | LOCK_EX);
+echo 'page ', $_SERVER['REQUEST_URI'], "\n";
+END
+: > "$DIR/runs"
+chmod 666 "$DIR/runs"
+fpm start -c 4 "env[RUNS] = $DIR/runs"
+conf url="$(fpm url)" responder='workers = 1; max_fetchers = 4;' routes='{ path = "/**"; ttl = "1h"; }'
+for mount in apache-mod-fcgid-php apache-proxy-fcgi-php; do
+    [ "$mount" = apache-mod-fcgid-php ] || pool start -n 1
+    rules "$mount"
+    refuses
+    two_entries
+    is "$mount: PHP was asked for what is refused" "$(grep -c secret "$DIR/runs" || true)" 0
+    ends
+    [ "$mount" = apache-proxy-fcgi-php ] || mv "$DIR/log/larder" "$DIR/log/larder-fcgid-php"
+done
