@@ -55,6 +55,7 @@ class Mutation:
         self.word = None  # X-Cache-Invalidate
         self.why = ""
         self.cut = False  # its body breaks off: the backend must not hear of it
+        self.given_up = False  # it was answered that nobody knows the outcome
 
     @property
     def acknowledged(self):
@@ -224,7 +225,9 @@ class Truth:
 
     def silent_until(self, mutation, committed):
         """When it was purged for at the latest. Its process lives until it gives the backend up."""
-        lived = max(mutation.ended, mutation.received + MUTATION_MAX_S)
+        lived = mutation.ended
+        if not mutation.given_up:
+            lived = max(lived, mutation.received + MUTATION_MAX_S)
         return max(committed, lived) + SILENT_S + SLACK_S
 
     def due(self, mutation, version, machine):

@@ -196,6 +196,7 @@ class Visitor:
         elif answer.status < 500 or answer.get("X-Torture-Error"):
             self.truth.end_mutation(mutation, answer.status, word)
         else:
+            mutation.given_up = True
             self.truth.end_mutation(mutation, why="status %d" % answer.status, word=word)
         self.truth.judge_mutation(mutation)
 
