@@ -52,7 +52,9 @@ log_open(enum log_target to, const char *file, enum larder_log_level level,
         if (new_fd < 0) {
             int why = errno;
             free(new_path);
-            return error_set(err, LARDER_INVALID, "log %s: cannot open: %s", file, strerror(why));
+            error_set(err, LARDER_INVALID, "log %s: cannot open: %s", file, strerror(why));
+            errno = why;
+            return LARDER_INVALID;
         }
     }
     pthread_mutex_lock(&lock);

@@ -11,7 +11,8 @@
 
 enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_FILE };
 
-/* file only for LOG_TARGET_FILE. May be called again (SIGHUP). On failure the old target stays. */
+/* file only for LOG_TARGET_FILE. May be called again (SIGHUP). On failure the old target stays,
+ * and errno has the reason. */
 enum larder_status log_open(enum log_target target, const char *file, enum larder_log_level level,
                             struct larder_error *err);
 /* SIGUSR2: open the file anew (logrotate). */

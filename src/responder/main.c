@@ -4,9 +4,8 @@
  * The main thread does no request. It waits for signals (signalfd; they are
  * blocked everywhere else) and for questions on the control socket. Whatever is
  * wrong with the configuration is said before anything is started, and ends the
- * process with 1 at once: spawn-fcgi looks for 100 ms only. The reason goes to
- * stderr, to the log once there is one, and to syslog, because spawn-fcgi gives
- * /dev/null for stderr and lighttpd may.
+ * process with 1 at once: spawn-fcgi looks for 100 ms only. process_log.c
+ * says it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,14 +14,11 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -39,6 +35,7 @@
 #include "responder/fetcher.h"
 #include "responder/hints.h"
 #include "responder/listen.h"
+#include "responder/process_log.h"
 #include "responder/reporter.h"
 #include "responder/seen.h"
 #include "responder/server.h"
@@ -55,47 +52,10 @@
 /* File descriptors that are asked for, where the hard limit allows. */
 #define DESCRIPTORS 16384
 
-/* Longest reason of a failed start. */
-#define REASON_MAX 2000
-
 static struct {
     struct arguments options;
-    enum log_target log_target; /* stderr until the log is open */
     int64_t started_wall_ms;
 } self;
-
-/* Somebody reads stderr, or the journal has it anyway. */
-static bool
-stderr_is_read(void)
-{
-    struct stat info;
-    char journal[64];
-    const char *stream = getenv("JOURNAL_STREAM"); /* systemd.exec(5): device and inode of it */
-    if (isatty(STDERR_FILENO))
-        return true;
-    if (!stream || fstat(STDERR_FILENO, &info) != 0)
-        return false;
-    snprintf(journal, sizeof journal, "%ju:%ju", (uintmax_t)info.st_dev, (uintmax_t)info.st_ino);
-    return strcmp(stream, journal) == 0;
-}
-
-/* Say why there is no pool wherever the operator may look for it. */
-static void __attribute__((format(printf, 1, 2))) cannot_start(const char *format, ...)
-{
-    char reason[REASON_MAX];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(reason, sizeof reason, format, args);
-    va_end(args);
-    fprintf(stderr, "larder-fcgi: %s\n", reason);
-    if (self.log_target == LOG_TARGET_FILE)
-        log_write(LARDER_LOG_ERROR, "cannot start: %s", reason);
-    if (self.log_target != LOG_TARGET_SYSLOG && stderr_is_read())
-        return;
-    openlog("larder", LOG_PID, LOG_DAEMON);
-    syslog(LOG_ERR, "cannot start: %s", reason);
-    closelog();
-}
 
 static void
 ignore_signal(int signal_number)
@@ -124,22 +84,6 @@ take_signals(void)
     sigaction(SIGXFSZ, &action, NULL);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-static enum larder_status
-open_log(const struct config *config, struct larder_error *err)
-{
-    static const enum log_target targets[] = {
-        [LOG_TO_SYSLOG] = LOG_TARGET_SYSLOG,
-        [LOG_TO_FILE] = LOG_TARGET_FILE,
-        [LOG_TO_STDERR] = LOG_TARGET_STDERR,
-    };
-    enum log_target target = self.options.verbose ? LOG_TARGET_STDERR : targets[config->log_to];
-    enum larder_log_level level = self.options.verbose ? LARDER_LOG_DEBUG : config->log_level;
-    enum larder_status status = log_open(target, config->log_file, level, err);
-    if (status == LARDER_OK)
-        self.log_target = target;
-    return status;
 }
 
 /* What only a start can change. */
@@ -176,8 +120,7 @@ reload(void)
         config_free(config);
         return;
     }
-    if (open_log(config, &err) != LARDER_OK)
-        log_write(LARDER_LOG_ERROR, "the log stays where it is: %s", err.message);
+    process_log_move(config, self.options.verbose);
     note_unchanged(old->config, config);
     site_give(old);
     coalesce_listen(site);
@@ -397,12 +340,12 @@ serve(struct config *config, int listen_fd)
     /* Its close after garbage would wait up to 2 s for the other side. */
     setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 0);
     if (signal_fd < 0 || FCGX_Init() != 0) {
-        cannot_start("no signals, or no FastCGI: %s", strerror(errno));
+        process_log_no_start("no signals, or no FastCGI: %s", strerror(errno));
         config_free(config);
         return result;
     }
     if (site_new(config, &site, &err) != LARDER_OK) {
-        cannot_start("%s: %s", self.options.config_file, err.message);
+        process_log_no_start("%s: %s", self.options.config_file, err.message);
         config_free(config);
         return result;
     }
@@ -413,14 +356,15 @@ serve(struct config *config, int listen_fd)
     struct control *control = open_runtime(config->runtime_dir);
     fetchers_start(config->max_fetchers, config->fetcher_idle_ms);
     if (!storer_start() || !coalesce_start()) {
-        cannot_start("no threads: the limit of processes or of memory is too low");
+        process_log_no_start("no threads: the limit of processes or of memory is too low");
         control_close(control);
         counters_close();
         limits_close();
         return result;
     }
     if (!reporter_start()) {
-        cannot_start("no thread for the journal: the limit of processes or of memory is too low");
+        process_log_no_start(
+            "no thread for the journal: the limit of processes or of memory is too low");
         storer_stop(0);
         control_close(control);
         counters_close();
@@ -436,7 +380,7 @@ serve(struct config *config, int listen_fd)
         result = EXIT_SUCCESS;
     } else {
         /* Workers that did start may have a request in hand already: the same way out. */
-        cannot_start("%s", err.message);
+        process_log_no_start("%s", err.message);
         drain_ms = 0;
     }
     int64_t deadline_ms = clock_now_ms() + drain_ms;
@@ -472,7 +416,7 @@ be_unavailable(void)
     int listen_fd = -1;
     if (listen_open(&self.options.listen, &listen_fd, &err) != LARDER_OK ||
         unavailable_serve(listen_fd, self.options.config_file, &err) != LARDER_OK) {
-        cannot_start("%s", err.message);
+        process_log_no_start("%s", err.message);
         listen_close(listen_fd);
         return EXIT_FAILURE;
     }
@@ -495,13 +439,13 @@ int
 main(int argc, char **argv)
 {
     if (!fill_standard_descriptors()) {
-        cannot_start("/dev/null cannot be opened: %s", strerror(errno));
+        process_log_no_start("/dev/null cannot be opened: %s", strerror(errno));
         return EXIT_FAILURE;
     }
     struct larder_error err;
     int status = arguments_parse(&self.options, argc, argv, &err);
     if (status == ARGUMENTS_WRONG) {
-        cannot_start("%s", err.message);
+        process_log_no_start("%s", err.message);
         fputs("Try 'larder-fcgi --help'.\n", stderr);
     }
     if (status != ARGUMENTS_FINE)
@@ -518,7 +462,7 @@ main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     if (!config) {
-        cannot_start("%s", err.message);
+        process_log_no_start("%s", err.message);
         return EXIT_FAILURE;
     }
     if (self.options.test) {
@@ -529,6 +473,7 @@ main(int argc, char **argv)
             return EXIT_FAILURE;
         }
         upstream_free(upstream);
+        process_log_test(config);
         config_free(config);
         printf("%s: fine\n", self.options.config_file);
         return EXIT_SUCCESS;
@@ -536,13 +481,12 @@ main(int argc, char **argv)
     if (self.options.verbose)
         config->log_requests = true;
     int listen_fd = -1;
-    if (listen_open(&self.options.listen, &listen_fd, &err) != LARDER_OK ||
-        open_log(config, &err) != LARDER_OK) {
-        cannot_start("%s", err.message);
-        listen_close(listen_fd);
+    if (listen_open(&self.options.listen, &listen_fd, &err) != LARDER_OK) {
+        process_log_no_start("%s", err.message);
         config_free(config);
         return EXIT_FAILURE;
     }
+    process_log_start(config, self.options.verbose);
     status = serve(config, listen_fd);
     listen_close(listen_fd);
     log_close();

@@ -170,6 +170,11 @@ unavailable_serve(int listen_fd, const char *config_file, struct larder_error *e
     if (wrong)
         log_write(LARDER_LOG_ERROR, "visitors are answered 503 until this is right: %s",
                   why.message);
+    else
+        log_write(LARDER_LOG_ERROR,
+                  "visitors are answered 503 for %d s: the pool could not be started, although %s "
+                  "is right; the lines above this one say why",
+                  RIGHT_LASTS_MS / 1000, config_file);
     int64_t now_ms = clock_now_ms(), looked_ms = now_ms;
     int64_t end_ms = now_ms + (wrong ? WRONG_LASTS_MS : RIGHT_LASTS_MS);
     for (; now_ms < end_ms; now_ms = clock_now_ms()) {

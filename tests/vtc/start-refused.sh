@@ -52,8 +52,8 @@ broken() {
     sed "s/^redis = {/& port = 70000;/" "$DIR/larder.conf" > "$DIR/broken.conf"
 }
 
-# spawn-fcgi, whose children have /dev/null for stderr: an option, the file, a setting in it, the log,
-# the configuration as a whole.
+# spawn-fcgi, whose children have /dev/null for stderr: an option, the file, a setting in it, the
+# configuration as a whole.
 backend start
 conf
 fork -f "$DIR/absent.conf"
@@ -65,9 +65,6 @@ fork --sockets
 says 'option --sockets is unknown'
 fork "$DIR/larder.conf"
 says "unexpected argument '$DIR/larder.conf'"
-sed "s|file = .*|file = \"$DIR/nowhere/log\";|" "$DIR/larder.conf" > "$DIR/no-log.conf"
-fork -f "$DIR/no-log.conf"
-says 'nowhere/log: cannot open: No such file or directory'
 conf file=no-ca.conf url=https://127.0.0.1:1 upstream="tls_ca_file = \"$DIR/syslogd\";"
 fork -f "$DIR/no-ca.conf"
 says 'no-ca.conf: upstream https://127.0.0.1:1: certificates .*/syslogd'
@@ -79,6 +76,32 @@ grep -q 'redis.port' "$DIR/log/stderr" || fail "no reason on stderr"
 redis start
 pool start -n 1
 is "syslog" "$(cat "$DIR/log/syslog")" ''
+pool term
+
+# A log that cannot be opened ends no start: syslog has it instead, and once what is to be done.
+url=http://127.0.0.1:$PORT2
+front lighttpd-spawn-fcgi "$PORT2"
+for file in "$DIR/nowhere/log" "$DIR"; do
+    : > "$DIR/log/syslog"
+    sed "s|file = .*|file = \"$file\";|" "$DIR/larder.conf" > "$DIR/no-log.conf"
+    "$LARDER_FCGI" -t -f "$DIR/no-log.conf" 2> "$DIR/log/stderr" || fail "$file: -t refuses it"
+    grep -q "warning: log.file $file: " "$DIR/log/stderr" || fail "-t: $(cat "$DIR/log/stderr")"
+    pool start -n 1 "$LARDER_FCGI" -f "$DIR/no-log.conf"
+    get /page
+    is "$file: status" "$(status)" 200
+    await grep -q 'larder-fcgi .* started' "$DIR/log/syslog"
+    is "$file: lines" "$(grep -c "log.file $file: " "$DIR/log/syslog")" 1
+    pool term
+done
+grep -q 'Is a directory; name a file in it' "$DIR/log/syslog" || fail "no remedy: $(cat "$DIR/log/syslog")"
+# Once its directory is there, a reload is enough.
+sed "s|file = .*|file = \"$DIR/nowhere/log\";|" "$DIR/larder.conf" > "$DIR/no-log.conf"
+pool start -n 1 "$LARDER_FCGI" -f "$DIR/no-log.conf"
+await grep -q 'No such file or directory; make its directory' "$DIR/log/syslog"
+mkdir "$DIR/nowhere"
+pool signal HUP
+await grep -q 'read again' "$DIR/nowhere/log"
+pool term
 
 # lighttpd's bin-path.
 cp "$DIR/broken.conf" "$DIR/larder.conf"
