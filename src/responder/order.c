@@ -390,11 +390,6 @@ check_member_names(struct slice text, struct larder_error *err)
                 return status;
             continue;
         }
-        /* json-c, strict or not, takes names in single quotes. */
-        if (c == '\'')
-            return error_set(err, LARDER_INVALID,
-                             "no JSON: found a single quote at byte %zu, expected double quotes",
-                             at + 1);
         depth += c == '{' || c == '[';
         depth -= c == '}' || c == ']';
         if (depth == 1 && (c == ':' || c == ','))
@@ -402,6 +397,23 @@ check_member_names(struct slice text, struct larder_error *err)
         at++;
     }
     return LARDER_OK;
+}
+
+#define EXPECTED_JSON "expected JSON: {\"urls\": [\"/page\"]}"
+
+/* The first single quote that is in no string: json-c, strict or not, takes names in such, and has no
+ * word for the others. text.n: there is none. */
+static size_t
+single_quote(struct slice text)
+{
+    size_t at = 0;
+    while (at < text.n && text.p[at] != '\'') {
+        if (text.p[at] != '"')
+            at++;
+        else if (!written_string(text, &at).p)
+            return text.n;
+    }
+    return at;
 }
 
 enum larder_status
@@ -419,12 +431,18 @@ order_read_json(struct order *order, struct slice text, struct arena *arena,
         text.n <= ORDER_TEXT_MAX ? json_tokener_parse_ex(tokener, text.p, (int)text.n) : NULL;
     enum json_tokener_error wrong = json_tokener_get_error(tokener);
     size_t end = json_tokener_get_parse_end(tokener);
+    size_t quote = single_quote(text);
     if (text.n == 0)
-        error_set(err, status, "found nothing, expected JSON: {\"urls\": [\"/page\"]}");
+        error_set(err, status, "found nothing, " EXPECTED_JSON);
+    else if (quote < text.n)
+        error_set(
+            err, status,
+            "no JSON: found a single quote at byte %zu, where double quotes belong; " EXPECTED_JSON,
+            quote + 1);
     else if (wrong == json_tokener_continue)
-        error_set(err, status, "the JSON ends too early");
+        error_set(err, status, "the JSON ends too early; " EXPECTED_JSON);
     else if (wrong != json_tokener_success || end != text.n)
-        error_set(err, status, "no JSON: %s at byte %zu",
+        error_set(err, status, "no JSON: %s at byte %zu; " EXPECTED_JSON,
                   wrong == json_tokener_success ? "more follows" : json_tokener_error_desc(wrong),
                   end + 1);
     else if (!json_object_is_type(object, json_type_object))

@@ -149,8 +149,18 @@ what_is_wrong_is_named(void **state)
     } bad[] = {
         {"", "found nothing, expected JSON: {\"urls\": [\"/page\"]}"},
         {" \n", "found nothing, expected JSON: {\"urls\": [\"/page\"]}"},
-        {"{", "the JSON ends too early"},
-        {"7", "the JSON ends too early"},
+        {"{", "the JSON ends too early; expected JSON: {\"urls\": [\"/page\"]}"},
+        {"7", "the JSON ends too early; expected JSON: {\"urls\": [\"/page\"]}"},
+        /* As clients send it. */
+        {"{'urls': ['/']}", "no JSON: found a single quote at byte 2, where double quotes belong; "
+                            "expected JSON: {\"urls\": [\"/page\"]}"},
+        {"{urls: [\"/\"]}",
+         "no JSON: quoted object property name expected at byte 2; expected JSON: "
+         "{\"urls\": [\"/page\"]}"},
+        {"{\"urls\": [\"/\",]}", "no JSON: unexpected character at byte 15; expected JSON: "
+                                 "{\"urls\": [\"/page\"]}"},
+        {"urls=/",
+         "no JSON: unexpected character at byte 1; expected JSON: {\"urls\": [\"/page\"]}"},
         {"[]", "found JSON without an object, expected {\"urls\": [\"/page\"]}"},
         {"{\"urlz\": []}", "found \"urlz\", expected urls, prefixes, tags, groups, origin, "
                            "patterns, all or soft"},
@@ -206,7 +216,8 @@ what_is_wrong_is_named(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuse_json(slice_of(bad[i].text), bad[i].words);
     /* Not read past its end, whatever stands there. */
-    refuse_json((struct slice){"{\"all\":true}", 11}, "the JSON ends too early");
+    refuse_json((struct slice){"{\"all\":true}", 11},
+                "the JSON ends too early; expected JSON: {\"urls\": [\"/page\"]}");
     refuse_query("x", "found \"x\", expected urls, prefixes, tags, groups, origin, patterns, all "
                       "or soft");
     refuse_query("all=yes", "all: found \"yes\", expected 1, true, 0 or false");
