@@ -201,9 +201,15 @@ at_most(int64_t value, int64_t limit)
 
 /* ------------------------------------------------------------------- the decision */
 
-/* How long it may be used past its time, and by whose word. */
+/*
+ * How long it may be used past its time, and by whose word. What its origin gives no
+ * time at all ("max-age=0" or an Expires of the past, most often beside an ETag) is to be
+ * asked about each time: the route's word, which is for pages whose time is over, does
+ * not make ten seconds of nothing. While the origin fails it may still be used.
+ */
 static void
-staleness(struct store_decision *out, const struct policy *policy, const struct cache_control *cc)
+staleness(struct store_decision *out, const struct policy *policy, const struct cache_control *cc,
+          bool never_fresh)
 {
     bool never = cc->must_revalidate || cc->proxy_revalidate || cc->no_cache;
     bool own_word_only = never || cc->s_maxage_s >= 0; /* §5.2.2.10 */
@@ -215,7 +221,7 @@ staleness(struct store_decision *out, const struct policy *policy, const struct 
         out->flags |= STORED_MUST_REVALIDATE;
     if (never)
         return;
-    out->stale_while_s = own_word_only ? 0 : policy->stale_while_ms / 1000;
+    out->stale_while_s = own_word_only || never_fresh ? 0 : policy->stale_while_ms / 1000;
     out->stale_if_s = own_word_only ? 0 : policy->stale_if_ms / 1000;
     /* RFC 5861; beside s-maxage it is the origin's explicit permission. */
     if (cc->stale_while_s >= 0) {
@@ -308,7 +314,8 @@ decide_by_one(const struct policy *policy, const struct request_facts *request, 
         decision.reason = cc.no_cache ? REASON_NO_CACHE : REASON_NO_FRESHNESS;
         return decision;
     }
-    staleness(&decision, policy, &cc);
+    bool by_origin_itself = !life.from_arrival && !life.heuristic;
+    staleness(&decision, policy, &cc, by_origin_itself && life.ttl_ms == 0);
     if (life.heuristic && life.ttl_ms >= 0)
         decision.flags |= STORED_HEURISTIC;
 

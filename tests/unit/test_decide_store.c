@@ -476,6 +476,36 @@ what_must_be_revalidated_is_marked(void **state)
     assert_int_equal(d.stale_if_s, 600);
 }
 
+/* The route's stale_while_revalidate is for what was fresh once. */
+static void
+what_never_was_fresh_is_asked_about(void **state)
+{
+    (void)state;
+    static const char *const never[] = {
+        "Cache-Control: max-age=0\nETag: \"a\"",
+        "Cache-Control: public, max-age=0\nETag: \"a\"",
+        "Expires: 0\nETag: \"a\"",
+        "Expires: Mon, 26 Jul 1997 05:00:00 GMT\nLast-Modified: Mon, 26 Jul 1997 05:00:00 GMT",
+        "Surrogate-Control: max-age=0\nETag: \"a\"",
+    };
+    struct policy p = silent;
+    p.stale_while_ms = 20000;
+    p.keep_ms = 60000;
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
+        struct store_decision d = answered(&p, "GET", "", 200, never[i]);
+        assert_int_equal(d.reason, REASON_NONE);
+        assert_int_equal(d.stale_while_s, 0);
+        assert_int_equal(d.stale_if_s, 600);
+    }
+    struct store_decision d = answered(
+        &p, "GET", "", 200, "Cache-Control: max-age=0, stale-while-revalidate=5\nETag: \"a\"");
+    assert_int_equal(d.stale_while_s, 5);
+    /* Where the route says what time means, its word counts in this too. */
+    p.ttl_override_ms = 60000;
+    d = answered(&p, "GET", "", 200, never[0]);
+    assert_int_equal(d.stale_while_s, 20);
+}
+
 static void
 rfc_5861_is_the_origins_own_word(void **state)
 {
@@ -647,6 +677,7 @@ main(void)
         cmocka_unit_test(min_and_max_bound_what_there_is),
         cmocka_unit_test(no_cache_is_stored_to_be_asked_about),
         cmocka_unit_test(what_must_be_revalidated_is_marked),
+        cmocka_unit_test(what_never_was_fresh_is_asked_about),
         cmocka_unit_test(rfc_5861_is_the_origins_own_word),
         cmocka_unit_test(what_never_was_fresh_is_stored_only_if_it_can_be_of_use),
         cmocka_unit_test(it_is_kept_for_as_long_as_it_is_of_use),
