@@ -269,16 +269,47 @@ path_climbs(struct arena *arena, struct slice path, bool *climbs)
     return true;
 }
 
+/* The first that the middle of the path names. */
+static struct slice
+first_script(struct slice path)
+{
+    static const struct slice suffix = {".php", 4};
+    for (size_t i = suffix.n; i < path.n; i++)
+        if (path.p[i] == '/' && memcmp(path.p + i - suffix.n, suffix.p, suffix.n) == 0)
+            return (struct slice){path.p, i};
+    return (struct slice){path.p, 0};
+}
+
 struct slice
 path_script(struct slice path)
 {
-    static const struct slice suffix = {".php", 4}, front = {"/index.php", 10};
-    for (size_t i = suffix.n; i < path.n; i++) {
-        if (path.p[i] != '/' || memcmp(path.p + i - suffix.n, suffix.p, suffix.n) != 0)
-            continue;
-        if (i >= front.n && memcmp(path.p + i - front.n, front.p, front.n) == 0)
-            break;
-        return (struct slice){path.p, i};
-    }
-    return (struct slice){path.p, 0};
+    static const struct slice front = {"/index.php", 10};
+    struct slice script = first_script(path);
+    if (script.n >= front.n && memcmp(path.p + script.n - front.n, front.p, front.n) == 0)
+        script.n = 0;
+    return script;
+}
+
+struct slice
+path_without_script(struct arena *arena, struct slice path)
+{
+    struct slice script = first_script(path);
+    size_t directory = script.n;
+    if (script.n == 0)
+        return script;
+    while (directory > 0 && path.p[directory - 1] != '/')
+        directory--;
+    directory -= directory > 0; /* the slash behind the script takes its place */
+    char *text = arena_alloc(arena, path.n);
+    if (!text)
+        return (struct slice){NULL, 0};
+    memcpy(text, path.p, directory);
+    memcpy(text + directory, path.p + script.n, path.n - script.n);
+    return (struct slice){text, directory + path.n - script.n};
+}
+
+bool
+path_has_script(struct slice path)
+{
+    return first_script(path).n > 0;
 }

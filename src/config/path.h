@@ -57,6 +57,16 @@ bool path_climbs(struct arena *arena, struct slice path, bool *climbs);
  */
 struct slice path_script(struct slice path);
 
+/*
+ * The same path without the script: what an application takes for the path where it is a front
+ * controller, "/blog/account/x" of "/blog/index.php/account/x". .n 0: no script is in its middle.
+ * .p NULL: no memory. path: in normal form.
+ */
+struct slice path_without_script(struct arena *arena, struct slice path);
+
+/* Does the middle of the path name a script? path: in normal form. */
+bool path_has_script(struct slice path);
+
 /* Text in normal form but for its dot segments, into room for 3 * n bytes. Returns the length. */
 size_t path_encode(char *buf, struct slice text);
 

@@ -468,7 +468,8 @@ look_at_reading(const struct lookup *lookup, struct slice path, struct route_mat
 
 /*
  * A path that some backend may take for one that is never cached, or for one
- * user's own, is not cached either.
+ * user's own, is not cached either: nor is what a script in its middle may take the
+ * rest for, or the script itself.
  */
 static bool
 look_at_other_readings(const struct lookup *lookup, struct arena *arena, struct slice path,
@@ -479,8 +480,18 @@ look_at_other_readings(const struct lookup *lookup, struct arena *arena, struct 
         look_at_reading(lookup, path, out, said);
     if (!path_readings_find(&readings, arena, path))
         return false;
-    for (size_t i = 1; i < readings.count; i++)
-        look_at_reading(lookup, readings.list[i], out, said);
+    for (size_t i = 0; i < readings.count; i++) {
+        struct slice script = path_script(readings.list[i]);
+        struct slice rest = path_without_script(arena, readings.list[i]);
+        if (!rest.p)
+            return false;
+        if (i > 0)
+            look_at_reading(lookup, readings.list[i], out, said);
+        if (script.n > 0)
+            look_at_reading(lookup, script, out, said);
+        if (rest.n > 0)
+            look_at_reading(lookup, rest, out, said);
+    }
     return true;
 }
 
@@ -504,7 +515,8 @@ route_find(const struct config *config, struct arena *arena, struct slice method
     if ((look & PATH_NOT_NORMAL) && !path_normalise(arena, path, &normal))
         return false;
     const struct route *said = search(&lookup, normal, out);
-    if (look && (config->routes_have_never || config->routes_have_users) &&
+    if ((config->routes_have_never || config->routes_have_users) &&
+        (look || path_has_script(normal)) &&
         !look_at_other_readings(&lookup, arena, path, look, out, &said))
         return false;
     if (said && said->client_cache == CLIENT_CACHE_NEVER)

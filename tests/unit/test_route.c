@@ -386,13 +386,25 @@ never_holds_for_every_reading(void **state)
         "/x%5cy%2f..%2fown/a",
         "/x;%2f;%2f..%2f..%2fown/a", /* decoded, and ; is a segment of its own */
         "/x%255cy%252f..%252fown/a",
+        "/index.php/own/a", /* a front controller takes the rest for the path */
+        "/index.php//own/a",
+        "/index.php/own%2Fa",
+        "/index.ph%70%2Fown/a",
+        "/index.php;x/own/a",
+        "/app.php/own/a",
+        "/login.php/x", /* the script runs, whatever stands behind it */
+        "/login.php%2fx",
     };
     struct table *table = *state;
     say(table, add(table, "/own/**"), CLIENT_CACHE_NEVER);
+    say(table, add(table, "/login.php"), CLIENT_CACHE_NEVER);
     add(table, "/**");
     for (size_t i = 0; i < sizeof never / sizeof *never; i++)
         if (!get(table, never[i]).never)
             fail_msg("%s is not one of /own/**", never[i]);
+    assert_false(get(table, "/index.php/x/own/a").never);
+    assert_false(get(table, "/sub/index.php/own/a").never);
+    assert_false(get(table, "/index.php").never);
     assert_false(get(table, "/x/own/a").never);
     assert_false(get(table, "/x;y/own%20/a").never);
 }
