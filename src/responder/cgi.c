@@ -51,6 +51,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "responder/settings.h"
+
 struct row {
     const char *name;
     size_t n;
@@ -122,9 +124,13 @@ cgi_read(struct cgi *cgi, char **envp)
         const char *equals = strchr(*e, '=');
         struct slice name = {*e, equals ? (size_t)(equals - *e) : 0};
         const struct row *row = is_field(name) ? NULL : row_of(name);
-        if (!equals || !row)
+        if (!equals)
             continue;
         struct slice value = slice_of(equals + 1);
+        if (!row) {
+            cgi->claims |= value.n > 0 && settings_is_claim(name);
+            continue;
+        }
         struct slice *slot = (struct slice *)((char *)cgi + row->offset);
         bool again = slot->p && !slice_equal(*slot, value);
         if (again && slot == &cgi->remote_addr)
@@ -169,6 +175,14 @@ cgi_mount(const struct cgi *cgi)
         return last;
     /* "nginx" hidden behind a name that means nothing is nginx still. */
     return last == MOUNT_OTHER ? first : MOUNT_OTHER;
+}
+
+bool
+cgi_https(const struct cgi *cgi)
+{
+    struct slice value = cgi->https;
+    return (value.n && !slice_equal_nocase(value, "off") && !slice_equal(value, slice_of("0"))) ||
+           slice_equal_nocase(cgi->request_scheme, "https");
 }
 
 struct slice

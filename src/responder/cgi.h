@@ -23,12 +23,16 @@ struct cgi {
     struct slice redirect_user, redirect_auth_type;
     struct slice document_root, document_uri, path_translated, redirect_url;
     bool address_in_doubt; /* REMOTE_ADDR came with two values */
+    bool claims;           /* what a log-in has said of the user (settings_is_claim), not empty */
 };
 
 /* All members point into envp. */
 void cgi_read(struct cgi *cgi, char **envp);
 
 enum mount cgi_mount(const struct cgi *cgi);
+
+/* HTTPS as PHP's applications read it, and REQUEST_SCHEME. */
+bool cgi_https(const struct cgi *cgi);
 
 /* For HTTP/1.0 without Host: the server's name, where it has none its address, and the port. .p NULL:
  * it says neither, or no memory. */

@@ -636,9 +636,11 @@ exchange_serve(struct connection *connection)
                                exchange->arena, &why);
     if (status) {
         counters_add(COUNTER_bad_requests, 1);
-        /* 500 is the operator's to mend. */
-        log_write(status >= 500 ? LARDER_LOG_ERROR : LARDER_LOG_INFO, "refused with %d: %s", status,
-                  why);
+        /* 500 is the operator's to mend, and may be the answer to all requests. */
+        if (status < 500)
+            log_write(LARDER_LOG_INFO, "refused with %d: %s", status, why);
+        else if (!trouble_is_repeated(&exchange->site->trouble, why, clock_now_ms()))
+            log_write(LARDER_LOG_ERROR, "refused with %d: %s", status, why);
         refuse_later(exchange, status, why);
         return;
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config/path.h"
+#include "responder/rewriting.h"
 
 #define PARAMETERS_MAX (REQUEST_FIELDS_MAX + 16)
 
@@ -64,6 +65,21 @@ field_parameter(struct parameters *e, const char *line)
     return true;
 }
 
+/* The URL as it came. The web server would resolve its dot segments, and how is not known. */
+static const char *
+unchanged_parameters(struct parameters *e, const char *target)
+{
+    const char *path = arena_strndup(e->arena, target, strcspn(target, "?"));
+    if (!path)
+        return "no memory";
+    if (rewriting_has_dots(slice_of(target)))
+        return "the path has dot segments (\".\" or \"..\"), which the web server resolves: ask "
+               "for "
+               "the path without them";
+    parameter(e, "DOCUMENT_URI", path);
+    return NULL;
+}
+
 /* As nginx tells it: the path decoded. */
 static const char *
 rewritten_parameters(struct parameters *e, const char *target, bool fastcgi)
@@ -110,11 +126,13 @@ explain_request(struct exchange *exchange, json_object *question)
         return "the scheme is neither http nor https";
     if (user)
         parameter(e, "REMOTE_USER", user);
-    if (rewritten) {
-        const char *wrong = rewritten_parameters(e, rewritten, exchange->site->config->fastcgi);
-        if (wrong)
-            return wrong;
-    }
+    const char *wrong = NULL;
+    if (rewritten)
+        wrong = rewritten_parameters(e, rewritten, exchange->site->config->fastcgi);
+    else if (!exchange->site->config->fastcgi)
+        wrong = unchanged_parameters(e, member(question, "target", ""));
+    if (wrong)
+        return wrong;
     if (json_object_object_get_ex(question, "fields", &fields)) {
         if (!json_object_is_type(fields, json_type_array))
             return "fields is no list";

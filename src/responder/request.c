@@ -462,8 +462,7 @@ request_parse(struct request *request, char **envp, const struct config *config,
     if (query)
         request->path.n = (size_t)(query - request->target.p);
 
-    request->https = slice_equal_nocase(p.https, "on") || slice_equal(p.https, slice_of("1")) ||
-                     slice_equal_nocase(p.request_scheme, "https");
+    request->https = cgi_https(&p);
     if (!find_host(request, why))
         return 400;
     if (authority.p && !host_agrees(authority, request->host_field)) {
@@ -483,15 +482,14 @@ request_parse(struct request *request, char **envp, const struct config *config,
     if (is_set(p.remote_user))
         request->remote_user = p.remote_user;
     request->authenticated = is_set(p.remote_user) || is_set(p.auth_type) ||
-                             is_set(p.redirect_user) || is_set(p.redirect_auth_type) ||
+                             is_set(p.redirect_user) || is_set(p.redirect_auth_type) || p.claims ||
                              is_vouched_for(request, config);
     request->error_page = is_set(p.redirect_status) &&
                           !slice_equal(p.redirect_status, slice_of("200"));
     const struct told_url told = {p.document_uri, p.script_name, p.path_info, p.query_string};
-    if (!config->fastcgi && !rewriting_find(request, &told, config, arena)) {
-        *why = "out of memory";
-        return 500;
-    }
+    status = config->fastcgi ? 0 : rewriting_find(request, &told, config, arena, why);
+    if (status)
+        return status;
     if (request->asked.p && request->asked.p[0] != '/') {
         *why =
             "the web server has rewritten the URL to one that does not begin with a slash: write "

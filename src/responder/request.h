@@ -70,7 +70,7 @@ struct request {
     bool address_in_doubt; /* REMOTE_ADDR came twice with different values: trust neither */
     bool https;            /* of this hop */
     bool http11;           /* the client speaks HTTP/1.1, nothing older or newer */
-    bool authenticated; /* REMOTE_USER, AUTH_TYPE or one of trusted_fields is set and not empty */
+    bool authenticated; /* REMOTE_USER, AUTH_TYPE, a claim or one of trusted_fields is not empty */
     bool client_certificate;
     bool has_body;
     bool body_told;    /* the parameters say whether there is one */

@@ -15,8 +15,9 @@
  * segments still, the request is refused (request.c).
  *
  * Every mount's parameters were looked at for this (tests/vtc/rewriting.sh). A web
- * server of which nothing is known may take a prefix off the path, so nothing is
- * concluded there.
+ * server that hides its name may be any of them, so that what it tells is the URL if it is
+ * one by any of their readings, and is asked for if it is none. One that takes a prefix off
+ * the path needs rewritten = "ignore", as does one that tells nothing.
  */
 #include "responder/rewriting.h"
 
@@ -130,7 +131,7 @@ is_same_query(bool *same, enum mount mount, struct slice sent, struct slice told
               struct arena *arena)
 {
     *same = slice_equal(sent, told);
-    if (*same || mount != MOUNT_LIGHTTPD)
+    if (*same || (mount != MOUNT_LIGHTTPD && mount != MOUNT_OTHER))
         return true;
     struct slice a = uri_query_normal(sent, arena), b = uri_query_normal(told, arena);
     *same = a.p && b.p && slice_equal(a, b);
@@ -179,24 +180,53 @@ is_cut_at_last_mark(struct slice path, struct slice *sent, struct slice told, bo
     return true;
 }
 
-/* .p NULL: not told, or no memory (*failed). */
-static struct slice
-told_path(enum mount mount, const struct told_url *told, struct arena *arena, bool *failed)
+/* What the web server says of the path; a known one says it once. */
+struct told_paths {
+    size_t count;
+    struct slice list[2];
+};
+
+/* false: no memory. */
+static bool
+find_told(struct told_paths *out, enum mount mount, const struct told_url *told,
+          struct arena *arena)
 {
-    if (mount == MOUNT_OTHER)
-        return (struct slice){NULL, 0};
-    if (mount == MOUNT_NGINX)
-        return told->uri;
-    if (told->info.n == 0)
-        return told->name;
-    char *path = arena_alloc(arena, told->name.n + told->info.n);
-    *failed = !path;
+    out->count = 0;
+    if (told->uri.n && (mount == MOUNT_NGINX || mount == MOUNT_OTHER))
+        out->list[out->count++] = told->uri;
+    size_t n = told->name.n + told->info.n;
+    if (n == 0 || (out->count && mount == MOUNT_NGINX))
+        return true;
+    char *path = arena_alloc(arena, n);
     if (!path)
-        return (struct slice){NULL, 0};
+        return false;
     if (told->name.n)
         memcpy(path, told->name.p, told->name.n);
-    memcpy(path + told->name.n, told->info.p, told->info.n);
-    return (struct slice){path, told->name.n + told->info.n};
+    if (told->info.n)
+        memcpy(path + told->name.n, told->info.p, told->info.n);
+    out->list[out->count++] = (struct slice){path, n};
+    return true;
+}
+
+/* Is that, with the query that is told, a spelling of what was sent? Without what lighttpd has
+ * left of the query in *path. false: no memory. */
+static bool
+is_spelling(bool *is, const struct request *request, const struct told_url *told,
+            struct slice *path, struct arena *arena)
+{
+    bool same_path, is_cut = false, same_query = true;
+    bool may_cut = request->mount == MOUNT_LIGHTTPD || request->mount == MOUNT_OTHER;
+    struct slice sent_query = query_of(request->target);
+    if (!is_same_path(&same_path, request->path, *path, arena) ||
+        (!same_path && may_cut && told->query.p &&
+         !is_cut_at_last_mark(request->path, &sent_query, *path, &is_cut, arena)) ||
+        (told->query.p &&
+         !is_same_query(&same_query, request->mount, sent_query, told->query, arena)))
+        return false;
+    *is = (same_path || is_cut) && same_query;
+    if (*is && is_cut)
+        path->n = (size_t)((const char *)memchr(path->p, '?', path->n) - path->p);
+    return true;
 }
 
 /* ------------------------------------------------------------------ dot segments */
@@ -233,35 +263,50 @@ take_reading(struct request *request, struct slice path, struct arena *arena)
     return true;
 }
 
-bool
+static const char untold[] = "the web server does not say what it has made of the URL, so that a "
+                             "page which it keeps a visitor "
+                             "from by a rewriting could be had: have it send SCRIPT_NAME and "
+                             "PATH_INFO (or DOCUMENT_URI) and "
+                             "QUERY_STRING, or if it keeps nobody from anything that way, or takes "
+                             "a prefix off the path, set "
+                             "rewritten = \"ignore\" in upstream of larder.conf";
+
+int
 rewriting_find(struct request *request, const struct told_url *told, const struct config *config,
-               struct arena *arena)
+               struct arena *arena, const char **why)
 {
-    bool failed = false, same_path, is_cut = false, same_query = true;
-    struct slice path = told_path(request->mount, told, arena, &failed);
-    struct slice sent_query = query_of(request->target);
-    if (path.n == 0 || request->path.p[0] != '/')
-        return !failed;
-    if (!is_same_path(&same_path, request->path, path, arena) ||
-        (!same_path && request->mount == MOUNT_LIGHTTPD && told->query.p &&
-         !is_cut_at_last_mark(request->path, &sent_query, path, &is_cut, arena)) ||
-        (told->query.p &&
-         !is_same_query(&same_query, request->mount, sent_query, told->query, arena)))
-        return false;
-    if (is_cut && same_query)
-        path.n = (size_t)((const char *)memchr(path.p, '?', path.n) - path.p);
-    if ((same_path || is_cut) && same_query)
-        return take_reading(request, path, arena);
+    struct told_paths paths;
+    bool same = false;
+    *why = "out of memory";
+    if (request->path.p[0] != '/')
+        return 0;
+    if (!find_told(&paths, request->mount, told, arena))
+        return 500;
+    bool no_query = request->mount == MOUNT_OTHER && !told->query.p && query_of(request->target).n;
+    if ((paths.count == 0 || no_query) && !config->rewritten_ignored) {
+        *why = untold;
+        return 500;
+    }
+    if (paths.count == 0)
+        return 0;
+    for (size_t i = 0; i < paths.count; i++) {
+        struct slice path = paths.list[i];
+        if (!is_spelling(&same, request, told, &path, arena))
+            return 500;
+        if (same)
+            return take_reading(request, path, arena) ? 0 : 500;
+    }
+    struct slice path = paths.list[0];
     request->script.name = path;
     request->script.query = told->query.p ? told->query : slice_of("");
     if (!rewriting_ask(request, config, arena))
-        return false;
+        return 500;
     if (request->asked.p || config->rewritten_ignored)
-        return true;
+        return 0;
     /* The index of a directory, for which the backend is asked. */
     while (path.n > 0 && path.p[path.n - 1] != '/')
         path.n--;
-    return take_reading(request, path, arena);
+    return take_reading(request, path, arena) ? 0 : 500;
 }
 
 /* By the names of Apache's DirectoryIndex, as Debian has it. */

@@ -11,7 +11,7 @@
 
 /* Path and query as parameters have them. */
 struct told_url {
-    struct slice uri;        /* DOCUMENT_URI, nginx' name for the whole path */
+    struct slice uri;        /* DOCUMENT_URI, nginx' name for the whole path; .n 0: not told */
     struct slice name, info; /* SCRIPT_NAME and PATH_INFO, which make the path elsewhere */
     struct slice query;      /* .p NULL: not told */
 };
@@ -23,10 +23,11 @@ bool rewriting_has_dots(struct slice target);
  * For a backend that speaks HTTP: if what is told is no spelling of request->target,
  * it becomes request->script (its path and query), and request->asked unless the
  * operator wants the visitor's URL asked for. If it is one, and request->target has
- * dot segments, it takes the place of that. false: no memory.
+ * dot segments, it takes the place of that. 0: done; else as request_parse(): nothing is
+ * told, or no memory.
  */
-bool rewriting_find(struct request *request, const struct told_url *told,
-                    const struct config *config, struct arena *arena);
+int rewriting_find(struct request *request, const struct told_url *told,
+                   const struct config *config, struct arena *arena, const char **why);
 
 /* request->asked again, from request->script. false: no memory. */
 bool rewriting_ask(struct request *request, const struct config *config, struct arena *arena);

@@ -39,17 +39,22 @@
         (text), sizeof(text) - 1 \
     }
 
-/* By the beginnings of their names: fields, and what mod_auth_openidc says of one who has logged in,
- * which REMOTE_USER does as well. */
-static const struct slice known_families[] = {KNOWN("HTTP_"), KNOWN("OIDC_CLAIM_")};
+/* What mod_auth_openidc says of one who has logged in: such a request is that user's (request.c). */
+static const struct slice claim_family = KNOWN("OIDC_CLAIM_");
+static const struct slice claim_names[] = {
+    KNOWN("OIDC_access_token"),     KNOWN("OIDC_access_token_expires"), KNOWN("OIDC_id_token"),
+    KNOWN("OIDC_id_token_payload"), KNOWN("OIDC_refresh_token"),        KNOWN("OIDC_session"),
+    KNOWN("OIDC_userinfo_json"),    KNOWN("OIDC_userinfo_jwt")};
+
+/* Fields of the request. */
+static const struct slice field_family = KNOWN("HTTP_");
 
 static const struct slice known_names[] = {
     /* CGI's, and nginx' additions. */
     KNOWN("AUTH_TYPE"), KNOWN("CONTENT_LENGTH"), KNOWN("CONTENT_TYPE"), KNOWN("DOCUMENT_ROOT"),
-    KNOWN("DOCUMENT_URI"), KNOWN("FCGI_ROLE"), KNOWN("GATEWAY_INTERFACE"), KNOWN("HTTPS"),
-    KNOWN("PATH_INFO"), KNOWN("PATH_TRANSLATED"), KNOWN("QUERY_STRING"), KNOWN("REMOTE_ADDR"),
-    KNOWN("REMOTE_HOST"), KNOWN("REMOTE_IDENT"), KNOWN("REMOTE_PORT"), KNOWN("REMOTE_USER"),
-    KNOWN("REQUEST_METHOD"), KNOWN("REQUEST_SCHEME"), KNOWN("REQUEST_URI"),
+    KNOWN("FCGI_ROLE"), KNOWN("GATEWAY_INTERFACE"), KNOWN("PATH_INFO"), KNOWN("PATH_TRANSLATED"),
+    KNOWN("QUERY_STRING"), KNOWN("REMOTE_ADDR"), KNOWN("REMOTE_HOST"), KNOWN("REMOTE_IDENT"),
+    KNOWN("REMOTE_PORT"), KNOWN("REMOTE_USER"), KNOWN("REQUEST_METHOD"), KNOWN("REQUEST_URI"),
     KNOWN("SCRIPT_FILENAME"), KNOWN("SCRIPT_NAME"), KNOWN("SERVER_ADDR"), KNOWN("SERVER_PORT"),
     KNOWN("SERVER_PROTOCOL"), KNOWN("SERVER_SOFTWARE"),
     /* Apache's: a field of the request, which is Authorization for us; of the URL; of the request. */
@@ -66,11 +71,7 @@ static const struct slice known_names[] = {
     KNOWN("REQUEST_ID"), KNOWN("REQUEST_LENGTH"), KNOWN("REQUEST_TIME"), KNOWN("TIME_ISO8601"),
     KNOWN("TIME_LOCAL"),
     /* The client's address, by mod_geoip and mod_maxminddb. */
-    KNOWN("GEOIP_ADDR"), KNOWN("MMDB_ADDR"),
-    /* mod_auth_openidc's, as above. */
-    KNOWN("OIDC_access_token"), KNOWN("OIDC_access_token_expires"), KNOWN("OIDC_id_token"),
-    KNOWN("OIDC_id_token_payload"), KNOWN("OIDC_refresh_token"), KNOWN("OIDC_session"),
-    KNOWN("OIDC_userinfo_json"), KNOWN("OIDC_userinfo_jwt")};
+    KNOWN("GEOIP_ADDR"), KNOWN("MMDB_ADDR")};
 
 /* Apache's and lighttpd's behind REDIRECT_: the URL before a rewriting, what an error was. */
 static const struct slice redirected_names[] = {KNOWN("ERROR_NOTES"), KNOWN("STATUS"), KNOWN("URI"),
@@ -78,7 +79,7 @@ static const struct slice redirected_names[] = {KNOWN("ERROR_NOTES"), KNOWN("STA
 
 /* In a list of hosts they have as many values as the list, and follow from what the key has. */
 static const struct slice unwatched_names[] = {KNOWN("SERVER_NAME"), KNOWN("SERVER_ADMIN"),
-                                               KNOWN("CONTEXT_PREFIX"),
+                                               KNOWN("CONTEXT_PREFIX"), KNOWN("DOCUMENT_URI"),
                                                KNOWN("CONTEXT_DOCUMENT_ROOT")};
 #define COUNT_OF(table) (sizeof(table) / sizeof *(table))
 #undef KNOWN
@@ -98,13 +99,35 @@ is_one_of(struct slice name, const struct slice *list, size_t count)
     return false;
 }
 
-static bool
-is_known(struct slice name)
+/* Without the REDIRECT_ that redirects inside Apache have put before it. */
+static struct slice
+plain_name(struct slice name)
 {
-    for (size_t i = 0; i < COUNT_OF(known_families); i++)
-        if (begins(name, known_families[i]))
-            return true;
-    return is_one_of(name, known_names, COUNT_OF(known_names));
+    static const struct slice before = {"REDIRECT_", 9};
+    while (begins(name, before)) {
+        name.p += before.n;
+        name.n -= before.n;
+    }
+    return name;
+}
+
+bool
+settings_is_claim(struct slice name)
+{
+    struct slice plain = plain_name(name);
+    return begins(plain, claim_family) || is_one_of(plain, claim_names, COUNT_OF(claim_names));
+}
+
+/* nginx' whole path; where it is not the two others together, a script may go by either. */
+static bool
+is_path_by_another_name(const struct upstream_parameter *one, const struct request *request)
+{
+    const struct chosen_script *script = &request->script;
+    struct slice name = script->name, info = script->path_info, uri = one->value;
+    if (!slice_equal(one->name, slice_of("DOCUMENT_URI")))
+        return false;
+    return uri.n == name.n + info.n && (!name.n || memcmp(uri.p, name.p, name.n) == 0) &&
+           (!info.n || memcmp(uri.p + name.n, info.p, info.n) == 0);
 }
 
 static bool
@@ -123,15 +146,14 @@ is_left_out(struct slice name, const struct config *config)
  * one: then the request is not shared, or its route says that it is the same for all users.
  */
 static bool
-is_setting(struct slice name, const struct request *request, const struct config *config)
+is_setting(const struct upstream_parameter *one, const struct request *request,
+           const struct config *config)
 {
-    static const struct slice before = {"REDIRECT_", 9}, certificate = {"SSL_CLIENT_", 11};
-    struct slice plain = name;
-    while (begins(plain, before)) {
-        plain.p += before.n;
-        plain.n -= before.n;
-    }
-    if (plain.n == 0 || is_known(plain) ||
+    static const struct slice certificate = {"SSL_CLIENT_", 11};
+    struct slice name = one->name, plain = plain_name(name);
+    if (plain.n == 0 || begins(plain, field_family) || settings_is_claim(plain) ||
+        is_one_of(plain, known_names, COUNT_OF(known_names)) ||
+        is_path_by_another_name(one, request) ||
         (request->client_certificate && begins(plain, certificate)) ||
         (plain.n < name.n && is_one_of(plain, redirected_names, COUNT_OF(redirected_names))))
         return false;
@@ -232,7 +254,7 @@ settings_hash(struct slice *out, const struct request *request, const struct con
     *out = (struct slice){"", 0};
     for (size_t i = 0; i < request->parameter_count; i++) {
         const struct upstream_parameter *one = &request->parameters[i];
-        if (!is_setting(one->name, request, config))
+        if (!is_setting(one, request, config))
             continue;
         list[count++] = *one;
         if (is_watched(request, one->name))

@@ -7,6 +7,9 @@
 
 #include "responder/request.h"
 
+/* Does it say something of a user who has logged in, as REMOTE_USER does? */
+bool settings_is_claim(struct slice name);
+
 /*
  * A hash of request->parameters that are neither CGI's nor known to be of the request or
  * the connection, and that the operator has not left out; .n 0: there are none. All else of

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How often the log has what refuses one request after the other. */
+#define COMPLAIN_MS 60000
+
 void
 trouble_init(struct trouble *trouble)
 {
@@ -36,6 +39,22 @@ trouble_note_failure(struct trouble *trouble, const char *words, int64_t now_ms)
     trouble->failed_ms = now_ms;
     snprintf(trouble->failure, sizeof trouble->failure, "%s", words);
     pthread_mutex_unlock(&trouble->mutex);
+}
+
+bool
+trouble_is_repeated(struct trouble *trouble, const char *words, int64_t now_ms)
+{
+    char text[LARDER_ERROR_MAX];
+    snprintf(text, sizeof text, "%s", words);
+    pthread_mutex_lock(&trouble->mutex);
+    bool is = trouble->refused_ms && now_ms - trouble->refused_ms < COMPLAIN_MS &&
+              strcmp(trouble->refused, text) == 0;
+    if (!is) {
+        trouble->refused_ms = now_ms;
+        memcpy(trouble->refused, text, sizeof text);
+    }
+    pthread_mutex_unlock(&trouble->mutex);
+    return is;
 }
 
 static int64_t

@@ -22,6 +22,8 @@ struct trouble {
     int64_t looped_ms;     /* when the last of them came; 0: none has */
     int64_t failed_ms;     /* when the backend last failed; 0: it has not */
     char failure[LARDER_ERROR_MAX];
+    int64_t refused_ms; /* when the log had that last; 0: it has not */
+    char refused[LARDER_ERROR_MAX];
 };
 
 void trouble_init(struct trouble *trouble);
@@ -30,6 +32,9 @@ void trouble_free(struct trouble *trouble);
 /* Any thread. */
 void trouble_note_loop(struct trouble *trouble, int64_t now_ms);
 void trouble_note_failure(struct trouble *trouble, const char *words, int64_t now_ms);
+
+/* Has the log had these words in the last minute? If not, it has them now. */
+bool trouble_is_repeated(struct trouble *trouble, const char *words, int64_t now_ms);
 
 /* What is recent. -1 in age: there is nothing. */
 struct trouble_told {

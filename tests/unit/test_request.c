@@ -73,6 +73,26 @@ parse(struct request *request, char *const *extra)
         if (!*e)
             envp[n++] = *b;
     }
+    /* What the web server has made of the URL: nothing, unless the test says so. */
+    const char *target = "/plain";
+    bool told = config->fastcgi;
+    for (char *const *e = extra; *e; e++) {
+        if (strncmp(*e, "REQUEST_URI=", 12) == 0)
+            target = *e + 12;
+        told = told || strncmp(*e, "SCRIPT_NAME=", 12) == 0 ||
+               strncmp(*e, "DOCUMENT_URI=", 13) == 0;
+    }
+    if (!told) {
+        const char *host = strstr(target, "://");
+        if (host) {
+            target = host + 3 + strcspn(host + 3, "/");
+            target = *target ? target : "/";
+        }
+        const char *mark = strchr(target, '?');
+        envp[n++] = arena_printf(arena, "SCRIPT_NAME=%.*s",
+                                 mark ? (int)(mark - target) : (int)strlen(target), target);
+        envp[n++] = arena_printf(arena, "QUERY_STRING=%s", mark ? mark + 1 : "");
+    }
     for (; *extra; extra++)
         envp[n++] = *extra;
     envp[n] = NULL;
@@ -464,7 +484,10 @@ the_script_is_in_the_key_of_a_fastcgi_backend(void **state)
         seen[i] = fastcgi_name(different[i]);
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(seen[i], seen[k]);
-        assert_string_equal(NAME("REQUEST_URI=/plain"), examined(different[i])->key.name);
+        /* A backend that speaks HTTP knows nothing of files. */
+        const char *name = different[i][0];
+        if (name && (strncmp(name, "DOCUMENT_ROOT", 13) == 0 || strstr(name, "_TRANSLATED")))
+            assert_string_equal(NAME("REQUEST_URI=/plain"), examined(different[i])->key.name);
     }
     /* mod_rewrite puts the query behind it. */
     assert_string_equal(FASTCGI_NAME("SCRIPT_FILENAME=proxy:fcgi://php/p.php"),
@@ -1074,8 +1097,8 @@ dot_segments_are_what_the_web_server_has_read(void **state)
     }
     ASSERT_ASKED("/new/b", NGINX, "REQUEST_URI=/a/../b", "DOCUMENT_URI=/new/b", "QUERY_STRING=");
     assert_int_equal(PARSE(&r, NGINX, "REQUEST_URI=/a/../b"), 400);
-    assert_int_equal(PARSE(&r, "REQUEST_URI=/a/../b", "DOCUMENT_URI=/b", "SCRIPT_NAME=/b"), 400);
-    assert_int_equal(PARSE(&r, "REQUEST_URI=/a/.%2e%2fb"), 400);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=/a/../b", "DOCUMENT_URI=/b", "SCRIPT_NAME=/b"), 0);
+    assert_true(slice_equal(r.target, slice_of("/b")));
     static char *const none[] = {"REQUEST_URI=/a/...", "REQUEST_URI=/.a/..b/c../d.",
                                  "REQUEST_URI=/a%252F..%252Fb", "REQUEST_URI=/a?b=/../c",
                                  "REQUEST_URI=/a/..;/b"};
@@ -1105,7 +1128,6 @@ a_rewriting_is_told_from_a_spelling(void **state)
         {"REQUEST_URI=/caf\xc3\xa9", "DOCUMENT_URI=/caf\xc3\xa9"},
         {"REQUEST_URI=/a;b=1", "DOCUMENT_URI=/a;b=1"},
         {"REQUEST_URI=http://example.org/a%20b", "DOCUMENT_URI=/a b"},
-        {"REQUEST_URI=/d/", "DOCUMENT_URI="},
     };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         ASSERT_ASKED(NULL, NGINX, same[i].sent, same[i].told, "QUERY_STRING=");
@@ -1131,8 +1153,19 @@ a_rewriting_is_told_from_a_spelling(void **state)
     ASSERT_ASKED(NULL, NGINX, "REQUEST_URI=/a?b", "DOCUMENT_URI=/a");
     ASSERT_ASKED(NULL, LIGHTTPD, "REQUEST_URI=/a/b?%41=1", "SCRIPT_NAME=/a", "PATH_INFO=/b",
                  "QUERY_STRING=A=1");
-    /* Nobody knows what it means elsewhere. */
-    ASSERT_ASKED(NULL, "REQUEST_URI=/a", "DOCUMENT_URI=/b", "SCRIPT_NAME=/c");
+    /* One that hides its name may be any of them, and tells in one way or the other. */
+    ASSERT_ASKED("/b", "REQUEST_URI=/a", "DOCUMENT_URI=/b", "SCRIPT_NAME=/c");
+    ASSERT_ASKED("/c", "REQUEST_URI=/a", "SCRIPT_NAME=/c");
+    ASSERT_ASKED("/c/d", "REQUEST_URI=/a", "SCRIPT_NAME=/c", "PATH_INFO=/d");
+    ASSERT_ASKED("/a?c", "REQUEST_URI=/a", "SCRIPT_NAME=/a", "QUERY_STRING=c");
+    ASSERT_ASKED(NULL, "REQUEST_URI=/a//%62%2Fc", "SCRIPT_NAME=/a/b/c");
+    ASSERT_ASKED(NULL, "REQUEST_URI=/a.php/b", "DOCUMENT_URI=/a.php", "SCRIPT_NAME=/a.php",
+                 "PATH_INFO=/b");
+    ASSERT_ASKED(NULL, "REQUEST_URI=/a.php/b", "DOCUMENT_URI=/a.php/b", "SCRIPT_NAME=/a.php");
+    ASSERT_ASKED(NULL, "REQUEST_URI=/a?b?%41", "SCRIPT_NAME=/a?b", "QUERY_STRING=A");
+    ASSERT_ASKED("/b", "SERVER_SOFTWARE=Apache", "SERVER_SOFTWARE=nginx/1", "REQUEST_URI=/a",
+                 "DOCUMENT_URI=/b", "SCRIPT_NAME=/b");
+    ASSERT_ASKED("/b", NGINX, "REQUEST_URI=/a", "SCRIPT_NAME=/b");
 
     ASSERT_ASKED("/denied", NGINX, "REQUEST_URI=/a?b", "DOCUMENT_URI=/denied", "QUERY_STRING=");
     ASSERT_ASKED("/denied", NGINX, "REQUEST_URI=/a?b", "DOCUMENT_URI=/denied");
@@ -1147,6 +1180,13 @@ a_rewriting_is_told_from_a_spelling(void **state)
     ASSERT_ASKED("/b/c", LIGHTTPD, "REQUEST_URI=/a", "SCRIPT_NAME=/b", "PATH_INFO=/c");
 
     struct request r;
+    /* Where nothing is told nobody knows. */
+    assert_int_equal(PARSE(&r, "REQUEST_URI=/a", "SCRIPT_NAME="), 500);
+    assert_int_equal(PARSE(&r, NGINX, "REQUEST_URI=/a", "DOCUMENT_URI="), 500);
+    assert_int_equal(PARSE(&r, "REQUEST_URI=/a?b", "SCRIPT_NAME=/a"), 500);
+    config->rewritten_ignored = true;
+    ASSERT_ASKED(NULL, "REQUEST_URI=/a", "SCRIPT_NAME=");
+    config->rewritten_ignored = false;
     /* A directory's index, which a rule may have led to: asked for as it came, with a key of its own. */
     assert_int_equal(
         PARSE(&r, APACHE, "REQUEST_URI=/d/?a", "SCRIPT_NAME=/d/index.html", "QUERY_STRING=a"), 0);
@@ -1192,6 +1232,11 @@ settings_of_the_web_server_are_in_the_key_of_a_fastcgi_backend(void **state)
         (char *const[]){"SSL_CLIENT_S_DN=CN=a", NULL},
         (char *const[]){"STATUS=a", NULL},
         (char *const[]){"SERVER_NAME=a", NULL},
+        (char *const[]){"HTTPS=off", NULL},
+        (char *const[]){"REQUEST_SCHEME=http", NULL},
+        (char *const[]){"HTTPS=yes", NULL},
+        (char *const[]){"HTTPS=on", NULL},
+        (char *const[]){"DOCUMENT_URI=/b", NULL},
     };
     const char *seen[32] = {plain};
     size_t n = 1;
@@ -1201,6 +1246,9 @@ settings_of_the_web_server_are_in_the_key_of_a_fastcgi_backend(void **state)
             assert_string_not_equal(name, seen[k]);
         seen[n++] = name;
     }
+    assert_string_equal(
+        FASTCGI_NAME("SCRIPT_NAME=/a.php", "PATH_INFO=/b"),
+        FASTCGI_NAME("SCRIPT_NAME=/a.php", "PATH_INFO=/b", "DOCUMENT_URI=/a.php/b"));
     assert_string_equal(FASTCGI_NAME("B=1", "A=2"), FASTCGI_NAME("A=2", "B=1"));
     assert_string_equal(plain, FASTCGI_NAME("REMOTE_PORT=1", "UNIQUE_ID=x", "SSL_SESSION_ID=x",
                                             "REDIRECT_UNIQUE_ID=x", "REDIRECT_HTTP_X=y",
@@ -1216,6 +1264,44 @@ settings_of_the_web_server_are_in_the_key_of_a_fastcgi_backend(void **state)
     config->ignore_parameters = (struct string_list){NULL, 0};
     /* A backend that speaks HTTP sees none of it. */
     assert_string_equal(NAME("ROLE=internal"), NAME("SERVER_PORT=81"));
+}
+
+/* As PHP's applications read it: not empty, and not "off". */
+static void
+https_is_whatever_is_not_off(void **state)
+{
+    (void)state;
+    static char *const on[] = {"HTTPS=on", "HTTPS=1", "HTTPS=yes", "HTTPS=https",
+                               "REQUEST_SCHEME=https"};
+    static char *const off[] = {"HTTPS=", "HTTPS=off", "HTTPS=OFF", "HTTPS=0",
+                                "REQUEST_SCHEME=http"};
+    struct request r;
+    for (size_t i = 0; i < sizeof on / sizeof *on; i++) {
+        assert_int_equal(PARSE(&r, on[i]), 0);
+        assert_slice(r.scheme, "https");
+    }
+    for (size_t i = 0; i < sizeof off / sizeof *off; i++) {
+        assert_int_equal(PARSE(&r, off[i]), 0);
+        assert_slice(r.scheme, "http");
+    }
+}
+
+static void
+a_claim_is_a_users(void **state)
+{
+    (void)state;
+    static char *const claims[] = {"OIDC_CLAIM_sub=alice", "OIDC_access_token=x",
+                                   "REDIRECT_OIDC_CLAIM_sub=alice"};
+    static char *const none[] = {"OIDC_CLAIM_sub=", "OIDC_SITE=a", "CLAIM=x"};
+    struct request r;
+    for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
+        assert_int_equal(PARSE(&r, claims[i]), 0);
+        assert_true(r.authenticated);
+    }
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        assert_int_equal(PARSE(&r, none[i]), 0);
+        assert_false(r.authenticated);
+    }
 }
 
 /* As PHP-FPM takes them; but what is said twice of the client is not the less for it. */
@@ -1349,6 +1435,8 @@ main(void)
         cmocka_unit_test(a_rewriting_is_told_from_a_spelling),
         cmocka_unit_test(what_was_rewritten_has_a_key_of_its_own),
         cmocka_unit_test(settings_of_the_web_server_are_in_the_key_of_a_fastcgi_backend),
+        cmocka_unit_test(https_is_whatever_is_not_off),
+        cmocka_unit_test(a_claim_is_a_users),
         cmocka_unit_test(of_what_comes_twice_the_last_counts),
         cmocka_unit_test(of_two_hosts_a_known_web_server_means_the_last),
         cmocka_unit_test(a_web_server_that_gives_two_names_is_not_believed),
