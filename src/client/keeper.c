@@ -137,8 +137,10 @@ look_at_register(struct larder *cache, struct watch *watch)
 {
     int64_t now = clock_now_ms();
 
+    if (!registry_is_used(cache))
+        return;
     watch->register_ms = now + registry_pause_ms(cache);
-    if (!watch->conn || !registry_is_used(cache))
+    if (!watch->conn)
         return;
     registry_tend(cache, watch->conn, now + PATIENCE_MS);
     if (watch->conn->pending) {
@@ -152,7 +154,10 @@ look(struct larder *cache, struct watch *watch)
 {
     if (!identity_is_known(&cache->identity))
         return;
-    if (clock_now_ms() >= watch->next_ms)
+    /* At once: nothing that is stored is used until this client has purged for the silent itself,
+     * of whose purges before it knows nothing. */
+    bool is_first = watch->register_ms == 0 && registry_is_used(cache);
+    if (is_first || clock_now_ms() >= watch->next_ms)
         look_at_server(cache, watch);
     if (clock_now_ms() >= watch->register_ms)
         look_at_register(cache, watch);
@@ -213,6 +218,8 @@ keep(void *arg)
             look(cache, &watch);
             pool_expire(&cache->pool, clock_now_ms());
             fill_pool(cache, &filling);
+            if (watch.register_ms == 0) /* it may have met the server only now */
+                look(cache, &watch);
             wait_ms = pool_expire(&cache->pool, clock_now_ms()); /* the new ones as well */
         }
         resting = breaker_is_open(&cache->breaker) && open;

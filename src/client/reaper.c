@@ -62,6 +62,7 @@ store_watch(struct larder *cache)
     pthread_mutex_lock(&cache->registry.lock);
     cache->registry.watched = true;
     pthread_mutex_unlock(&cache->registry.lock);
+    keeper_nudge(cache);
 }
 
 /*

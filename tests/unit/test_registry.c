@@ -258,15 +258,29 @@ who_comes_when_the_owner_is_dead_finds_out(void **state)
     redis_says("HLEN " REGISTER, ":1");
     begin();
     cache = open_redis();
-    store_watch(cache);
     /* It may have been dead for long. */
     assert_status(store_may_use(cache, soon(), NULL), LARDER_MISS);
+    store_watch(cache);
     await(may_use(cache));
     assert_string_equal(generation(), "");
     begin();
     await(is_silent());
     redis_says("HLEN " REGISTER, ":1");
     await(strcmp(generation(), "") == 0);
+    larder_close(cache);
+}
+
+/* A reload, or a start, uses what is stored as soon as it has purged for the silent itself. */
+static void
+who_comes_while_somebody_is_silent_purges_at_once(void **state)
+{
+    (void)state;
+    redis_says("HSET " REGISTER " =" TAG " \"1 3 0 60000\"", ":1");
+    int64_t begun_ms = clock_now_ms();
+    struct larder *cache = open_redis();
+    store_watch(cache);
+    await(may_use(cache));
+    assert_in_range(clock_now_ms() - begun_ms, 0, 800); /* not what the thread does once a second */
     larder_close(cache);
 }
 
@@ -546,8 +560,8 @@ what_is_no_record_is_purged_for_and_removed(void **state)
     (void)state;
     begin();
     redis_says("HSET " REGISTER " foo bar =baz x", ":2");
-    store_watch(cache);
     assert_status(store_may_use(cache, soon(), NULL), LARDER_MISS);
+    store_watch(cache);
     await(strcmp(value_of("HGET " REGISTER " foo"), "") == 0);
     await(strcmp(value_of("HGET " REGISTER " =baz"), "") == 0);
     await(may_use(cache));
@@ -884,6 +898,7 @@ main(void)
         TEST(what_cannot_be_is_refused),
         TEST(a_mutation_of_unknown_outcome_is_purged_for_until_its_hold_is_over),
         TEST(who_comes_when_the_owner_is_dead_finds_out),
+        TEST(who_comes_while_somebody_is_silent_purges_at_once),
         TEST(silent_ones_of_a_tag_are_one_and_the_longest_hold_counts),
         TEST(a_purge_counts_also_if_another_mutation_became_silent_meanwhile),
         TEST(of_two_who_purge_for_it_the_first_counts),
