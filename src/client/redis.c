@@ -281,7 +281,9 @@ conn_refused(struct conn *conn, const char *text, size_t len, struct larder_erro
         if (len >= n && memcmp(text, passing[i], n) == 0)
             conn->passing = true;
     }
-    return conn_error(conn, LARDER_REFUSED, err, "%.*s", (int)(len > 200 ? 200 : len), text);
+    bool no_password = len >= 6 && memcmp(text, "NOAUTH", 6) == 0;
+    return conn_error(conn, LARDER_REFUSED, err, "%.*s%s", (int)(len > 200 ? 200 : len), text,
+                      no_password ? " Set redis.password_file in larder.conf." : "");
 }
 
 /* ------------------------------------------------------------------- dialling */

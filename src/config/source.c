@@ -369,6 +369,14 @@ scan_include(struct scan *scan, struct cursor *at)
 
 /* -------------------------------------------------------------------- files */
 
+/* U+2018 to U+201F, which text has in place of " and ' when it is copied from a page. */
+static bool
+is_typographic(const struct cursor *at)
+{
+    return at->end - at->p > 2 && memcmp(at->p, "\xe2\x80", 2) == 0 &&
+           (unsigned char)at->p[2] >= 0x98 && (unsigned char)at->p[2] <= 0x9f;
+}
+
 static enum larder_status
 scan_text(struct scan *scan, struct cursor *at)
 {
@@ -398,6 +406,11 @@ scan_text(struct scan *scan, struct cursor *at)
             status = scan_string(scan, at);
         } else if (grammar_is_word(c)) {
             status = scan_word(scan, at);
+        } else if (is_typographic(at)) {
+            status =
+                place_error(scan->grammar.err, here(scan, at),
+                            "found a typographic quote, expected \" (as editors for letters and "
+                            "web pages do not write it)");
         } else {
             status = grammar_mark(&scan->grammar, here(scan, at), c);
             if (status == LARDER_OK)

@@ -206,6 +206,11 @@ int ctl_explain(struct ctl *ctl);
 int explain_preset(const struct ctl *ctl);
 
 /* pool.c */
+
+/* As control_ask(). A pool whose socket is there and that has no process yet, because it has just been
+ * started, is waited for, 2 s at most. */
+enum larder_status pool_ask(const struct ctl *ctl, json_object *request, int64_t timeout_ms,
+                            json_object **answers, struct larder_error *err);
 int ctl_stats(struct ctl *ctl);
 int ctl_status(struct ctl *ctl);
 int ctl_ping(struct ctl *ctl);

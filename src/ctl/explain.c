@@ -180,8 +180,8 @@ ctl_explain(struct ctl *ctl)
         return CTL_USAGE;
     }
     asked = question(ctl, &url);
-    enum larder_status status = control_ask(
-        ctl->runtime_dir, asked, ctl->timeout_ms > 0 ? ctl->timeout_ms : ASK_MS, &answers, &err);
+    enum larder_status status =
+        pool_ask(ctl, asked, ctl->timeout_ms > 0 ? ctl->timeout_ms : ASK_MS, &answers, &err);
     json_object_put(asked);
     if (status != LARDER_OK)
         return fail(status, &err);

@@ -80,7 +80,7 @@ find_process(struct purging *p)
     struct larder_error err = {0};
 
     json_put(request, "command", json_object_new_string("ping"));
-    enum larder_status status = control_ask(p->ctl->runtime_dir, request, PING_MS, &answers, &err);
+    enum larder_status status = pool_ask(p->ctl, request, PING_MS, &answers, &err);
     json_object_put(request);
     if (status == LARDER_OK && json_object_array_length(answers) > 0)
         p->pid = (pid_t)json_object_get_int64(

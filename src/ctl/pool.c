@@ -10,7 +10,9 @@
  * Called by the table in main.c. Nothing here changes anything.
  */
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -30,11 +32,45 @@ static const char *const info_shown[] = {
     "rejected_connections",
 };
 
+/* How long a pool that has a socket may take until a process of it is there, and how often to look. */
+#define START_MS INT64_C(2000)
+#define LOOK_MS 50
+
 /* Like settings_server(): where somebody was asked, then what went wrong there. */
 struct part {
     json_object *answer;     /* NULL: not to be had */
     struct larder_error err; /* then why */
 };
+
+/* The pool's own socket is there: systemd's, or spawn-fcgi's. */
+static bool
+is_pool_meant(const char *runtime_dir)
+{
+    char path[4200];
+    struct stat st;
+    int n = snprintf(path, sizeof path, "%s/larder.sock", runtime_dir);
+
+    return n > 0 && (size_t)n < sizeof path && stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+enum larder_status
+pool_ask(const struct ctl *ctl, json_object *request, int64_t timeout_ms, json_object **answers,
+         struct larder_error *err)
+{
+    int64_t begun_ms = clock_now_ms();
+    int64_t most_ms = ctl->timeout_ms > 0 && ctl->timeout_ms < START_MS ? ctl->timeout_ms
+                                                                        : START_MS;
+
+    for (;;) {
+        enum larder_status status =
+            control_ask(ctl->runtime_dir, request, timeout_ms, answers, err);
+        if (status != LARDER_OK || json_object_array_length(*answers) > 0 ||
+            clock_now_ms() - begun_ms >= most_ms || !is_pool_meant(ctl->runtime_dir))
+            return status;
+        json_object_put(*answers);
+        poll(NULL, 0, LOOK_MS);
+    }
+}
 
 static struct part
 ask_counters(const struct ctl *ctl)

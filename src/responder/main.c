@@ -280,12 +280,26 @@ open_runtime(const char *directory)
 {
     struct larder_error err;
     struct control *control = NULL;
-    if (counters_open(directory, &err) != LARDER_OK)
+    bool whole = true;
+    if (counters_open(directory, &err) != LARDER_OK) {
         log_write(LARDER_LOG_WARNING, "counters are this process's own: %s", err.message);
-    if (limits_open(directory, &err) != LARDER_OK)
+        whole = false;
+    }
+    if (limits_open(directory, &err) != LARDER_OK) {
         log_write(LARDER_LOG_WARNING, "limits are this process's own: %s", err.message);
-    if (control_open(directory, &control, &err) != LARDER_OK)
+        whole = false;
+    }
+    if (control_open(directory, &control, &err) != LARDER_OK) {
         log_write(LARDER_LOG_WARNING, "no control socket: %s", err.message);
+        whole = false;
+    }
+    if (!whole)
+        log_write(
+            LARDER_LOG_WARNING,
+            "responder.runtime_dir %s has to be there and to belong to the user of larder-fcgi "
+            "(`systemd-tmpfiles --create` makes /run/larder); a unit with ProtectHome= or "
+            "ProtectSystem= hides or locks others, unless ReadWritePaths= names them",
+            directory);
     return control;
 }
 

@@ -108,9 +108,13 @@ open_one(const struct config *config, uint64_t hash)
     struct larder_error err;
     if (journal_open(config->state_dir, hash, config->journal_max, &journal, &err) == LARDER_OK)
         return journal;
-    log_write(LARDER_LOG_WARNING,
-              "invalidations that Redis does not take will be known to this process alone: %s",
-              err.message);
+    log_write(
+        LARDER_LOG_WARNING,
+        "invalidations that Redis does not take will be known to this process alone: %s; "
+        "cache.state_dir %s has to belong to the user of larder-fcgi, and a unit with "
+        "ProtectSystem= has to let it write there (larder.service does in /var/lib/larder, and "
+        "elsewhere with ReadWritePaths=)",
+        err.message, config->state_dir);
     return NULL;
 }
 

@@ -141,7 +141,7 @@ control_open(const char *runtime_dir, struct control **out, struct larder_error 
     enum larder_status status;
 
     *out = NULL;
-    DIR *list = control_open_dir(runtime_dir, err);
+    DIR *list = control_open_dir(runtime_dir, "", err);
     if (!list)
         return LARDER_UNAVAILABLE;
     remove_leftovers(list, runtime_dir);

@@ -23,6 +23,9 @@
 #define ANSWER_MAX ((size_t)1024 * 1024)
 #define PEERS_MAX 4096
 
+/* Behind "Permission denied": the sockets are their owner's alone. */
+#define WHOSE "; run it as root or as the user of larder-fcgi"
+
 struct peer {
     pid_t pid;
     int fd;      /* -1: done, with or without an answer */
@@ -53,7 +56,7 @@ by_pid(const void *a, const void *b)
 static enum larder_status
 find_peers(struct round *round, const char *dir, struct larder_error *err)
 {
-    DIR *list = control_open_dir(dir, err);
+    DIR *list = control_open_dir(dir, WHOSE, err);
     size_t room = 0;
 
     if (!list)
@@ -234,7 +237,7 @@ collect(struct round *round, const char *dir, json_object **answers, struct lard
         json_object_put(array);
         return error_set(err, round->refused == EACCES ? LARDER_REFUSED : LARDER_UNAVAILABLE,
                          "control %s: connect: %s%s", dir, strerror(round->refused),
-                         round->refused == EACCES ? CONTROL_WHOSE : "");
+                         round->refused == EACCES ? WHOSE : "");
     }
     if (json_object_array_length(array) == 0)
         say_why(round, dir, err);

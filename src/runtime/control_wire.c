@@ -55,7 +55,7 @@ control_next_pid(DIR *list)
 }
 
 DIR *
-control_open_dir(const char *dir, struct larder_error *err)
+control_open_dir(const char *dir, const char *denied, struct larder_error *err)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *list = fd < 0 ? NULL : fdopendir(fd);
@@ -63,7 +63,7 @@ control_open_dir(const char *dir, struct larder_error *err)
     if (!list)
         error_set(err, LARDER_UNAVAILABLE, "control: %s: %s%s", dir,
                   errno == ENOTDIR ? "no directory, or a symbolic link to one" : strerror(errno),
-                  errno == EACCES ? CONTROL_WHOSE : "");
+                  errno == EACCES ? denied : "");
     if (!list && fd >= 0)
         close(fd);
     return list;

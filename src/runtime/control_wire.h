@@ -21,11 +21,9 @@
 /* false: too long for the name of a socket. */
 bool control_address(struct sockaddr_un *address, const char *dir, pid_t pid);
 
-/* Behind "Permission denied": the sockets are their owner's alone. */
-#define CONTROL_WHOSE "; run it as root or as the user of larder-fcgi"
-
-/* Of runtime_dir, unless it is a symbolic link. NULL with words. */
-DIR *control_open_dir(const char *dir, struct larder_error *err);
+/* Of runtime_dir, unless it is a symbolic link. NULL with words; `denied` goes behind "Permission
+ * denied". */
+DIR *control_open_dir(const char *dir, const char *denied, struct larder_error *err);
 /* The pid of the next socket in it; 0: no more. */
 pid_t control_next_pid(DIR *list);
 

@@ -324,7 +324,15 @@ dial_unix(struct link *link, struct larder_error *err)
     else if (errno == EACCES)
         say_denied(path, err);
     else
-        error_set(err, LARDER_UNAVAILABLE, "cannot connect: %s", strerrordesc_np(errno));
+        error_set(
+            err, LARDER_UNAVAILABLE, "cannot connect: %s%s", strerrordesc_np(errno),
+            errno == ENOENT
+                ? "; does the backend run (PHP-FPM: systemctl status 'php*-fpm'), and is this "
+                  "the socket of its `listen`?"
+            : errno == ECONNREFUSED
+                ? "; nobody listens there: does the backend run (PHP-FPM: systemctl status "
+                  "'php*-fpm')?"
+                : "");
     return false;
 }
 

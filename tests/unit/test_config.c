@@ -162,6 +162,9 @@ grammar_is_checked_at_the_right_line(void **state)
         {"a = $;", "t.conf:1: `a` has no value: found `$` after ="},
         {"\n\x01", "t.conf:2: found byte 0x01 outside a string"},
         {"a = 1;\n\xc3\xbc = 2;", "t.conf:2: found byte 0xc3 outside a string"},
+        {"a = 1;\nb = \xe2\x80\x9cx\xe2\x80\x9d;", "t.conf:2: found a typographic quote, expected "
+                                                   "\" (as editors for letters and web pages do "
+                                                   "not write it)"},
         {"cache = {};\nlog = {};\ncache = {};",
          "t.conf:3: found `cache` a second time, first in line 1"},
         {"cache = {\n budget = \"1s\";\n budget = \"2s\";\n};",
@@ -473,6 +476,14 @@ contradictions_are_refused(void **state)
     static const struct refusal list[] = {
         {URL "redis = {\n host = \"a\";\n socket = \"/s\";\n};",
          "t.conf:4: redis.socket: host or port is set as well, expected one or the other"},
+        {URL "redis = {\n host = \"/run/redis.sock\";\n};",
+         "t.conf:3: redis.host: found \"/run/redis.sock\", expected a name or an address; the path "
+         "of "
+         "a Unix socket is redis.socket"},
+        {URL "redis = {\n host = \"redis://db:6379/0\";\n};",
+         "t.conf:3: redis.host: found \"redis://db:6379/0\", expected a name or an address alone; "
+         "the "
+         "port, the user and the number of the database have settings of their own"},
         {URL "redis = {\n password = \"a\";\n password_file = \"/s\";\n};",
          "t.conf:4: redis.password_file: redis.password is set as well, expected one"},
         {URL "redis = {\n user = \"larder\";\n};",

@@ -1,5 +1,5 @@
 # larderctl purge: a process of the pool does it, and without one what Redis alone can do.
-# needs: lighttpd redis-server redis-cli spawn-fcgi curl
+# needs: lighttpd redis-server redis-cli spawn-fcgi curl python3
 . case
 
 site -n 3 routes='
@@ -128,5 +128,15 @@ says '{"purged":{"tags":1},"soft":false,"outcome":"done","by":"redis"}'
 is "the tag's generation" "$(redis cli --raw exists larder:gen:tag:site)" 0
 purge 0 --all --yes --pattern 'session:*'
 is "what is left" "$(redis cli --raw exists larder:gen:all larder:session:2)" 0
+# One that has just been started is waited for: `systemctl restart` returns before a process is there.
+python3 -c "import socket; socket.socket(socket.AF_UNIX).bind('$DIR/run/larder.sock')"
+begun=$(date +%s)
+purge 3 --url "$origin/a"
+[ $(($(date +%s) - begun)) -le 10 ] || fail "it waits for a pool that does not come"
+sh -c 'sleep 0.3; exec pool start -n 1' &
+purge 0 --url "$origin/a"
+wait
+pool term
+rm "$DIR/run/larder.sock"
 redis stop
 purge 3 --timeout 2s --tag site

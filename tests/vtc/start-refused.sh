@@ -103,6 +103,17 @@ pool signal HUP
 await grep -q 'read again' "$DIR/nowhere/log"
 pool term
 
+# Nor do the directories of the pool: what is to be done about them is in the log.
+sed "s|\"$DIR/run\"|\"$DIR/absent\"|" "$DIR/larder.conf" > "$DIR/no-dirs.conf"
+pool start -n 1 "$LARDER_FCGI" -f "$DIR/no-dirs.conf"
+get /page
+is "without its directories: status" "$(status)" 200
+grep -q "responder.runtime_dir $DIR/absent has to be there and to belong to" "$DIR/log/larder" ||
+    fail "no advice on runtime_dir"
+grep -q "cache.state_dir $DIR/absent has to belong to" "$DIR/log/larder" ||
+    fail "no advice on state_dir"
+pool term
+
 # lighttpd's bin-path.
 cp "$DIR/broken.conf" "$DIR/larder.conf"
 (front lighttpd-bin-path "$PORT1") > "$DIR/log/front" 2>&1 &

@@ -12,3 +12,9 @@ grep -q -x "$(printf 'Host: www.example\r')" "$DIR/body"
 backend stop
 get /gone
 is "status" "$(status)" 502
+# What is to be looked at is said: with a socket that nobody listens on, and without one.
+grep -q 'nobody listens there: does the backend run\|No such file or directory; does the backend run' \
+    "$DIR/log/larder" || fail "no advice in the log"
+rm -f "$DIR/origin.sock"
+get /gone-too
+await grep -q 'No such file or directory; does the backend run' "$DIR/log/larder"
