@@ -37,7 +37,8 @@ says() {
     "$LARDERCTL" -f "$DIR/larder.conf" --timeout 500ms ping 2> "$DIR/said" && fail "$1: ping"
     grep -q "$2" "$DIR/said" || fail "$1: ping: $(cat "$DIR/said")"
     pool term
-    rm -f "$DIR"/run/journal-*
+    # The next one serves another Redis, as if it had always done.
+    rm -f "$DIR"/run/journal-* "$DIR"/run/served-*
 }
 settings='read_timeout = "200ms"; dial_timeout = "300ms"; breaker_max_rest = "100ms"; max_retries = 0;'
 routes='{ path = "/page"; ttl = "5m"; }'
