@@ -108,6 +108,7 @@ struct route {
     bool refused_public;                 /* so does an answer that anybody might have */
     struct string_list change_script; /* globs on SCRIPT_NAME; only such scripts change something */
     struct string_list change_answer; /* such fields tell of one: "NAME: GLOB" */
+    int64_t commit_delay_ms;          /* 0; a script goes on for so long behind its answer */
     struct string_list tags;          /* names with {user} and {captures} */
     const char *default_tag;          /* such a name, for what has no tags of its own; or NULL */
     int64_t client_cache_s;           /* for CLIENT_CACHE_PUBLIC */

@@ -353,6 +353,16 @@ check_invalidate(struct entry *entry)
         return reader_error(entry->reader, public,
                             "refused_public: no method of this route changes anything, so nothing "
                             "is ever refused");
+    const config_setting_t *delay = setting(entry, "commit_delay");
+    if (delay && route->commit_delay_ms > 0 && !has_unsafe_method(route))
+        return reader_error(entry->reader, delay,
+                            "commit_delay: no method of this route changes anything, so nothing "
+                            "is to be dropped");
+    if (delay && route->commit_delay_ms > 0 && route->async)
+        return reader_error(
+            entry->reader, delay,
+            "commit_delay: what async drops behind the answer is registered nowhere; "
+            "leave out one of the two");
     if (route->async && !list)
         return reader_error(entry->reader, setting(entry, "async"),
                             "async: found true, but the route invalidates nothing");

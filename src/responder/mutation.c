@@ -318,6 +318,37 @@ queue(struct mutation *mutation, struct exchange *exchange, const struct fields 
     return storer_invalidate(exchange->site, &all) ? "queued" : NULL;
 }
 
+/* The longer word of two routes. */
+static int64_t
+commit_delay_ms(const struct exchange *exchange)
+{
+    const struct route *route = exchange->match.route, *beside = route_beside(&exchange->match);
+    int64_t own_ms = route ? route->commit_delay_ms : 0;
+    int64_t other_ms = beside ? beside->commit_delay_ms : 0;
+    return own_ms > other_ms ? own_ms : other_ms;
+}
+
+/* The script goes on behind the end of its answer (fastcgi_finish_request()), as the route says: it is
+ * dropped by all for so long, whatever becomes of this process. */
+static void
+hold_for_the_rest(struct mutation *mutation, struct exchange *exchange)
+{
+    struct site *site = exchange->site;
+    const struct purge *known = &mutation->known;
+    int64_t delay_ms = commit_delay_ms(exchange);
+    struct larder_error err = {0};
+    bool fresh;
+    if (delay_ms <= 0 || known->tag_count == 0 ||
+        store_silence(site->cache, known->tags, known->tag_count, delay_ms, step_deadline(exchange),
+                      &fresh, &err) == LARDER_OK)
+        return;
+    if (!site_note_silent(site, known, delay_ms))
+        log_trouble(exchange,
+                    "what its script may still change could be told neither Redis nor "
+                    "the journal",
+                    &err);
+}
+
 static const char *
 end_unknown(struct mutation *mutation, struct exchange *exchange)
 {
@@ -387,9 +418,12 @@ mutation_whole(struct mutation *mutation, struct exchange *exchange, bool broken
         *post = NULL;
         if (mutation->known.tag_count > 0 && !hold(mutation, exchange))
             return;
-    } else if (mutation->claimed) {
-        const char *tag = post_tag(*post);
-        own = claim(mutation, exchange, post) ? tag : NULL;
+    } else {
+        hold_for_the_rest(mutation, exchange);
+        if (mutation->claimed) {
+            const char *tag = post_tag(*post);
+            own = claim(mutation, exchange, post) ? tag : NULL;
+        }
     }
     (void)drop(mutation, exchange, response, own, false);
 }

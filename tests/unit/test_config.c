@@ -817,6 +817,9 @@ routes_that_cannot_do_what_they_say_are_refused(void **state)
          "*"},
         {ROUTE("ttl = \"1m\";\ndefault_tag = \"a{name}\";"),
          "t.conf:4: default_tag: found `{name}`, expected {user} or a {name} of the path"},
+        {ROUTE("methods = [\"GET\"]; ttl = \"1m\"; commit_delay = \"5s\";"),
+         "t.conf:3: commit_delay: no method of this route changes anything, so nothing is to be "
+         "dropped"},
         {ROUTE("async = true;"), "t.conf:3: async: found true, but the route invalidates nothing"},
         {ROUTE("ttl = \"1s\";\nclient_cache = \"never\";"),
          "t.conf:4: client_cache: found \"never\" on a route with a ttl; one of them is not "

@@ -1,6 +1,6 @@
 # A change after the head of its answer: what is fetched between the two must not outlive the end of the
 # answer. With PHP's fastcgi_finish_request() the web server has the end before the change, and nobody
-# knows of it but the script: it purges by itself.
+# knows of it but the script: it purges by itself, or its route says how long it may take.
 # needs: nginx spawn-fcgi redis-server redis-cli curl php
 . case
 
@@ -12,13 +12,14 @@ echo 'page ', (int)@file_get_contents(getenv('STATE') . '/version');
 PHP
 # how=flush: the head and some of the body first; then, when the gate is open, the change; then the end.
 # how=finish: the whole answer first, then the change and the purge for it.
+# how=late: the whole answer first, then the change.
 cat > "$DIR/htdocs/import.php" << 'PHP'
 <?php
 require getenv('LARDER_PHP');
 while (ob_get_level())
     ob_end_flush();
 echo "begun\n";
-if ($_GET['how'] == 'finish')
+if ($_GET['how'] != 'flush')
     fastcgi_finish_request();
 else
     flush();
@@ -30,10 +31,11 @@ for ($n = 0; $n < 2000 && !file_exists(getenv('STATE') . '/go'); $n++) {
 file_put_contents(getenv('STATE') . '/version', (int)@file_get_contents(getenv('STATE') . '/version') + 1);
 if ($_GET['how'] == 'finish')
     (new Larder(getenv('PURGE_URL'), getenv('PURGE_TOKEN')))->purgeTags(['shop']);
-else
+if ($_GET['how'] == 'flush')
     echo "done\n";
 file_put_contents(getenv('STATE') . '/changed', '1');
 PHP
+cp "$DIR/htdocs/import.php" "$DIR/htdocs/late.php"
 mkdir -m 777 "$DIR/state"
 fpm start -c 4 "env[STATE]=$DIR/state
 env[LARDER_PHP]=$SRC/contrib/php/larder.php
@@ -42,19 +44,27 @@ env[PURGE_TOKEN]=0123456789abcdef"
 redis start
 conf url="$(fpm url)" admin='token = "0123456789abcdef";' routes='
     { path = "/page.php"; ttl = "1h"; tags = ["shop"]; },
-    { path = "/import.php"; methods = ["POST"]; tags = ["shop"]; }'
+    { path = "/import.php"; methods = ["POST"]; tags = ["shop"]; },
+    { path = "/late.php"; methods = ["POST"]; tags = ["shop"]; commit_delay = "20s"; }'
 pool start -n 2
 front nginx-php "$PORT1"
 
+# shows BODY
+shows() {
+    get /page.php
+    test "$(cat "$DIR/body")" = "$1"
+}
 version=0
-for how in flush finish; do
+for how in flush finish late; do
+    script=import
+    [ "$how" = late ] && script=late
     rm -f "$DIR/state/begun" "$DIR/state/go" "$DIR/state/changed"
     await is_hit "$url/page.php"
-    curl -sSN --max-time 60 -o "$DIR/import" -d '' "$url/import.php?how=$how" &
+    curl -sSN --max-time 60 -o "$DIR/import" -d '' "$url/$script.php?how=$how" &
     import=$!
     await test -e "$DIR/state/begun"
     # The head has been seen; with "finish" the end as well. What is fetched now is from before.
-    if [ "$how" = finish ]; then
+    if [ "$how" != flush ]; then
         wait "$import"
     else
         await grep -q begun "$DIR/import"
@@ -65,6 +75,9 @@ for how in flush finish; do
     await test -e "$DIR/state/changed"
     wait "$import" || true
     version=$((version + 1))
+    if [ "$how" = late ]; then
+        await -t 10 shows "page $version"
+    fi
     get /page.php
     is "$how: after its end" "$(cat "$DIR/body")" "page $version"
 done
