@@ -33,6 +33,7 @@
 #include "responder/meaning.h"
 #include "responder/opening.h"
 #include "responder/post.h"
+#include "responder/shared_parameters.h"
 #include "responder/storer.h"
 #include "runtime/counters.h"
 
@@ -281,6 +282,9 @@ make_request(struct fetch *fetch, struct upstream_request *out)
     struct backend_parameters parameters = {NULL, 0};
     if (exchange->site->config->fastcgi &&
         !backend_parameters(&parameters, exchange, method, &fetch->ask.fields))
+        return false;
+    if (exchange->site->config->fastcgi && keyed && !request->has_body &&
+        !shared_parameters(&parameters, exchange->arena))
         return false;
     *out = (struct upstream_request){
         .method = method,
