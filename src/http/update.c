@@ -4,6 +4,7 @@
  */
 #include "http/condition.h"
 #include "http/decide.h"
+#include "http/vary.h"
 
 /* Said of an answer while it is given. */
 static bool
@@ -51,13 +52,49 @@ is_fixed(struct slice name)
            slice_equal_nocase(name, "Content-Digest") || slice_equal_nocase(name, "Content-MD5");
 }
 
+/*
+ * Vary is a list that two may add to: an application names what it looks at, and a compressing
+ * middleware adds Accept-Encoding to what it has compressed, which a 304 has nothing of. What is stored
+ * has been chosen by all of them.
+ */
+struct varies {
+    bool stored_stays, update_adds;
+};
+
+/* The lines of which of the two are needed for all names of both, so that they do not grow with each
+ * update. false: no memory. */
+static bool
+join_varies(struct varies *out, const struct fields *stored, const struct fields *update,
+            struct arena *arena)
+{
+    struct vary old, new;
+    *out = (struct varies){.update_adds = true};
+    if (!vary_parse(&old, stored, NULL, arena) || !vary_parse(&new, update, NULL, arena))
+        return false;
+    /* What can select nothing stands alone. */
+    if (old.star || old.invalid || new.star || new.invalid)
+        return true;
+    for (size_t i = 0; i < old.count; i++)
+        out->stored_stays |= !vary_has(&new, old.names[i]);
+    if (!out->stored_stays)
+        return true;
+    out->update_adds = false;
+    for (size_t i = 0; i < new.count; i++)
+        out->update_adds |= !vary_has(&old, new.names[i]);
+    return true;
+}
+
 bool
 response_update_fields(struct fields *out, struct arena *arena, const struct policy *policy,
                        const struct fields *stored, const struct fields *update)
 {
+    struct varies varies;
+    if (!join_varies(&varies, stored, update, arena))
+        return false;
     for (size_t i = 0; i < stored->count; i++) {
         const struct field *f = &stored->list[i];
-        if (is_fixed(f->name) || !has(update, f->name)) {
+        bool vary = varies.stored_stays && slice_equal_nocase(f->name, "Vary");
+        if (vary || is_fixed(f->name) || !has(update, f->name)) {
             if (!fields_add(out, arena, f->name, f->value))
                 return false;
         }
@@ -66,6 +103,8 @@ response_update_fields(struct fields *out, struct arena *arena, const struct pol
         const struct field *f = &update->list[i];
         bool cookie = slice_equal_nocase(f->name, "Set-Cookie") ||
                       slice_equal_nocase(f->name, "Set-Cookie2");
+        if (!varies.update_adds && slice_equal_nocase(f->name, "Vary"))
+            continue;
         if (is_fixed(f->name) || (cookie && policy->set_cookie == SET_COOKIE_STRIP))
             continue;
         if (!fields_add(out, arena, f->name, f->value))

@@ -96,6 +96,22 @@ an_update_must_replace_all_fields_of_a_name(void **state)
 }
 
 static void
+an_update_takes_no_name_out_of_vary(void **state)
+{
+    (void)state;
+    updated_is(&passes, "Vary: Accept-Language, Accept-Encoding\nA: 1", "Vary: accept-language",
+               "Vary: Accept-Language, Accept-Encoding\nA: 1");
+    updated_is(&passes, "Vary: Accept-Encoding", "Vary: Accept-Language",
+               "Vary: Accept-Encoding\nVary: Accept-Language");
+    updated_is(&passes, "Vary: Accept-Encoding\nVary: Accept-Language", "Vary: Accept-Language",
+               "Vary: Accept-Encoding\nVary: Accept-Language");
+    updated_is(&passes, "Vary: Accept", "Vary: Accept, Origin", "Vary: Accept, Origin");
+    updated_is(&passes, "Vary: Accept, Origin", "Vary:", "Vary: Accept, Origin");
+    updated_is(&passes, "A: 1", "Vary: Accept", "A: 1\nVary: Accept");
+    updated_is(&passes, "Vary: Accept", "Vary: *", "Vary: *");
+}
+
+static void
 an_update_must_not_touch_the_length_of_the_body(void **state)
 {
     (void)state;
@@ -166,6 +182,7 @@ main(void)
         cmocka_unit_test(fields_that_no_cache_or_private_name_must_not_be_stored),
         cmocka_unit_test(cookies_are_stored_only_where_the_route_keeps_them),
         cmocka_unit_test(an_update_must_replace_all_fields_of_a_name),
+        cmocka_unit_test(an_update_takes_no_name_out_of_vary),
         cmocka_unit_test(an_update_must_not_touch_the_length_of_the_body),
         cmocka_unit_test(an_update_brings_no_cookie_past_a_route_that_strips_them),
         cmocka_unit_test(what_a_304_sets_is_its_own_visitors),
