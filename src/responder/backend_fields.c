@@ -48,7 +48,7 @@ struct rule {
 /* Fields that no route opens or closes. */
 static const struct rule field_rules[] = {
     {"Host", {OURS, OURS, OURS, OURS}},
-    /* Not what Vary selects by: it names machines and pools (loop.c adds it). */
+    /* Not what Vary selects by: they name machines and pools (loop.c adds them). */
     {"CDN-Loop", {OURS, OURS, OURS, OURS}},
     {"Via", {KEEP, OURS, KEEP, OURS}},
     {"Cookie", {KEEP, OURS, KEEP, OURS}},
@@ -177,30 +177,17 @@ add_negotiated(struct fields *out, const struct exchange *exchange, const struct
     return !language.p || fields_add(out, arena, slice_of("Accept-Language"), language);
 }
 
-/* In hex, with hyphens between. */
+/* In hex, with single hyphens between: two of them begin a comment in SQL, and firewalls know that. */
 static bool
 is_number(struct slice text)
 {
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
         if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ||
-              (c == '-' && i > 0)))
+              (c == '-' && i > 0 && text.p[i - 1] != '-' && i + 1 < text.n)))
             return false;
     }
     return text.n >= TRACE_MIN && text.n <= TRACE_MAX;
-}
-
-/* A protocol and a name for each hop, without comments. */
-static bool
-is_plain_via(struct slice text)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        bool letter = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!letter && !strchr(" ,./:-_", c ? c : '"'))
-            return false;
-    }
-    return true;
 }
 
 /* What stands for the fields that stay here. */
@@ -223,9 +210,6 @@ add_neutral(struct fields *out, const struct exchange *exchange, const struct va
             !fields_add(out, arena, slice_of(numbers[i]), value))
             return false;
     }
-    struct slice via = fields_join(client, arena, "Via");
-    if (via.n && is_plain_via(via) && !fields_add(out, arena, slice_of("Via"), via))
-        return false;
     struct cache_control cc;
     if (exchange->policy.client_control == CLIENT_CONTROL_IGNORE ||
         is_open_name(exchange, opened, "Cache-Control"))

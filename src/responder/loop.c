@@ -213,20 +213,24 @@ is_name(struct slice word)
     return true;
 }
 
-/* The Larders that a request has passed, and nothing else that its CDN-Loop says. */
+/* The Larders that a request has passed, and nothing else that its field says: the word `which` of a
+ * member is the name, `before` goes in front of each. At most HOPS_MAX are ever asked for (loop_of). */
 static bool
-plain_names(struct slice *out, const struct fields *request, struct arena *arena)
+plain_names(struct slice *out, const struct fields *request, const char *field, int which,
+            const char *before, struct arena *arena)
 {
     const struct field *f;
     size_t cursor = 0;
     *out = (struct slice){"", 0};
-    while ((f = fields_next(request, "CDN-Loop", &cursor))) {
+    while ((f = fields_next(request, field, &cursor))) {
         const char *p = f->value.p, *end = p + f->value.n;
         while (p < end) {
-            struct slice word = next_word(&p, end);
+            struct slice word = {p, 0};
+            for (int i = 0; i <= which; i++)
+                word = next_word(&p, end);
             if (is_name(word)) {
-                const char *text = arena_printf(arena, "%.*s%s%.*s", (int)out->n, out->p,
-                                                out->n ? ", " : "", (int)word.n, word.p);
+                const char *text = arena_printf(arena, "%.*s%s%s%.*s", (int)out->n, out->p,
+                                                out->n ? ", " : "", before, (int)word.n, word.p);
                 if (!text)
                     return false;
                 *out = slice_of(text);
@@ -238,20 +242,33 @@ plain_names(struct slice *out, const struct fields *request, struct arena *arena
     return true;
 }
 
+/* `own` behind what came; own NULL: nothing is added. .p NULL: no memory. */
+static struct slice
+behind(struct slice before, const char *own, struct arena *arena)
+{
+    if (!own || before.n == 0)
+        return own ? slice_of(own) : before;
+    const char *text = arena_printf(arena, "%.*s, %s", (int)before.n, before.p, own);
+    return text ? slice_of(text) : (struct slice){NULL, 0};
+}
+
 bool
 loop_mark(struct fields *out, const struct fields *request, const char *id, bool is_hop,
           bool shared, struct arena *arena)
 {
-    struct slice before = {NULL, 0};
+    /* What is passed has its Via already. */
+    struct slice loops = {NULL, 0}, vias = {NULL, 0};
+    const char *own_via = is_hop ? arena_printf(arena, "1.1 %s", id) : NULL;
     if (!shared)
-        before = fields_join(request, arena, "CDN-Loop");
-    else if (!plain_names(&before, request, arena))
+        loops = fields_join(request, arena, "CDN-Loop");
+    else if (!plain_names(&loops, request, "CDN-Loop", 0, "", arena) ||
+             !plain_names(&vias, request, "Via", 1, "1.1 ", arena))
         return false;
-    const char *value = before.n ? arena_printf(arena, "%.*s, %s", (int)before.n, before.p, id)
-                                 : id;
-    const char *via = is_hop ? arena_printf(arena, "1.1 %s", id) : NULL;
-    return value && fields_add(out, arena, slice_of("CDN-Loop"), slice_of(value)) &&
-           (!is_hop || (via && fields_add(out, arena, slice_of("Via"), slice_of(via))));
+    loops = behind(loops, id, arena);
+    vias = behind(vias, own_via, arena);
+    return loops.p && fields_add(out, arena, slice_of("CDN-Loop"), loops) &&
+           (!is_hop || (own_via && vias.p)) &&
+           (vias.n == 0 || fields_add(out, arena, slice_of("Via"), vias));
 }
 
 /* ------------------------------------------------------------------------- telling */

@@ -28,7 +28,7 @@ void loop_id(char id[LOOP_ID_SIZE], const struct config *config);
 enum loop loop_of(const struct fields *request, const char *id);
 
 /* Add what says that this pool has passed the request on: CDN-Loop behind what came, and, where we
- * are a hop of HTTP, Via. shared: for an answer that is everybody's; of what came only the names of
+ * are a hop of HTTP, Via. shared: for an answer that is everybody's; of both fields only the names of
  * Larders. false: no memory, or too many fields. */
 bool loop_mark(struct fields *out, const struct fields *request, const char *id, bool is_hop,
                bool shared, struct arena *arena);

@@ -38,6 +38,25 @@ get '/loop?echo=1' -H "CDN-Loop: zzz; a=\"b, $other; zzz, $other" -H 'CDN-Loop: 
 is "CDN-Loop" "$(saw CDN-Loop | sed 's/larder-[0-9a-f-]*$/own/')" "$other, $other, own"
 get '/own/loop?echo=1' -H "CDN-Loop: zzz, $other"
 is "CDN-Loop of a pass" "$(saw CDN-Loop | sed 's/larder-[0-9a-f-]*$/own/')" "zzz, $other, own"
+# And nothing else that Via says: a firewall reads it too.
+long=$(printf '%03900d' 0 | tr 0 z)
+for via in '1.1 ../../zzz/passwd' '1.1 zzz' "1.1 $long" "zzz/1.1 $other (zzz), 1.1 zzz, 1.1 $other, 1.1 $other-zzz"; do
+    n=$((n + 1))
+    get "/via/$n?echo=1" -H "Via: $via"
+    if grep -q zzz "$DIR/body"; then
+        fail "Via: $(printf %.40s "$via"): reached the backend"
+    fi
+done
+is "Via" "$(saw Via | sed 's/larder-[0-9a-f-]*$/own/')" "1.1 $other, 1.1 $other, 1.1 own"
+get '/via/vary?echo=1&h=Vary:Via' -H 'Via: 1.1 zzz'
+await is_hit '/via/vary?echo=1&h=Vary:Via'
+get "/own/via?echo=1" -H "Via: 1.1 zzz"
+is "Via of a pass" "$(saw Via | sed 's/larder-[0-9a-f-]*$/own/' | paste -s -d '|')" '1.1 zzz|1.1 own'
+# A number of a request that is none.
+for id in 0123456789abcdef-- 0123----456789abcdef 0123456789abcdef-; do
+    get "/id/$id?echo=1" -H "X-Request-Id: $id" -H "Traceparent: $id"
+    is "X-Request-Id $id" "$(saw X-Request-Id)$(saw Traceparent)" ''
+done
 
 # The visitor's condition is evaluated on the whole that comes, which is the next visitor's.
 page='/condition?echo=1&h=ETag:%22a%22'
