@@ -232,10 +232,12 @@ drop(struct mutation *mutation, struct exchange *exchange, const struct fields *
         all.patterns = mutation->known.patterns;
         all.pattern_count = mutation->known.pattern_count;
     }
-    if (all.tag_count == 0 && all.pattern_count == 0)
-        return PURGE_DONE;
-    enum purge_outcome outcome =
-        purge_run(exchange->site, &all, step_deadline(exchange), &deleted, &err);
+    enum purge_outcome outcome = PURGE_DONE;
+    if (all.tag_count > 0 || all.pattern_count > 0)
+        outcome = purge_run(exchange->site, &all, step_deadline(exchange), &deleted, &err);
+    enum purge_outcome moved = purge_moved(exchange->site, step_deadline(exchange), &err);
+    if (moved > outcome)
+        outcome = moved;
     counters_add(COUNTER_invalidated_keys, deleted > 0 ? (uint64_t)deleted : 0);
     mutation->undropped = outcome == PURGE_FAILED;
     tell_outcome(exchange, outcome, &err);
@@ -277,6 +279,26 @@ leave_routes(struct mutation *mutation, const struct exchange *exchange, int sta
     mutation->of_route = of_routes;
 }
 
+/* A reload has gone to another Redis, or namespace, meanwhile: there it may be anything. false: none
+ * has. */
+static bool
+hold_moved(struct mutation *mutation, const struct exchange *exchange)
+{
+    const char *all[] = {"all"};
+    const struct purge purge = {.tags = all, .tag_count = 1};
+    int64_t max_ms = hold_ms(exchange->site->config);
+    bool fresh;
+    struct site *now = site_take();
+    bool moved = now->serves != exchange->site->serves && !now->config->compat_ancestor;
+    if (moved &&
+        store_silence(now->cache, all, 1, max_ms, step_deadline(exchange), &fresh, NULL) !=
+            LARDER_OK &&
+        !site_note_silent(now, &purge, max_ms))
+        mutation->in_memory = true;
+    site_give(now);
+    return moved;
+}
+
 /*
  * Nobody knows the outcome: the backend has its time from now on, and so long it is
  * dropped by all. true: nobody is at that already, so that it is to be dropped now. A
@@ -298,11 +320,12 @@ hold(struct mutation *mutation, struct exchange *exchange)
                                step_deadline(exchange), &fresh, &err);
     mutation->registered = NULL;
     if (status == LARDER_OK)
-        return fresh;
+        return hold_moved(mutation, exchange) || fresh;
     mutation->in_memory = !site_note_silent(site, known, hold_ms(site->config));
     if (mutation->in_memory)
         log_trouble(exchange, "what it invalidates could be told neither Redis nor the journal",
                     &err);
+    (void)hold_moved(mutation, exchange);
     return true;
 }
 

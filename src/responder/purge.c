@@ -113,6 +113,19 @@ purge_run(struct site *site, const struct purge *purge, int64_t deadline_ms, int
     return site_note(site, &rest) ? PURGE_JOURNAL : PURGE_FAILED;
 }
 
+enum purge_outcome
+purge_moved(const struct site *site, int64_t deadline_ms, struct larder_error *err)
+{
+    const char *all[] = {"all"};
+    const struct purge purge = {.tags = all, .tag_count = 1};
+    enum purge_outcome outcome = PURGE_DONE;
+    struct site *now = site_take();
+    if (now->serves != site->serves && !now->config->compat_ancestor)
+        outcome = purge_run(now, &purge, deadline_ms, NULL, err);
+    site_give(now);
+    return outcome;
+}
+
 const char *
 purge_outcome_name(enum purge_outcome outcome)
 {

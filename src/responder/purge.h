@@ -50,6 +50,14 @@ enum purge_outcome {
 enum purge_outcome purge_run(struct site *site, const struct purge *purge, int64_t deadline_ms,
                              int64_t *deleted, struct larder_error *err);
 
+/*
+ * What was changed for a site, while a reload has gone to another Redis, or namespace,
+ * was not dropped in that one, nor can it be known there: everything is. Does nothing
+ * where both are the same. As purge_run().
+ */
+enum purge_outcome purge_moved(const struct site *site, int64_t deadline_ms,
+                               struct larder_error *err);
+
 /* A copy of its own, by malloc, and its end. false: no memory. */
 bool purge_copy(struct purge *out, const struct purge *purge);
 void purge_free(struct purge *purge);

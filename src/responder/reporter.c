@@ -147,6 +147,7 @@ reporter_open(struct site *site)
     const struct config *config = site->config;
     pthread_once(&in_memory_once, open_in_memory);
     uint64_t hash = hash_of(config);
+    site->serves = hash;
     site->journal = open_one(config, hash);
     site->sweeps = site->journal ? open_one(config, hash ^ SWEEPS_HASH) : NULL;
     if (in_memory_hash && in_memory_hash != hash && pending_in_memory() > 0)

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "config/config.h"
 #include "responder/expected.h"
@@ -24,6 +25,7 @@ struct site {
     char loop_id[LOOP_ID_SIZE]; /* what this pool is called in CDN-Loop and Via */
     struct trouble trouble;     /* with the backend, of late */
     struct expected expected;   /* what its answers name in Vary */
+    uint64_t serves;            /* which Redis and namespace: two sites of one have the same */
     struct journal *journal;    /* NULL: there is no state_dir */
     atomic_llong owners_ms;     /* boottime: all that have something in the journal were alive */
     struct journal *sweeps;     /* likewise; of application values, which lookups do not use */

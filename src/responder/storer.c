@@ -212,6 +212,9 @@ run_purge(const struct job *job)
     int64_t deadline_ms = clock_now_ms() + drain_bounded(job->site->config->invalidate_timeout_ms);
     enum purge_outcome outcome = purge_run(job->site, &job->purge, deadline_ms, &deleted, &err);
     counters_add(COUNTER_invalidated_keys, deleted > 0 ? (uint64_t)deleted : 0);
+    enum purge_outcome moved = purge_moved(job->site, deadline_ms, &err);
+    if (moved > outcome)
+        outcome = moved;
     if (outcome == PURGE_DONE || outcome == PURGE_QUEUED)
         return;
     bool noted = outcome == PURGE_JOURNAL;
