@@ -56,6 +56,9 @@ enum book {
 
 /* What could not be written to a journal. For the process: they outlive a reload. */
 static struct journal *in_memory[BOOKS];
+/* The Redis that they are for. Guards in_memory_hash, and is held while one is told of what makes
+ * responses stale. */
+static pthread_mutex_t telling = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t in_memory_hash;
 static pthread_once_t in_memory_once = PTHREAD_ONCE_INIT;
 
@@ -110,7 +113,8 @@ open_one(const struct config *config, uint64_t hash)
         return journal;
     log_write(
         LARDER_LOG_WARNING,
-        "invalidations that Redis does not take will be known to this process alone: %s; "
+        "invalidations that Redis does not take will be known to this process alone, and whether "
+        "another namespace was served before this start is not known: %s; "
         "cache.state_dir %s has to belong to the user of larder-fcgi, and a unit with "
         "ProtectSystem= has to let it write there (larder.service does in /var/lib/larder, and "
         "elsewhere with ReadWritePaths=)",
@@ -128,17 +132,18 @@ come_home(struct site *site, uint64_t hash, bool returns)
 {
     static const char *const all[] = {"all"};
     const struct journal_record record = {.kind = JOURNAL_HARD, .names = all, .count = 1};
-    if (!site->journal || site->config->compat_ancestor)
+    if (site->config->compat_ancestor)
         return;
-    bool another = served_another(site->config, hash);
-    if (another || returns) {
+    bool noted = site->journal && served_another(site->config, hash);
+    if (noted || returns) {
         log_write(LARDER_LOG_WARNING,
                   "another Redis, or namespace of it, was served before: all responses in this one "
                   "are dropped, because what was changed meanwhile is not known here");
         if (!append(site, TAGS, &record, 1))
             return;
     }
-    served_note(site->config, hash);
+    if (site->journal)
+        served_note(site->config, hash);
 }
 
 void
@@ -150,12 +155,15 @@ reporter_open(struct site *site)
     site->serves = hash;
     site->journal = open_one(config, hash);
     site->sweeps = site->journal ? open_one(config, hash ^ SWEEPS_HASH) : NULL;
-    if (in_memory_hash && in_memory_hash != hash && pending_in_memory() > 0)
+    pthread_mutex_lock(&telling);
+    uint64_t before = in_memory_hash;
+    in_memory_hash = hash;
+    pthread_mutex_unlock(&telling);
+    bool returns = before && before != hash;
+    if (returns && pending_in_memory() > 0)
         log_write(LARDER_LOG_ERROR,
                   "%llu invalidations for another Redis were never told to it, and are forgotten",
                   (unsigned long long)pending_in_memory());
-    bool returns = in_memory_hash && in_memory_hash != hash;
-    in_memory_hash = hash;
     come_home(site, hash, returns);
 }
 
@@ -367,7 +375,15 @@ look(enum book book, int64_t *complained_ms)
             atomic_store(&site->owners_ms, now_ms);
     }
     work_off(site, journal_of(site, book), complained_ms);
-    work_off(site, in_memory[book], complained_ms);
+    if (book == TAGS) {
+        pthread_mutex_lock(&telling);
+        /* A reload may have noted what is for the next site already. */
+        if (site->serves == in_memory_hash)
+            work_off(site, in_memory[book], complained_ms);
+        pthread_mutex_unlock(&telling);
+    } else {
+        work_off(site, in_memory[book], complained_ms);
+    }
     site_give(site);
 }
 

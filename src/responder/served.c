@@ -23,11 +23,22 @@
 
 #define PATH_SIZE 4200
 
+/* The name is made absolute, since pools may be started with the same relative one in several
+ * directories. Links in it are left alone: the next release behind one is the same configuration. */
 static void
 path_of(char path[PATH_SIZE], const struct config *config)
 {
+    const char *file = config->file;
+    char name[PATH_SIZE];
+    char *directory = *file == '/' ? NULL : get_current_dir_name();
+    while (directory && strncmp(file, "./", 2) == 0)
+        file += 2;
+    int n = snprintf(name, sizeof name, "%s%s%s", directory ? directory : "", directory ? "/" : "",
+                     file);
+    free(directory);
+    size_t len = (size_t)n < sizeof name ? (size_t)n : sizeof name - 1;
     snprintf(path, PATH_SIZE, "%s/served-%016" PRIx64, config->state_dir,
-             (uint64_t)XXH3_64bits(config->file, strlen(config->file)));
+             (uint64_t)XXH3_64bits(name, len));
 }
 
 bool

@@ -68,3 +68,42 @@ SOCKET=$DIR/b.sock pool term
 start_second
 is_home "$other" || fail "a restart alone has dropped it"
 in_log 4
+
+# Without a state directory the process itself knows it.
+reload_twice() {
+    echo "$away" > "$DIR/away.conf"
+    reload
+    change
+    before=$(cat "$DIR/home")
+    echo "$home" > "$DIR/away.conf"
+    reload
+}
+SOCKET=$DIR/b.sock pool term
+home=$(echo "$home" | sed "s|state_dir = \"[^\"]*\"|state_dir = \"$DIR/nowhere\"|")
+away=$(echo "$home" | sed 's/^redis = {/redis = { namespace = "away";/')
+echo "$home" > "$DIR/away.conf"
+grep -q 'nowhere' "$DIR/away.conf" || fail "$home"
+start_second
+is_home "$other" || fail "a start without a state directory has dropped it"
+in_log 4
+reload_twice
+await in_log 6
+is_new() {
+    ! is_home "$1" || test "$(cat "$DIR/home")" != "$before"
+}
+is_new "$other" || fail "without a state directory: the page from before the change"
+await is_new "$url"
+SOCKET=$DIR/b.sock pool term
+
+# Two pools whose configurations have the same relative name have a note each.
+mkdir "$DIR/one" "$DIR/two"
+cp "$DIR/larder.conf" "$DIR/one"
+sed 's/^redis = {/redis = { namespace = "two";/' "$DIR/larder.conf" > "$DIR/two/larder.conf"
+for name in one two one two; do
+    (
+        cd "$DIR/$name"
+        SOCKET=$DIR/b.sock pool start -n 1 "$LARDER_FCGI" -f larder.conf
+        SOCKET=$DIR/b.sock pool term
+    )
+done
+in_log 6
