@@ -99,19 +99,26 @@ find(struct slice name)
     return NULL;
 }
 
-/* The same but for hyphens: none, an underscore, or one that an editor has made typographic. */
+/* In place of a hyphen: a blank, an underscore, or what an editor has made of it. */
+static bool
+is_like_hyphen(char c)
+{
+    return c == '-' || c == '_' || c == ' ' || c == '\t' || (unsigned char)c >= 0x80;
+}
+
+/* The same but for hyphens. */
 static bool
 is_nearly(struct slice name, const char *directive)
 {
     for (size_t i = 0; i < name.n; i++) {
-        unsigned char c = (unsigned char)name.p[i];
-        if (c == '-' || c == '_' || c >= 0x80)
+        char c = name.p[i];
+        if (is_like_hyphen(c))
             continue;
         if (*directive == '-')
             directive++;
         if (c >= 'A' && c <= 'Z')
-            c = (unsigned char)(c - 'A' + 'a');
-        if (c != (unsigned char)*directive++)
+            c = (char)(c - 'A' + 'a');
+        if (c != *directive++)
             return false;
     }
     return *directive == '\0';
@@ -263,6 +270,29 @@ skip_blanks(const char *p, const char *end)
     return p;
 }
 
+/*
+ * "no store", "no - store": where a name ends that begins at start and has its first blank at p, if it
+ * is nearly a prohibition when blanks are taken for hyphens; else p.
+ */
+static const char *
+name_with_blanks(const char *start, const char *p, const char *end)
+{
+    static const char *const names[] = {"no-store",         "no-cache", "must-revalidate",
+                                        "proxy-revalidate", "max-age",  "s-max-age"};
+    const char *stop = p;
+    while (stop < end && is_like_hyphen(*stop))
+        stop++;
+    const char *word = stop;
+    while (stop < end && *stop != '=' && *stop != ':' && !is_separator(*stop))
+        stop++;
+    if (stop == word)
+        return p;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (is_nearly((struct slice){start, (size_t)(stop - start)}, names[i]))
+            return stop;
+    return p;
+}
+
 static void
 parse_line(struct cache_control *cc, struct slice line)
 {
@@ -276,6 +306,10 @@ parse_line(struct cache_control *cc, struct slice line)
         while (p < end && *p != '=' && *p != ':' && !is_separator(*p))
             p++;
         struct slice name = {start, (size_t)(p - start)}, argument = {NULL, 0};
+        if (!find(name)) {
+            p = name_with_blanks(start, p, end);
+            name.n = (size_t)(p - start);
+        }
         const char *equals = skip_blanks(p, end);
         bool clean = equals == p;
         if (equals < end && *equals == '=') {

@@ -136,6 +136,17 @@ a_misspelt_prohibition_counts(void **state)
                                                "no\xe2\x80\x93store",
                                                "'no-store'",
                                                "'no-store, x'",
+                                               "no store",
+                                               "public, No  Store, max-age=60",
+                                               "no - store",
+                                               "no \xe2\x80\x93 store",
+                                               "no -store",
+                                               "no- store",
+                                               "no cache",
+                                               "no_ cache=\"a\"",
+                                               "max age=0",
+                                               "s - maxage=0",
+                                               "max_age =60",
                                                "private: 1",
                                                "private:x",
                                                "private=true",
@@ -167,10 +178,11 @@ a_misspelt_prohibition_counts(void **state)
                                                "max-age='0'",
                                                "max-age=60, max_age=0",
                                                "Cache-Control: private"};
-    static const char *const permissions[] = {"x:private, max-age=5", "x: 1, max-age=5",
-                                              "x='1', max-age=5",     "private=\"a\", max-age=5",
-                                              "max-age=5, max_age=0", "max-age=5, publik",
-                                              "max-age=5, no-stores", "max-age=5, private=xtrue"};
+    static const char *const permissions[] = {
+        "x:private, max-age=5",     "x: 1, max-age=5",      "x='1', max-age=5",
+        "private=\"a\", max-age=5", "max-age=5, max_age=0", "max-age=5, publik",
+        "no, store, max-age=5",     "no stores, max-age=5", "no storex, max-age=5",
+        "not store, max-age=5",     "max-age=5, no-stores", "max-age=5, private=xtrue"};
     for (size_t i = 0; i < sizeof prohibitions / sizeof *prohibitions; i++) {
         struct cache_control cc = parsed(prohibitions[i]);
         if (!cc.no_store && !cc.no_cache && !cc.is_private && cc.max_age_s != 0 &&
