@@ -151,6 +151,13 @@ parse_specs(const struct fields *request, struct byte_range specs[RANGES_MAX])
     }
 }
 
+size_t
+range_count(const struct fields *request)
+{
+    struct byte_range specs[RANGES_MAX];
+    return parse_specs(request, specs);
+}
+
 bool
 range_rewrite(struct slice *out, const struct fields *request, struct arena *arena)
 {

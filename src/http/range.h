@@ -39,6 +39,9 @@ struct ranges {
  */
 enum range_verdict range_parse(const struct fields *request, int64_t length, struct ranges *out);
 
+/* How many ranges it asks for, as it stands; 0: it does not count. */
+size_t range_count(const struct fields *request);
+
 /* The same Range, written anew from its numbers, in the arena; .p NULL: it does not count, as above.
  * false: no memory. */
 bool range_rewrite(struct slice *out, const struct fields *request, struct arena *arena);

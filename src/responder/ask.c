@@ -15,6 +15,7 @@
  * to one, or a page that prints one, would speak to all who come after. So the range
  * is written anew from its numbers, and the client's conditions and If-Range stay
  * here. They are evaluated on what comes (incoming.c), as a 304 could not be stored.
+ * Several ranges are asked for by their visitor alone, and nothing of that is kept.
  *
  * A HEAD that misses is asked as GET, so that the next one does not.
  */
@@ -78,6 +79,14 @@ ask_is_for_page(const struct exchange *exchange)
         return true;
     return backend_is_shared(exchange) && !exchange->use_entry &&
            exchange->missing != REASON_HIT_FOR_MISS && exchange->generations_complete;
+}
+
+bool
+ask_has_own_ranges(const struct exchange *exchange)
+{
+    return backend_is_shared(exchange) && !exchange->use_entry && !exchange->background &&
+           slice_equal(exchange->request.method, slice_of("GET")) &&
+           range_count(&exchange->request.fields) > 1;
 }
 
 bool

@@ -28,6 +28,10 @@ enum ask_kind {
  */
 bool ask_is_for_page(const struct exchange *exchange);
 
+/* Does the client want several ranges of what is not stored? The backend gets them from this visitor
+ * alone, beside all that came: in a request that is everybody's they would be words of its own. */
+bool ask_has_own_ranges(const struct exchange *exchange);
+
 /* false: no memory, or too many fields. */
 bool ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind);
 

@@ -360,11 +360,15 @@ mark_helps(const struct exchange *exchange)
 }
 
 /* Nobody else gets this one. Whoever waited for it, here or elsewhere, goes on, and if the next ones
- * would wait in vain as well, they are told. */
+ * would wait in vain as well, they are told. If nobody knows that, the next one leads the others. */
 static void
 refuse(struct exchange *exchange, const struct kept *kept)
 {
     char name[FLIGHT_NAME_SIZE];
+    if (!keep_tells_others(kept, exchange)) {
+        coalesce_end(exchange, FLIGHT_LOOK);
+        return;
+    }
     int64_t now_ms = clock_now_ms(), forbidden_ms = exchange->site->config->hit_for_miss_ms;
     memcpy(name, flight_name(exchange->flight), sizeof name);
     exchange->waited |= flight_refuse(exchange->flight, FLIGHT_ALONE);
@@ -393,7 +397,8 @@ void
 coalesce_head(struct exchange *exchange, const struct kept *kept, struct spool *spool)
 {
     if (!exchange->flight) {
-        if ((forbids(kept) || exchange->refused) && (exchange->marks || mark_helps(exchange)))
+        if (keep_tells_others(kept, exchange) && (forbids(kept) || exchange->refused) &&
+            (exchange->marks || mark_helps(exchange)))
             mark(exchange, kept);
         exchange->marks = false;
         return;

@@ -95,7 +95,10 @@ struct exchange {
     bool other_fields; /* has_entry, but the answer to this one's fields is another */
     bool teaches;      /* nothing is known of the URL, so its first answer tells of its kind */
     bool sends_all;    /* nobody else gets the answer, so the backend gets every field */
-    bool parted;       /* the client of somebody else's fetch, which reads it at its own pace */
+    bool
+        unmarked; /* what comes now tells of this visitor's own words, and of nothing that others get */
+    bool refused_own; /* the backend has refused a field that was only expected */
+    bool parted;      /* the client of somebody else's fetch, which reads it at its own pace */
 };
 
 /*

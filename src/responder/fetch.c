@@ -428,6 +428,8 @@ fetch_and_answer(struct exchange *exchange)
     /* Of what must not be shared, each visitor gets his own. */
     exchange->sends_all |= exchange->reason == REASON_NONE && !exchange->has_entry &&
                            exchange->missing == REASON_HIT_FOR_MISS;
+    if (ask_has_own_ranges(exchange) && exchange->match.route->range_fetch == 0)
+        exchange->sends_all = exchange->unmarked = true;
     opening_recall(exchange);
     opening_expect(exchange);
     while (ask_backend(&fetch)) {

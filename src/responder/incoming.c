@@ -222,7 +222,8 @@ decide(struct fetch *fetch)
     if (exchange->sends_all && fetch->kept.decision.reason == REASON_NONE) {
         fetch->kept.decision.reason = REASON_HIT_FOR_MISS;
         if (exchange->missing == REASON_HIT_FOR_MISS &&
-            !opening_is_refusal(exchange->entry.stored.status))
+            (!opening_is_refusal(exchange->entry.stored.status) ||
+             !backend_fields_withheld(exchange)))
             storer_drop(exchange->site, exchange->found, exchange->entry.checksum);
     }
     if (exchange->sends_all) {
@@ -337,6 +338,24 @@ goes_on_for_others(struct fetch *fetch)
     return true;
 }
 
+/*
+ * The backend is to be asked again. If this answer was everybody's, what follows is made of the
+ * visitor's own words: it tells nobody else to expect nothing of the page.
+ */
+static void
+ask_again(struct fetch *fetch, bool everybodys)
+{
+    struct exchange *exchange = fetch->exchange;
+    struct request_facts facts = exchange->facts;
+    fetch->cacheable = false;
+    if (!everybodys)
+        return;
+    facts.method = slice_of("GET");
+    const struct store_decision decision =
+        decide_store(&exchange->policy, &facts, fetch->status, &fetch->fields, &fetch->times);
+    exchange->unmarked |= fetch->status == 304 || decision_shares(&decision);
+}
+
 static bool
 on_head(void *arg, int status, struct fields *fields, bool until_close)
 {
@@ -353,7 +372,10 @@ on_head(void *arg, int status, struct fields *fields, bool until_close)
     if (said)
         fetch->invalidated = said;
     coalesce_seal(exchange);
+    bool everybodys = backend_is_shared(exchange) && !opening_is_own(exchange, &fetch->ask);
     fetch->meaning = meaning_of(fetch);
+    if (fetch->meaning == MEANS_OPENED)
+        ask_again(fetch, everybodys);
     if (fetch->meaning != MEANS_ANSWER)
         return true;
     bool completion = fetch->ask.completes && status == 206;
@@ -361,7 +383,7 @@ on_head(void *arg, int status, struct fields *fields, bool until_close)
         return false;
     decide(fetch);
     if (opening_was_wrong(exchange, &fetch->ask, &fetch->kept)) {
-        fetch->cacheable = false;
+        ask_again(fetch, everybodys);
         fetch->openings++;
         fetch->meaning = MEANS_OPENED;
         return true;
@@ -370,6 +392,10 @@ on_head(void *arg, int status, struct fields *fields, bool until_close)
     if (is_too_much(fetch)) {
         fetch->meaning = MEANS_AGAIN;
         fetch->kind = ASK_RANGE;
+        if (ask_has_own_ranges(exchange)) {
+            coalesce_end(exchange, FLIGHT_ALONE);
+            exchange->sends_all = exchange->unmarked = true;
+        }
         fetch->cacheable = false;
         return true;
     }

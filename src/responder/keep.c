@@ -447,16 +447,24 @@ keep_store(struct kept *kept, struct exchange *exchange, struct spool *spool,
         put(kept, exchange, &spool->entry, spool, false, after);
 }
 
+bool
+keep_tells_others(const struct kept *kept, const struct exchange *exchange)
+{
+    return !exchange->unmarked || kept->names.n > 0;
+}
+
 void
 keep_mark(const struct kept *kept, struct exchange *exchange)
 {
+    /* That this visitor was refused with all fields is no refusal of the page. */
+    int status = exchange->refused ? exchange->refused : exchange->sends_all ? 200 : kept->status;
     const struct config *config = exchange->site->config;
     const struct cache_key *key = &exchange->key;
     struct entry entry = {.material = key->material,
                           .generations = exchange->generations,
                           .identity = exchange->identity,
                           .total = -1};
-    entry.stored = (struct stored){.status = exchange->refused ? exchange->refused : kept->status,
+    entry.stored = (struct stored){.status = status,
                                    .fields = &entry.fields,
                                    .stored_ms = kept->head_wall_ms,
                                    .ttl_ms = config->hit_for_miss_ms,

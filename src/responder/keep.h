@@ -75,6 +75,10 @@ struct keep_after {
 void keep_store(struct kept *kept, struct exchange *exchange, struct spool *spool,
                 const struct keep_after *after);
 
+/* Does it say something to those who ask after this visitor? Not what was made of the visitor's own words,
+ * unless they select the key as well. */
+bool keep_tells_others(const struct kept *kept, const struct exchange *exchange);
+
 /*
  * A mark in the place of what must not be stored: that no use is made of waiting
  * for another's fetch of it.

@@ -62,7 +62,9 @@ meaning_of(struct fetch *fetch)
         return MEANS_NOTHING;
     if (!backend_is_shared(exchange))
         return MEANS_ANSWER;
-    if (!status_is_failure(fetch->status) && fetch->openings < MEANING_OPENINGS_MAX &&
+    /* What everybody is refused, as a field of this visitor's was before: it is not sent again. */
+    bool refused = exchange->refused_own && opening_is_refusal(fetch->status);
+    if (!status_is_failure(fetch->status) && fetch->openings < MEANING_OPENINGS_MAX && !refused &&
         opening_needed(exchange, ask, &fetch->fields)) {
         fetch->openings++;
         return MEANS_OPENED;

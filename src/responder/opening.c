@@ -13,6 +13,10 @@
  * Then the backend gets all of them as well, and the mark of it stays until its time
  * is over.
  *
+ * Not so if it has refused words of this visitor's: a value of a field that Vary names,
+ * which everybody's request has not, or a range. That tells of nobody else, so it leaves no
+ * mark, and whoever waits goes on waiting for the next one (exchange->unmarked).
+ *
  * Where the pages of a route name the same field each time, this would cost every new page
  * two requests. So the fields that answers of its kind name (expected.c) are sent at once
  * while nothing is known of a URL. If its answer names them it is as if the URL had been
@@ -130,6 +134,24 @@ teach(struct exchange *exchange, const struct fields *answer, bool shared)
 }
 
 bool
+opening_is_own(const struct exchange *exchange, const struct ask *ask)
+{
+    const struct vary *opened = exchange->opened;
+    struct fields closed = {0};
+    if (ask->range || ask->head)
+        return true;
+    if (!opened)
+        return false;
+    if (!backend_fields(&closed, exchange, NULL))
+        return true;
+    for (size_t i = 0; i < opened->count; i++)
+        if (!(exchange->has_marker && vary_has(&exchange->marker.vary, opened->names[i])) &&
+            !same_value(&ask->base, &closed, opened->names[i], exchange->arena))
+            return true;
+    return false;
+}
+
+bool
 opening_needed(struct exchange *exchange, const struct ask *ask, const struct fields *answer)
 {
     struct arena *arena = exchange->arena;
@@ -156,6 +178,8 @@ opening_needed(struct exchange *exchange, const struct ask *ask, const struct fi
             learn(exchange);
             teach(exchange, answer, false);
             exchange->expected = NULL;
+            /* The answer to that has been seen: it was a refusal. */
+            exchange->sends_all = exchange->refused_own;
             return true;
         }
     exchange->opened = before;
@@ -222,8 +246,16 @@ opening_was_wrong(struct exchange *exchange, const struct ask *ask, const struct
     teach(exchange, kept->fields, kept->shared);
     if (kept->shared && is_excess(exchange, ask, kept->fields))
         return true;
-    if (kept->decision.reason == REASON_NONE || !opening_is_refusal(kept->status) ||
-        !backend_fields_withheld(exchange))
+    if (kept->decision.reason == REASON_NONE || !opening_is_refusal(kept->status))
+        return false;
+    if (exchange->expected && opening_is_own(exchange, ask)) {
+        /* What does everybody get? */
+        exchange->expected = exchange->opened = NULL;
+        exchange->refused_own = true;
+        return true;
+    }
+    exchange->unmarked |= opening_is_own(exchange, ask);
+    if (!backend_fields_withheld(exchange))
         return false;
     exchange->refused = kept->status;
     exchange->sends_all = true;

@@ -13,6 +13,10 @@
  */
 bool opening_needed(struct exchange *exchange, const struct ask *ask, const struct fields *answer);
 
+/* Was the backend asked something of this visitor's own, which its key so far does not have: a value of
+ * a field that is opened only now, a range? Then its refusal says nothing to others. */
+bool opening_is_own(const struct exchange *exchange, const struct ask *ask);
+
 /* Before the backend is asked while Redis does not answer: what this process has seen last of the URL
  * stands in for the marker, or every request would be sent twice. */
 void opening_recall(struct exchange *exchange);
@@ -26,8 +30,8 @@ void opening_expect(struct exchange *exchange);
 /*
  * Of an answer for which opening_needed() is not the case, when it is known what is kept of
  * it: is it everybody's, but made with a field that was only expected and that it does not
- * name; or a refusal that may be for want of a field? Then true: exchange says what is sent
- * now, and the backend is to be asked again.
+ * name; or a refusal that may be for want of a field, or of one that was only expected? Then
+ * true: exchange says what is sent now, and the backend is to be asked again.
  */
 bool opening_was_wrong(struct exchange *exchange, const struct ask *ask, const struct kept *kept);
 

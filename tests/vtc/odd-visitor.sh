@@ -1,0 +1,141 @@
+# One visitor whose odd field is refused, or finds nothing, takes the page from nobody else: neither the
+# storing and the waiting for each other of a page that is not stored yet, nor what is stored.
+# needs: lighttpd redis-server redis-cli spawn-fcgi curl python3
+# time: 60
+. case
+
+cat > "$DIR/odd.py" << 'EOF'
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+AREAS = {"accept": "Accept", "plain": "Accept", "agent": "User-Agent", "version": "Accept",
+         "original": "Accept", "slow": "Accept", "deleted": "Accept"}
+gone = set()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        asked = self.headers
+        area = self.path.split("/")[1]
+        field = AREAS.get(area)
+        odd = "evil" in asked.get("Accept", "") or "sqlmap" in asked.get("User-Agent", "")
+        status, vary = 200, field
+        with open(sys.argv[2], "a") as log:
+            log.write(self.path + "\n")
+        if area == "delete":
+            gone.add(self.path.replace("/delete", "/deleted", 1))
+        elif area in ("accept", "original") and odd:
+            status = 404 if "X-Original-URL" in asked else 406
+        elif area == "slow" and odd:
+            import time
+            time.sleep(1)
+            status = 406
+        elif area == "plain" and odd:
+            status, vary = 406, None
+        elif area == "agent" and odd:
+            status, vary = 403, None
+        elif area == "version" and odd:
+            status = 404
+        elif self.path in gone:
+            status = 404
+        elif area == "ranges" and asked.get("Range", "").count(",") > 4:
+            status = 403
+        elif area == "api" and "X-Wanted" not in asked:
+            status, vary = 403, "Accept"
+        body = ("%s of %s\n" % (status, asked.get(field or "Host", ""))).encode()
+        self.send_response(status)
+        if vary:
+            self.send_header("Vary", vary)
+        if status == 200:
+            self.send_header("Cache-Control", "max-age=60, stale-if-error=600")
+        elif area == "ranges":
+            self.send_header("Cache-Control", "max-age=60")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+ThreadingHTTPServer.daemon_threads = True
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+EOF
+: > "$DIR/log/odd"
+python3 "$DIR/odd.py" "$PORT5" "$DIR/log/odd" &
+backend=$!
+trap 'kill $backend' EXIT
+await curl -s "http://127.0.0.1:$PORT5/up"
+site url="http://127.0.0.1:$PORT5" routes='{ path = "/**"; ttl = "1m"; }'
+
+evil='Accept: evil/x'
+html='Accept: text/html'
+agent='User-Agent: browser'
+odd() {
+    get "$@"
+    is "$1 of the odd one" "$(status)" "$odd_status"
+}
+asked() {
+    grep -c -x -F -e "$1" "$DIR/log/odd" || true
+}
+is_hit_with() {
+    curl -s --max-time 20 -o /dev/null -D - "$@" | grep -q -i '^x-cache: hit'
+}
+stored_after_one() {
+    get "$1" -H "$html" -H "$agent"
+    is "$1: status" "$(status)" 200
+    is "$1: X-Cache" "$(field X-Cache)" MISS
+    await is_hit_with -H "$html" -H "$agent" "$url$1"
+}
+
+# The odd one comes first. What the next one gets is stored; the one after that has a hit. At first each
+# page tells that it varies, and then the field is expected.
+for i in 1 2 3 4; do
+    odd_status=406
+    odd "/accept/$i" -H "$evil"
+    stored_after_one "/accept/$i"
+    odd "/plain/$i" -H "$evil"
+    stored_after_one "/plain/$i"
+    odd_status=403
+    odd "/agent/$i" -H 'User-Agent: sqlmap'
+    stored_after_one "/agent/$i"
+    odd "/ranges/$i" -H 'Range: bytes=0-0,2-2,4-4,6-6,8-8,10-10'
+    stored_after_one "/ranges/$i"
+done
+# Nor does it come later, again and again.
+for i in 1 2 3; do
+    odd_status=406
+    odd /accept/1 -H "$evil/$i"
+    await is_hit_with -H "$html" -H "$agent" "$url/accept/1"
+done
+# A page that refuses everybody's request has its mark all the same, so that it is asked once each time.
+for i in 1 2 3; do
+    get /api/1 -H "$html" -H 'X-Wanted: 1'
+    is "an interface: status" "$(status)" 200
+    await -t 5 test "$(redis cli --raw --scan --pattern '*response:*' | wc -l)" -gt 0
+    sleep 0.2
+    before=$(asked /api/1)
+done
+get /api/1 -H "$html" -H 'X-Wanted: 1'
+is "an interface: asked" "$(($(asked /api/1) - before))" 1
+is "an interface: Cache-Status" "$(field Cache-Status | grep -c hit-for-miss)" 1
+
+# Those who wait for the odd one go on waiting for each other: it is fetched for the odd one (twice, and
+# with all fields), and then for one of them, who has it twice.
+get /slow/0 -H "$html"
+curl -s --max-time 20 -o /dev/null -H "$evil" "$url/slow/1" &
+odd_one=$!
+crowd=
+await grep -q -x -F /slow/1 "$DIR/log/odd"
+for i in 1 2 3 4 5 6 7 8; do
+    curl -s --max-time 20 -o "$DIR/crowd.$i" -H "$html" "$url/slow/1" &
+    crowd="$crowd $!"
+done
+for pid in $odd_one $crowd; do
+    wait "$pid"
+done
+is "the crowd's pages" "$(cat "$DIR"/crowd.* | sort -u)" '200 of text/html'
+test "$(asked /slow/1)" -le 5 || fail "the backend was asked $(asked /slow/1) times"
+await is_hit_with -H "$html" "$url/slow/1"
