@@ -482,7 +482,8 @@ static void
 note_use(const struct exchange *exchange, int64_t wall_ms)
 {
     if (exchange->has_entry && exchange->found != exchange->key.primary)
-        variant_use_note(exchange->site, exchange->key.primary, exchange->found, wall_ms);
+        variant_use_note(exchange->site, exchange->key.primary, exchange->found,
+                         exchange->entry.checksum, wall_ms);
 }
 
 void

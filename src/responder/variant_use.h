@@ -2,9 +2,12 @@
 #ifndef RESPONDER_VARIANT_USE_H
 #define RESPONDER_VARIANT_USE_H
 
+#include "responder/entry.h"
 #include "responder/server.h"
 
-/* A request has found this variant. Costs no round trip; most calls do nothing. From any thread. */
-void variant_use_note(struct site *site, const char *primary, const char *key, int64_t wall_ms);
+/* A request has found this variant, in the form that has this checksum. Costs no round trip; most calls
+ * do nothing. From any thread. */
+void variant_use_note(struct site *site, const char *primary, const char *key,
+                      const char checksum[ENTRY_CHECKSUM_SIZE], int64_t wall_ms);
 
 #endif

@@ -47,19 +47,23 @@ strangers() {
 }
 # comes TARGET: 20 visits in a loop of strangers, of which so many have to be hits.
 comes() {
-    page=$1 field=Accept-Language hits=0
+    page=$1
     : > "$DIR/strangers"
     strangers "$page" &
+    visits "$2"
+    rm "$DIR/strangers"
+    wait $!
+}
+visits() {
+    hits=0
     for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        get "$page" -H "$field: de"
+        get "$page" -H 'Accept-Language: de'
         case $(field X-Cache) in
         HIT) hits=$((hits + 1)) ;;
         esac
         sleep 0.2
     done
-    rm "$DIR/strangers"
-    wait $!
-    test "$hits" -ge "$2" || fail "$page: $hits hits of 20"
+    test "$hits" -ge "$1" || fail "$page: $hits hits of 20"
 }
 known() {
     page=$1
@@ -73,6 +77,17 @@ comes "$page" 20
 known '/brief/loop?h=Vary:Accept-Language'
 comes "$page" 10
 
+# Redis has lost it all, and the visitor has been heard of a moment ago.
+known '/lost?h=Vary:Accept-Language'
+: > "$DIR/strangers"
+strangers "$page" &
+visits 20
+redis stop
+redis start
+visits 15
+rm "$DIR/strangers"
+wait $!
+
 # Who comes when the strangers are there already gets a place after a while.
 page='/late?h=Vary:Accept-Language'
 : > "$DIR/strangers"
@@ -81,11 +96,11 @@ await -t 60 is_hit_with -H 'Accept-Language: de' "$url$page"
 rm "$DIR/strangers"
 wait $!
 
-# Their number is bounded all the same: 64 for each of the five pages, and what leads to them.
+# Their number is bounded all the same: 64 for each of the six pages, and what leads to them.
 redis cli --raw --scan --pattern '*:variants' | while read -r set; do
     test "$(redis cli zcard "$set")" -le 64 || fail "$set has $(redis cli zcard "$set")"
 done
-test "$(redis entries | wc -l)" -le $((5 * (64 + 2))) || fail "$(redis entries | wc -l) responses"
+test "$(redis entries | wc -l)" -le $((6 * (64 + 2))) || fail "$(redis entries | wc -l) responses"
 
 # Where all are in use a newcomer is served and not stored, and that is told.
 page='/full?h=Vary:Accept-Language'
