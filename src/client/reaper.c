@@ -194,23 +194,6 @@ write_notes(const struct larder *cache, struct wire *wire, const struct due *lis
     return n > 0;
 }
 
-/* Tokens whose purge was due, without being silent: nothing was known of them. All of what is due was
- * purged, which is begun at begun_ms. */
-static void
-cover(struct registry *registry, int64_t begun_ms, int64_t now_ms)
-{
-    pthread_mutex_lock(&registry->lock);
-    for (size_t i = 0; i < registry->count; i++) {
-        struct seen *seen = &registry->seen[i];
-        if (!seen->silent && seen->first_ms <= begun_ms &&
-            watch_is_due(registry, seen, now_ms, 0)) {
-            seen->known = true;
-            seen->covered_ms = begun_ms;
-        }
-    }
-    pthread_mutex_unlock(&registry->lock);
-}
-
 static void
 complain(struct larder *cache, const struct larder_error *err)
 {
@@ -276,8 +259,11 @@ purge_due(struct larder *cache, const struct round *round, int64_t deadline_ms)
                         rest < NEWS_TAGS_MAX ? rest : NEWS_TAGS_MAX, deadline_ms))
             return;
     }
-    if (round->whole)
-        cover(&cache->registry, begun_ms, clock_boot_ms());
+    if (!round->whole)
+        return;
+    pthread_mutex_lock(&cache->registry.lock);
+    watch_cover(&cache->registry, begun_ms, clock_boot_ms());
+    pthread_mutex_unlock(&cache->registry.lock);
 }
 
 /* Make silent records of the tokens that have been silent for L. How many. */

@@ -148,6 +148,9 @@ bool watch_is_silent(const struct registry *registry, const struct seen *seen, i
 bool watch_is_due(const struct registry *registry, const struct seen *seen, int64_t now_ms,
                   int64_t ahead_ms);
 bool watch_is_over(const struct seen *seen, int64_t now_ms);
+/* All that was due was purged, by a round that began at begun_ms: so it was for the tokens, without being
+ * silent, of which nothing was known. One that was read since is not among them. */
+void watch_cover(struct registry *registry, int64_t begun_ms, int64_t now_ms);
 /* Its tags: the next behind *at (NULL at first); its bytes, not NUL-terminated. false: no more. */
 bool watch_tag(const struct seen *seen, const char **at, const char **tag, size_t *len);
 void watch_forget(struct registry *registry);

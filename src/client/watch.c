@@ -194,6 +194,19 @@ watch_is_due(const struct registry *registry, const struct seen *seen, int64_t n
     return seen->silent || !is_own(registry, seen);
 }
 
+void
+watch_cover(struct registry *registry, int64_t begun_ms, int64_t now_ms)
+{
+    for (size_t i = 0; i < registry->count; i++) {
+        struct seen *seen = &registry->seen[i];
+        if (!seen->silent && seen->first_ms <= begun_ms &&
+            watch_is_due(registry, seen, now_ms, 0)) {
+            seen->known = true;
+            seen->covered_ms = begun_ms;
+        }
+    }
+}
+
 bool
 watch_tag(const struct seen *seen, const char **at, const char **tag, size_t *len)
 {

@@ -16,6 +16,10 @@ start_second() {
 in_log() {
     test "$(grep -c "another Redis, or namespace" "$DIR/log/larder")" -eq "$1"
 }
+is_told() {
+    test "$(sed -n 's/.*the journal is worked off: Redis has \([0-9]*\) .*/+ \1/p' "$DIR/log/larder" | xargs expr 0)" -eq \
+        "$(grep -c "another Redis, or namespace" "$DIR/log/larder")"
+}
 is_home() {
     curl -s -H "Host: $host" -D - -o "$DIR/home" "$1/page" | grep -q -i '^x-cache: hit'
 }
@@ -44,13 +48,16 @@ for side in "$other" "$url"; do
 done
 
 # By a reload.
-reload() {
+reloaded() {
+    test "$(grep -c 'read again' "$DIR/log/larder")" -gt "$lines"
+}
+reload_one() {
     lines=$(grep -c 'read again' "$DIR/log/larder" || true)
-    SOCKET=$DIR/b.sock pool signal HUP
-    reloaded() {
-        test "$(grep -c 'read again' "$DIR/log/larder")" -gt "$lines"
-    }
+    kill -HUP "$1"
     await reloaded
+}
+reload() {
+    reload_one "$(pool pids | xargs)"
 }
 echo "$away" > "$DIR/away.conf"
 reload
@@ -69,6 +76,32 @@ start_second
 is_home "$other" || fail "a restart alone has dropped it"
 in_log 4
 
+# Two processes of one configuration: the first that comes home notes it, and the other one has changed
+# something since.
+second=$(pool pids | xargs)
+kill "$first"
+await sh -c "! kill -0 $first 2> /dev/null"
+SOCKET=$DIR/a.sock pool start -n 1 "$LARDER_FCGI" -f "$DIR/away.conf"
+first=$(pool pids | xargs)
+echo "$second" > "$DIR/pool.pids"
+echo "$away" > "$DIR/away.conf"
+reload_one "$first"
+reload_one "$second"
+echo "$home" > "$DIR/away.conf"
+reload_one "$first"
+await is_told
+await is_home "$url"
+before=$(cat "$DIR/home")
+change
+is_home "$url" || fail "another namespace was changed, and not this one"
+reload_one "$second"
+in_log 8
+await is_told
+for side in "$other" "$url"; do
+    ! is_home "$side" || test "$(cat "$DIR/home")" != "$before" ||
+        fail "the second to come home: the page from before the change"
+done
+
 # Without a state directory the process itself knows it.
 reload_twice() {
     echo "$away" > "$DIR/away.conf"
@@ -85,9 +118,9 @@ echo "$home" > "$DIR/away.conf"
 grep -q 'nowhere' "$DIR/away.conf" || fail "$home"
 start_second
 is_home "$other" || fail "a start without a state directory has dropped it"
-in_log 4
+in_log 8
 reload_twice
-await in_log 6
+await in_log 10
 is_new() {
     ! is_home "$1" || test "$(cat "$DIR/home")" != "$before"
 }
@@ -106,4 +139,4 @@ for name in one two one two; do
         SOCKET=$DIR/b.sock pool term
     )
 done
-in_log 6
+in_log 10

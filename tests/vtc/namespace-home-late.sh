@@ -17,7 +17,8 @@ in_log() {
     grep -c "$1" "$DIR/log/larder" || true
 }
 is_told() {
-    test "$(in_log 'another Redis, or namespace')" -eq "$(in_log 'the journal is worked off')"
+    test "$(sed -n 's/.*the journal is worked off: Redis has \([0-9]*\) .*/+ \1/p' "$DIR/log/larder" | xargs expr 0)" -eq \
+        "$(grep -c "another Redis, or namespace" "$DIR/log/larder")"
 }
 is_reloaded() {
     test "$(in_log 'read again')" -eq "$1"
