@@ -23,19 +23,18 @@ static const struct {
     {"CONTENT_TYPE", ""},
 };
 
+/* What web servers say of the connection. Another name that begins likewise is the operator's, and in
+ * the key (settings.c). */
 static bool
-has_prefix(struct slice text, const char *prefix)
+is_of_connection(struct slice name)
 {
-    size_t n = strlen(prefix);
-    return text.n >= n && memcmp(text.p, prefix, n) == 0;
-}
-
-/* What Apache's mod_http2 says of the connection. */
-static bool
-is_of_http2(struct slice name)
-{
-    return slice_equal(name, slice_of("HTTP2")) || slice_equal(name, slice_of("H2PUSH")) ||
-           has_prefix(name, "H2_");
+    static const char *const names[] = {"HTTP2",        "HTTP3",        "H2PUSH",
+                                        "H2_PUSH",      "H2_PUSHED",    "H2_PUSHED_ON",
+                                        "H2_STREAM_ID", "H2_STREAM_TAG"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (slice_equal(name, slice_of(names[i])))
+            return true;
+    return false;
 }
 
 /* An empty one is no credential (decide.c). */
@@ -56,7 +55,7 @@ is_the_visitors(const struct upstream_parameter *parameter)
     for (size_t i = 0; i < COUNT_OF(same); i++)
         if (slice_equal(parameter->name, slice_of(same[i].name)))
             return true;
-    return is_of_http2(parameter->name) || is_empty_authorization(parameter);
+    return is_of_connection(parameter->name) || is_empty_authorization(parameter);
 }
 
 bool
