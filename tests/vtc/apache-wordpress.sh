@@ -12,9 +12,18 @@ write() {
 echo basename(__DIR__), '/', basename(__FILE__), ' ', $_SERVER['SCRIPT_NAME'], ' ', $_SERVER['REQUEST_URI'];
 END
 }
+copies='wp-config.bak wp-config.txt wp-config.old wp-config.json wp-config~ wp-config wp-config-backup.txt
+    WP-CONFIG.BAK old-wp-config.txt wp-config.zip wp-config.php.bak wp-config.php~'
 for root in htdocs debian; do
     for script in index wp-login wp-config wp-admin/index wp-admin/admin wp-config-sample.old; do
         write "$root/$script.php"
+    done
+    for copy in $copies .git/config .env; do
+        write "$root/$copy"
+    done
+    echo '# none' > "$DIR/$root/.htaccess"
+    for file in wp-config.png edit-wp-config.js; do
+        echo a file > "$DIR/$root/$file"
     done
     names_in "$DIR/$root"
 done
@@ -58,7 +67,7 @@ for port in "$PORT1" "$PORT2"; do
     for place in ' htdocs' '/blog debian'; do
         at=${place% *} name=${place#* }
         for target in / /index.php /2026/11/a-post/ /feed/ '/?p=1' /wp-json/wp/v2/posts /category/a.b/ \
-            /nothing.php /index.php/2026/post; do
+            /wp-config-explained/ /2026/wp-config.txt /nothing.php /index.php/2026/post; do
             answers 200 "$at$target" "$name/index.php $at/index.php $at$target"
         done
         answers 200 "$at/wp-login.php?action=x" "$name/wp-login.php $at/wp-login.php $at/wp-login.php?action=x"
@@ -71,8 +80,11 @@ for port in "$PORT1" "$PORT2"; do
         names_are apache "$at/"
         answers 301 "$at/dir.inc"
 
-        for refused in wp-config.php wp-config.php/x wp-config.php.bak wp-config.php~ .git/config .htaccess; do
+        for refused in wp-config.php wp-config.php/x $copies wp-config.bak/x .git/config .htaccess .env; do
             answers 403 "$at/$refused"
+        done
+        for file in wp-config.png edit-wp-config.js; do
+            answers 200 "$at/$file" 'a file'
         done
         # Nothing that was uploaded is run: not by its name, with a path behind it, in another case, or as
         # the index of its directory.
