@@ -69,6 +69,7 @@ static const struct command_rule rules[COMMAND_COUNT] = {
     [COMMAND_LEASE_END] = {"PUBLISH (lease)", true, true},
     [COMMAND_ADMIT] = {"EVAL (variants)", false, true},
     [COMMAND_ROOM] = {"EVAL (variants)", true, false},
+    [COMMAND_AGE] = {"EVAL (variants)", true, true},
     [COMMAND_VARIANT] = {"ZADD (variants)", true, true},
 };
 

@@ -399,6 +399,15 @@ enum larder_status store_variant_touch(struct larder *cache, const char *primary
                                        int64_t now_wall_ms, int64_t deadline_ms,
                                        struct larder_error *err);
 
+/*
+ * All variants that are known of under this primary key end with their freshness: those that are stale
+ * at once, and so does what is none. Each has at `times_at`, as big-endian numbers of 8 bytes, when
+ * it came and how long it is fresh from then, in milliseconds. The marker stays.
+ */
+enum larder_status store_variants_age(struct larder *cache, const char *primary, size_t times_at,
+                                      int64_t now_wall_ms, int64_t deadline_ms,
+                                      struct larder_error *err);
+
 /* Unlink all variants that are known of under this primary key; the marker stays. */
 enum larder_status store_variants_drop(struct larder *cache, const char *primary,
                                        int64_t deadline_ms, struct larder_error *err);

@@ -152,6 +152,57 @@ store_variant_admit(struct larder *cache, const char *primary, const char *key, 
     return status;
 }
 
+static const char age_script[] =
+    "local now, at = tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+    "for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do\n"
+    "    local hash = string.match(member, 'response:([0-9a-f]+)$')\n"
+    "    if hash and #hash == 64 then\n"
+    "        local key, left = ARGV[1] .. member, 0\n"
+    "        local times = redis.pcall('GETRANGE', key, at, at + 15)\n"
+    "        if type(times) == 'string' and #times == 16 then\n"
+    "            local came, fresh = struct.unpack('>i8i8', times)\n"
+    "            left = math.min(came, now) + fresh - now\n"
+    "        end\n"
+    "        if left <= 0 then\n"
+    "            redis.call('UNLINK', key)\n"
+    "        elseif redis.call('PTTL', key) > left then\n"
+    "            redis.call('PEXPIRE', key, string.format('%.0f', left))\n"
+    "        end\n"
+    "    end\n"
+    "end\n"
+    "return 1\n";
+
+enum larder_status
+store_variants_age(struct larder *cache, const char *primary, size_t times_at, int64_t now_wall_ms,
+                   int64_t deadline_ms, struct larder_error *err)
+{
+    redisReply *reply = NULL;
+    struct wire wire;
+
+    if (!cache->options.enabled)
+        return disabled(err);
+    enum larder_status status = command_check_key(cache, primary, err);
+    if (status != LARDER_OK)
+        return status;
+    wire_init(&wire);
+    wire_begin(&wire, 7);
+    wire_text(&wire, "EVAL");
+    wire_text(&wire, age_script);
+    wire_number(&wire, 1);
+    variants_key(cache, &wire, primary);
+    wire_arg(&wire, cache->prefix, cache->prefix_len);
+    wire_number(&wire, now_wall_ms);
+    wire_number(&wire, (int64_t)times_at);
+    status = command_run(cache, COMMAND_AGE, &wire, deadline_ms, &reply, 1, NULL, err);
+    wire_free(&wire);
+    if (status != LARDER_OK)
+        return status;
+    if (reply->type != REDIS_REPLY_INTEGER)
+        status = command_unexpected(cache, COMMAND_AGE, err);
+    command_free_replies(&reply, 1);
+    return status;
+}
+
 enum larder_status
 store_variants_drop(struct larder *cache, const char *primary, int64_t deadline_ms,
                     struct larder_error *err)

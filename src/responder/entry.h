@@ -39,6 +39,8 @@
 #include "http/decide.h"
 
 #define ENTRY_HEAD_SIZE 104
+/* When its head came, and for how long it is fresh. */
+#define ENTRY_TIMES_AT 32
 /* The checksum: it tells one entry from another under the same key. */
 #define ENTRY_CHECKSUM_AT 96
 #define ENTRY_CHECKSUM_SIZE 8

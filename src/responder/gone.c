@@ -9,9 +9,14 @@
  * a fetch behind each visitor. http/decide.h says which answers are of that kind.
  *
  * What is dropped is the very entry that was found: one that another process has
- * stored meanwhile has another checksum, and stays. Of a page that is there no more
- * (404, 410) all variants are dropped, before such an answer is stored itself. Called by fetch.c, in a
- * fetcher's thread, when the client has its answer; never by a worker.
+ * stored meanwhile has another checksum, and stays. Called by fetch.c, in a fetcher's
+ * thread, when the client has its answer; never by a worker.
+ *
+ * Of a page that is there no more (404, 410) all variants are dropped, before such an
+ * answer is stored itself, if it was there for this very request before. A value that never
+ * had the page may be one that never will (a visitor has made it up): then the others only
+ * lose what they might have been used for beyond their freshness. What was made of words
+ * that are not in the key says nothing of the page.
  */
 #include "responder/gone.h"
 
@@ -46,20 +51,25 @@ gone_drop(struct exchange *exchange)
     exchange->has_entry = exchange->use_entry = false;
 }
 
-/* Gone in one variant, gone in all: which field of the request would bring it back? */
 static bool
-is_gone_for_all(const struct fetch *fetch)
+is_gone(int status)
 {
-    return fetch->status == 404 || fetch->status == 410;
+    return status == 404 || status == 410;
 }
 
 /* Also where this answer is stored, and where nothing was found for this request. */
 static void
-drop_variants(struct exchange *exchange)
+settle_variants(struct exchange *exchange, bool was_there)
 {
+    struct larder *cache = exchange->site->cache;
+    const char *primary = exchange->key.primary;
     struct larder_error err = {0};
-    if (store_variants_drop(exchange->site->cache, exchange->key.primary,
-                            clock_now_ms() + exchange->site->config->budget_ms, &err) != LARDER_OK)
+    int64_t until_ms = clock_now_ms() + exchange->site->config->budget_ms;
+    enum larder_status status = was_there
+                                    ? store_variants_drop(cache, primary, until_ms, &err)
+                                    : store_variants_age(cache, primary, ENTRY_TIMES_AT,
+                                                         store_clock_ms(cache), until_ms, &err);
+    if (status != LARDER_OK)
         log_write(LARDER_LOG_DEBUG, "cannot drop the variants of %s: %s", exchange->key.primary,
                   err.message);
 }
@@ -68,7 +78,7 @@ drop_variants(struct exchange *exchange)
 static bool
 is_said_of_page(const struct fetch *fetch)
 {
-    return !fetch->ask.head || is_gone_for_all(fetch) ||
+    return !fetch->ask.head || is_gone(fetch->status) ||
            (fetch->status >= 200 && fetch->status <= 299);
 }
 
@@ -77,7 +87,8 @@ gone_settle(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
     bool stored = fetch->cacheable;
-    if (exchange->reason != REASON_NONE ||
+    bool was_there = exchange->has_entry && !is_gone(exchange->entry.stored.status);
+    if (exchange->reason != REASON_NONE || !keep_tells_others(&fetch->kept, exchange) ||
         !(stored ||
           (is_said_of_page(fetch) && decide_replaces(fetch->status, fetch->kept.decision.reason))))
         return;
@@ -85,6 +96,6 @@ gone_settle(struct fetch *fetch)
         drop(exchange);
         exchange->has_entry = exchange->use_entry = false;
     }
-    if (exchange->has_marker && is_gone_for_all(fetch))
-        drop_variants(exchange);
+    if (exchange->has_marker && is_gone(fetch->status) && !exchange->sends_all)
+        settle_variants(exchange, was_there);
 }

@@ -250,6 +250,49 @@ all_variants_are_dropped_and_nothing_else(void **state)
     larder_close(cache);
 }
 
+/* Ms that a variant still has; negative: it is not there. */
+static long
+left_ms(const char *key)
+{
+    char command[200], answer[64];
+    snprintf(command, sizeof command, "PTTL t:%s", key);
+    assert_true(redis_fixture_command(&redis, command, answer, sizeof answer));
+    return strtol(answer + 1, NULL, 10);
+}
+
+static void
+variants_end_with_their_freshness(void **state)
+{
+    (void)state;
+    struct larder *cache = open_redis();
+    /* At byte 4: when it came, and for how long it is fresh. */
+    static const char came[4 + 8] = {'h', 'e', 'a', 'd', [10] = 0x40};
+    static const char times[][8] = {{[6] = 0x27, 0x10},       /* 10,000 */
+                                    {[6] = 0x03, (char)0xe8}, /* 1,000 */
+                                    {(char)0xff, (char)0xff, (char)0xff, (char)0xff, (char)0xff,
+                                     (char)0xff, (char)0xff, (char)0x9c}}; /* -100 */
+    static const int64_t came_ms = 0x4000;
+    for (int i = 0; i < 4; i++) {
+        assert_true(put_variant(cache, i, i, 9)); /* the last one is too short to have times */
+        struct iovec pieces[] = {{(void *)came, sizeof came}, {(void *)times[i], 8}};
+        if (i < 3)
+            assert_ok(store_put(cache, variant(i), pieces, 2, 60000, NULL, soon(), NULL));
+    }
+    redis_says("SET t:response:p marker", "+OK");
+    redis_says("SET t:mine value", "+OK");
+    redis_says("ZADD t:response:p:variants 4 mine", ":1");
+    assert_ok(store_variants_age(cache, "response:p", 4, came_ms + 1000, soon(), NULL));
+    assert_in_range(left_ms(variant(0)), 5000, 9000);
+    for (int i = 1; i < 4; i++)
+        assert_false(is_stored(variant(i)));
+    redis_says("EXISTS t:response:p", ":1");
+    redis_says("EXISTS t:mine", ":1");
+    /* Of the future: as long as if it had come now. */
+    assert_ok(store_variants_age(cache, "response:p", 4, 0, soon(), NULL));
+    assert_in_range(left_ms(variant(0)), 1, 9000);
+    larder_close(cache);
+}
+
 static void
 a_peek_tells_value_and_life_and_is_bounded(void **state)
 {
@@ -288,6 +331,7 @@ main(void)
         TEST(a_set_of_another_type_is_an_error_and_nothing_has_a_place),
         TEST(the_set_outlives_its_longest_variant),
         TEST(all_variants_are_dropped_and_nothing_else),
+        TEST(variants_end_with_their_freshness),
         TEST(a_peek_tells_value_and_life_and_is_bounded),
     };
     if (!redis_fixture_available())

@@ -68,7 +68,8 @@ python3 "$DIR/odd.py" "$PORT5" "$DIR/log/odd" &
 backend=$!
 trap 'kill $backend' EXIT
 await curl -s "http://127.0.0.1:$PORT5/up"
-site url="http://127.0.0.1:$PORT5" routes='{ path = "/**"; ttl = "1m"; }'
+site url="http://127.0.0.1:$PORT5" routes='{ path = "/deleted/**"; ttl = "1m"; client_control = "honour"; },
+    { path = "/**"; ttl = "1m"; }'
 
 evil='Accept: evil/x'
 html='Accept: text/html'
@@ -139,3 +140,50 @@ done
 is "the crowd's pages" "$(cat "$DIR"/crowd.* | sort -u)" '200 of text/html'
 test "$(asked /slow/1)" -le 5 || fail "the backend was asked $(asked /slow/1) times"
 await is_hit_with -H "$html" "$url/slow/1"
+
+# What is not there for an odd value is there for the others, and stays stored.
+for i in 1 2 3; do
+    get /version/1 -H "Accept: text/$i"
+done
+for i in 1 2 3; do
+    await is_hit_with -H "Accept: text/$i" "$url/version/1"
+done
+for i in 1 2 3; do
+    odd_status=404
+    odd /version/1 -H "$evil$i"
+    odd_status=404
+    get /original/1 -H "$html"
+    odd /original/1 -H "$evil$i" -H 'X-Original-URL: /nope'
+done
+# Behind what these may still have dropped.
+sleep 0.5
+for i in 1 2 3; do
+    is_hit_with -H "Accept: text/$i" "$url/version/1" || fail "version $i was dropped"
+done
+is_hit_with -H "$html" "$url/original/1" || fail "dropped by X-Original-URL"
+life_of() {
+    redis cli --raw PTTL "$("$LARDERCTL" -f "$DIR/larder.conf" explain "$@" | sed -n 's/^Key: *//p')"
+}
+test "$(life_of "$url/original/1" -H "$html")" -gt 120000 || fail "cut by X-Original-URL"
+
+# But of a page that is gone for a value that had it nothing is left for the others; and if a new value tells
+# so, the others have it until its time is over and no longer.
+for page in /deleted/1 /deleted/2; do
+    for i in 1 2; do
+        get "$page" -H "Accept: text/$i"
+        await is_hit_with -H "Accept: text/$i" "$url$page"
+    done
+    get "/delete/${page##*/}"
+done
+get /deleted/1 -H 'Accept: text/1' -H 'Cache-Control: no-cache'
+is "deleted" "$(status)" 404
+get /deleted/2 -H 'Accept: text/3'
+is "deleted, for a new value" "$(status)" 404
+gone() {
+    test "$(life_of "$@")" -le "$ttl"
+}
+ttl=0
+await gone "$url/deleted/1" -H 'Accept: text/2'
+ttl=60000
+await gone "$url/deleted/2" -H 'Accept: text/2'
+is_hit_with -H 'Accept: text/2' "$url/deleted/2" || fail "what is fresh was dropped"
