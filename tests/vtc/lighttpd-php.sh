@@ -27,6 +27,18 @@ cp "$DIR/script.php" "$app/sub/tool.php"
 printf 0123456789 > "$app/file.txt"
 printf 0123456789 > "$root/wp-content/uploads/up.jpg"
 echo docs > "$root/static/index.html"
+copies='wp-config.bak wp-config.txt wp-config.old wp-config.json wp-config~ wp-config wp-config-backup.txt
+    WP-CONFIG.BAK old-wp-config.txt wp-config.zip wp-config.php.bak wp-config.php~ wp-config-old.php'
+for file in $copies .env .htpasswd; do
+    cp "$DIR/script.php" "$root/$file"
+done
+mkdir -p "$root/wp-config.d" "$root/.well-known/acme-challenge" "$root/.git/sub.php" "$root/static/.svn/a"
+for file in wp-config.png edit-wp-config.js wp-config.d/file .well-known/acme-challenge/x; do
+    echo a file > "$root/$file"
+done
+for script in .git/index.php .git/sub.php/x.php static/.svn/a/x.php static/.x.php; do
+    cp "$DIR/script.php" "$root/$script"
+done
 names_in "$root"
 names_in "$app"
 cp "$DIR/script.php" "$root/.git/config"
@@ -100,7 +112,15 @@ scripts() {
     # What is no script of this site's is not shown, and what is secret neither.
     names_are lighttpd /
     names_are lighttpd /app/
-    answers 403 /.git/config //.git/config /%2egit/config /x/../.git/config
+    answers 403 /.git/config //.git/config /%2egit/config /x/../.git/config /.env /.htpasswd /%2Eenv \
+        /.git/index.php /.git/index.php/x /.git/sub.php/x.php /.git//sub.php/x.php/.y /static/.svn/a/x.php \
+        /static/.svn/a/x.php/.y /static/%2Esvn/a/x.php /static/.x.php /static//.x.php/y /.git/none.php \
+        /.well-known/../.git/config
+    answers 200 /.well-known/acme-challenge/x
+    # What stands behind the name of a script is its own.
+    runs /index.php/.NET "$root/index.php" /index.php /.NET ''
+    runs '/rest.php/a/.b/...And_Justice?x=.y' "$root/rest.php" /rest.php /a/.b/...And_Justice 'x=.y'
+    runs /app/sub/tool.php/.NET_Framework.php "$app/sub/tool.php" /app/sub/tool.php /.NET_Framework.php ''
 }
 
 # Nothing below uploads reaches PHP: by its name, as an index, with PATH_INFO, in another spelling,
@@ -143,7 +163,8 @@ stop
 serve larder-wordpress
 scripts
 uploads
-for target in /2026/post/ /nothing /nothing.php '/2026/x.html' /app/nothing/; do
+for target in /2026/post/ /nothing /nothing.php '/2026/x.html' /app/nothing/ /tag/.NET /.hack \
+    /2026/...And_Justice_for_All /wp-config-explained/ /wp-config-explained /2026/wp-config.txt; do
     runs "$target" "$root/index.php" /index.php '' ''
 done
 runs '/?s=1' "$root/index.php" /index.php '' s=1
@@ -154,7 +175,17 @@ runs '/wp-admin/?x' "$root/wp-admin/index.php" /wp-admin/index.php '' x
 get /wp-admin
 is "wp-admin without its slash" "$(status) $(field Location | sed "s|^$url||")" '301 /wp-admin/'
 answers 404 /wp-content/nothing.css /wp-content/plugins/nothing.php/x
-answers 403 /wp-config.php /wp-config.php/x /wp-config.bak /%77p-config.php //wp-config.php /blog/wp-config.php
+answers 403 /wp-config.php /wp-config.php/x /%77p-config.php //wp-config.php /blog/wp-config.php
+for file in $copies; do
+    answers 403 "/$file" "//$file"
+done
+for file in wp-config.bak/x wp-config.txt/x.png; do
+    get "/$file"
+    if grep -q 'the source' "$DIR/body"; then
+        fail "$file shows its source"
+    fi
+done
+answers 200 /wp-config.png /edit-wp-config.js /wp-config.d/file
 get /2026/form/ -d a=b
 is "a form" "$(status)" 200
 stop

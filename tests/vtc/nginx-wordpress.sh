@@ -18,8 +18,14 @@ for upload in index.php 2026/11/x.php sites/2/x.php X.PHP x.phtml x.phar x.php5 
     write "wp-content/uploads/$upload"
 done
 write wp-content/blogs.dir/2/files/x.php
-for file in .git/config .htaccess .git/x.php wp-config.php.bak wp-login.php~; do
+copies='wp-config.bak wp-config.txt wp-config.old wp-config.json wp-config~ wp-config wp-config-backup.txt
+    WP-CONFIG.BAK old-wp-config.txt wp-config.zip wp-config.php.bak wp-config.php~'
+for file in $copies .git/config .htaccess .git/x.php wp-login.php~; do
     write "$file"
+done
+mkdir "$DIR/htdocs/wp-config.d"
+for file in wp-config.png edit-wp-config.js wp-config.d/file; do
+    echo a file > "$DIR/htdocs/$file"
 done
 # What WordPress makes of such names, and what it has not made.
 for file in 2026/11/x.png talk.php_.pdf x.php.jpg tool.phar_.asc; do
@@ -42,7 +48,7 @@ answers() {
     [ $# -eq 2 ] || is "$2: body" "$(cat "$DIR/body")" "$3"
 }
 for target in / /index.php /2026/11/a-post/ /feed/ '/?p=1' /wp-json/wp/v2/posts /category/a.b/ \
-    /nothing.php /nothing.php/x /index.php/2026/post /.well-known/caldav '/a%2Fb/c%20d?x=%41+1'; do
+    /wp-config-explained/ /wp-config-explained /2026/wp-config.txt /nothing.php /nothing.php/x /index.php/2026/post /.well-known/caldav '/a%2Fb/c%20d?x=%41+1'; do
     answers 200 "$target" "htdocs/index.php /index.php $target"
 done
 answers 200 '/wp-login.php?action=x' 'htdocs/wp-login.php /wp-login.php /wp-login.php?action=x'
@@ -54,7 +60,11 @@ for file in 2026/11/x.png talk.php_.pdf x.php.jpg; do
 done
 addresses_lead / 'htdocs/index.php /index.php *'
 names_are nginx /
-for refused in wp-config.php wp-config.php/x wp-config.php.bak wp-config.php~ wp-login.php~ .git/config \
+for file in wp-config.png edit-wp-config.js wp-config.d/file; do
+    answers 200 "/$file" 'a file'
+done
+answers 301 /wp-config.d
+for refused in wp-config.php wp-config.php/x $copies wp-login.php~ .git/config \
     .htaccess .git/x.php; do
     answers 403 "/$refused"
 done
@@ -73,7 +83,7 @@ for directory in '' d/; do
 done
 # An upload may go to any address, and be as large as PHP takes it.
 head -c 2000000 /dev/zero > "$DIR/upload"
-for target in / /wp-json/wp/v2/media /wp-admin/ /wp-login.php /nothing.php /acme.inc; do
+for target in / /wp-json/wp/v2/media /wp-admin/ /wp-login.php /nothing.php /acme.inc /wp-config-explained; do
     get "$target" --data-binary "@$DIR/upload" -H 'Content-Type: image/png'
     is "an upload to $target: status" "$(status)" 200
 done
