@@ -70,7 +70,8 @@ static const struct command_rule rules[COMMAND_COUNT] = {
     [COMMAND_ADMIT] = {"EVAL (variants)", false, true},
     [COMMAND_ROOM] = {"EVAL (variants)", true, false},
     [COMMAND_AGE] = {"EVAL (variants)", true, true},
-    [COMMAND_VARIANT] = {"ZADD (variants)", true, true},
+    [COMMAND_TOUCH] = {"EVAL (use of a variant)", true, true},
+    [COMMAND_VARIANT] = {"ZRANGE (variants)", true, true},
 };
 
 const struct command_rule *

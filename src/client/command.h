@@ -57,6 +57,7 @@ enum command {
     COMMAND_ADMIT,
     COMMAND_ROOM,
     COMMAND_AGE,
+    COMMAND_TOUCH,
     COMMAND_VARIANT,
     COMMAND_COUNT
 };

@@ -395,7 +395,10 @@ static const char drop_script[] =
     "if there ~= (ARGV[4] == '1') then\n"
     "    return 0\n"
     "end\n"
-    "redis.call('UNLINK', KEYS[1])\n"
+    "local reply = redis.pcall('UNLINK', KEYS[1])\n" /* Redis 3 has none */
+    "if type(reply) == 'table' and reply.err then\n"
+    "    redis.call('DEL', KEYS[1])\n"
+    "end\n"
     "return 1\n";
 
 /* The beginning of either, with `more` arguments to come. */

@@ -385,7 +385,8 @@ int64_t store_clock_ms(const struct larder *cache);
  * by STORE_VARIANT_USED_MS, so that one which runs out and is stored again keeps
  * its place. One round trip.
  * store_variant_touch: it has been used, and keeps its place for
- * STORE_VARIANT_USED_MS from now (only if it is in the set).
+ * STORE_VARIANT_USED_MS from now. One that is stored and that the set has lost gets its
+ * place back as one that is new, or is unlinked.
  */
 /* Long enough for its first visitor to come again, and for that to be noted; short, because it is
  * for so long that strangers hold the places of others. */
@@ -396,8 +397,8 @@ enum larder_status store_variant_admit(struct larder *cache, const char *primary
                                        int64_t deadline_ms, bool *admitted,
                                        struct larder_error *err);
 enum larder_status store_variant_touch(struct larder *cache, const char *primary, const char *key,
-                                       int64_t now_wall_ms, int64_t deadline_ms,
-                                       struct larder_error *err);
+                                       int64_t now_wall_ms, size_t max_variants,
+                                       int64_t deadline_ms, struct larder_error *err);
 
 /*
  * All variants that are known of under this primary key end with their freshness: those that are stale

@@ -64,11 +64,22 @@ is_member(const redisReply *element)
     return element->type == REDIS_REPLY_STRING && is_response_key(element->str, element->len);
 }
 
+/* Redis 3 has no UNLINK. */
+#define UNLINK_FUNCTION                                  \
+    "local function unlink(key)\n"                       \
+    "    local reply = redis.pcall('UNLINK', key)\n"     \
+    "    if type(reply) == 'table' and reply.err then\n" \
+    "        redis.call('DEL', key)\n"                   \
+    "    end\n"                                          \
+    "end\n"
+
 /*
- * Has a variant a place in the set? 1: it has, 0: it has none. With a life of 0 that is only asked.
+ * Has a variant a place in the set? 1: it has, 0: it has none. With a life of 0 that is only asked. With
+ * none ('') it is in use: where the set has lost it (Redis evicts the one and not the other) it gets a
+ * place again, if its value is still there, which is unlinked where there is no place for it.
  * A score in a future farther than the longest place is from before the clock was set back.
  */
-static const char admit_script[] =
+static const char admit_script[] = UNLINK_FUNCTION
     "local set, own = KEYS[1], ARGV[1]\n"
     "local now, life, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])\n"
     "local new, used = tonumber(ARGV[5]), tonumber(ARGV[6])\n"
@@ -78,7 +89,17 @@ static const char admit_script[] =
     "    count = count - 1\n"
     "    local hash = string.match(member, 'response:([0-9a-f]+)$')\n"
     "    if hash and #hash == 64 then\n"
-    "        redis.call('UNLINK', ARGV[7] .. member)\n"
+    "        unlink(ARGV[7] .. member)\n"
+    "    end\n"
+    "end\n"
+    "local touched = not life\n"
+    "if touched and known then\n"
+    "    redis.call('ZADD', set, now + used, own)\n"
+    "    return 1\n"
+    "elseif touched then\n"
+    "    life = redis.call('PTTL', ARGV[7] .. own)\n"
+    "    if life <= 0 then\n"
+    "        return 0\n"
     "    end\n"
     "end\n"
     "if life > 0 and count > most then\n"
@@ -93,6 +114,9 @@ static const char admit_script[] =
     "    local lowest = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')\n"
     "    local ends = tonumber(lowest[2])\n"
     "    if count > most or (ends > now and ends <= now + used) then\n"
+    "        if touched then\n"
+    "            unlink(ARGV[7] .. own)\n"
+    "        end\n"
     "        return 0\n"
     "    end\n"
     "    if life > 0 then\n"
@@ -100,12 +124,36 @@ static const char admit_script[] =
     "    end\n"
     "end\n"
     "if life > 0 then\n"
-    "    redis.call('ZADD', set, now + (known and used or new), own)\n"
+    "    redis.call('ZADD', set, now + ((known or touched) and used or new), own)\n"
     "    if redis.call('PTTL', set) < life + used then\n"
     "        redis.call('PEXPIRE', set, life + used)\n"
     "    end\n"
     "end\n"
     "return 1\n";
+
+/* life_ms < 0: none. */
+static void
+write_admit(const struct larder *cache, struct wire *wire, const char *primary, const char *key,
+            int64_t life_ms, int64_t now_wall_ms, size_t max_variants)
+{
+    wire_init(wire);
+    wire_begin(wire, 12);
+    wire_text(wire, "EVAL");
+    wire_text(wire, admit_script);
+    wire_number(wire, 1);
+    variants_key(cache, wire, primary);
+    wire_text(wire, key);
+    wire_number(wire, now_wall_ms);
+    if (life_ms < 0)
+        wire_text(wire, "");
+    else
+        wire_number(wire, life_ms);
+    wire_number(wire, (int64_t)max_variants);
+    wire_number(wire, STORE_VARIANT_NEW_MS);
+    wire_number(wire, STORE_VARIANT_USED_MS);
+    wire_arg(wire, cache->prefix, cache->prefix_len);
+    wire_number(wire, SURPLUS_MAX);
+}
 
 enum larder_status
 store_variant_admit(struct larder *cache, const char *primary, const char *key, int64_t life_ms,
@@ -125,20 +173,7 @@ store_variant_admit(struct larder *cache, const char *primary, const char *key, 
         return status;
     if (life_ms < 0 || life_ms > STORE_TTL_MAX_S * 1000)
         return error_set(err, LARDER_INVALID, "a time to live of %lld ms", (long long)life_ms);
-    wire_init(&wire);
-    wire_begin(&wire, 12);
-    wire_text(&wire, "EVAL");
-    wire_text(&wire, admit_script);
-    wire_number(&wire, 1);
-    variants_key(cache, &wire, primary);
-    wire_text(&wire, key);
-    wire_number(&wire, now_wall_ms);
-    wire_number(&wire, life_ms);
-    wire_number(&wire, (int64_t)max_variants);
-    wire_number(&wire, STORE_VARIANT_NEW_MS);
-    wire_number(&wire, STORE_VARIANT_USED_MS);
-    wire_arg(&wire, cache->prefix, cache->prefix_len);
-    wire_number(&wire, SURPLUS_MAX);
+    write_admit(cache, &wire, primary, key, life_ms, now_wall_ms, max_variants);
     status = command_run(cache, life_ms > 0 ? COMMAND_ADMIT : COMMAND_ROOM, &wire, deadline_ms,
                          &reply, 1, NULL, err);
     wire_free(&wire);
@@ -152,7 +187,7 @@ store_variant_admit(struct larder *cache, const char *primary, const char *key, 
     return status;
 }
 
-static const char age_script[] =
+static const char age_script[] = UNLINK_FUNCTION
     "local now, at = tonumber(ARGV[2]), tonumber(ARGV[3])\n"
     "for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do\n"
     "    local hash = string.match(member, 'response:([0-9a-f]+)$')\n"
@@ -164,7 +199,7 @@ static const char age_script[] =
     "            left = math.min(came, now) + fresh - now\n"
     "        end\n"
     "        if left <= 0 then\n"
-    "            redis.call('UNLINK', key)\n"
+    "            unlink(key)\n"
     "        elseif redis.call('PTTL', key) > left then\n"
     "            redis.call('PEXPIRE', key, string.format('%.0f', left))\n"
     "        end\n"
@@ -203,11 +238,39 @@ store_variants_age(struct larder *cache, const char *primary, size_t times_at, i
     return status;
 }
 
+/* n of the members; old: a Redis before 4.0, which has no UNLINK. */
+static enum larder_status
+unlink_members(struct larder *cache, const redisReply *members, size_t n, bool old,
+               int64_t deadline_ms, struct larder_error *err)
+{
+    redisReply *reply = NULL;
+    struct wire wire;
+    enum command command = old ? COMMAND_DELETE : COMMAND_UNLINK;
+
+    wire_init(&wire);
+    wire_begin(&wire, n + 1);
+    wire_text(&wire, old ? "DEL" : "UNLINK");
+    for (size_t i = 0; i < members->elements; i++)
+        if (is_member(members->element[i]))
+            wire_join(&wire, cache->prefix, cache->prefix_len, members->element[i]->str,
+                      members->element[i]->len);
+    enum larder_status status =
+        command_run(cache, command, &wire, deadline_ms, &reply, 1, NULL, err);
+    wire_free(&wire);
+    if (status != LARDER_OK)
+        return status;
+    if (reply->type == REDIS_REPLY_ERROR)
+        status = command_refused(cache, command, reply, err);
+    command_free_replies(&reply, 1);
+    return status;
+}
+
 enum larder_status
 store_variants_drop(struct larder *cache, const char *primary, int64_t deadline_ms,
                     struct larder_error *err)
 {
-    redisReply *members = NULL, *reply = NULL;
+    struct larder_error own = {.status = LARDER_OK};
+    redisReply *members = NULL;
     struct wire wire;
     size_t n = 0;
 
@@ -233,56 +296,39 @@ store_variants_drop(struct larder *cache, const char *primary, int64_t deadline_
     for (size_t i = 0; i < members->elements; i++)
         n += is_member(members->element[i]);
     if (n > 0) {
-        wire_init(&wire);
-        wire_begin(&wire, n + 1);
-        wire_text(&wire, "UNLINK");
-        for (size_t i = 0; i < members->elements; i++)
-            if (is_member(members->element[i]))
-                wire_join(&wire, cache->prefix, cache->prefix_len, members->element[i]->str,
-                          members->element[i]->len);
-        status = command_run(cache, COMMAND_UNLINK, &wire, deadline_ms, &reply, 1, NULL, err);
-        wire_free(&wire);
-        if (status == LARDER_OK)
-            command_free_replies(&reply, 1);
+        bool old = atomic_load_explicit(&cache->no_unlink, memory_order_relaxed);
+        status = unlink_members(cache, members, n, old, deadline_ms, &own);
+        if (!old && status == LARDER_REFUSED && strstr(own.message, "unknown command")) {
+            atomic_store_explicit(&cache->no_unlink, true, memory_order_relaxed);
+            status = unlink_members(cache, members, n, true, deadline_ms, &own);
+        }
+        if (status != LARDER_OK && err)
+            *err = own;
     }
     command_free_replies(&members, 1);
     return status;
 }
 
-/* One command whose reply does not matter beyond being one. */
-static enum larder_status
-run_plain(struct larder *cache, enum command command, struct wire *wire, int64_t deadline_ms,
-          struct larder_error *err)
-{
-    redisReply *reply = NULL;
-    enum larder_status status =
-        command_run(cache, command, wire, deadline_ms, &reply, 1, NULL, err);
-
-    wire_free(wire);
-    if (status == LARDER_OK)
-        command_free_replies(&reply, 1);
-    return status;
-}
-
 enum larder_status
 store_variant_touch(struct larder *cache, const char *primary, const char *key, int64_t now_wall_ms,
-                    int64_t deadline_ms, struct larder_error *err)
+                    size_t max_variants, int64_t deadline_ms, struct larder_error *err)
 {
+    redisReply *reply = NULL;
     struct wire wire;
 
     if (!cache->options.enabled)
         return disabled(err);
     enum larder_status status = command_check_key(cache, primary, err);
+    if (status == LARDER_OK)
+        status = command_check_key(cache, key, err);
     if (status != LARDER_OK)
         return status;
-    wire_init(&wire);
-    wire_begin(&wire, 5);
-    wire_text(&wire, "ZADD");
-    variants_key(cache, &wire, primary);
-    wire_text(&wire, "XX");
-    wire_number(&wire, now_wall_ms + STORE_VARIANT_USED_MS);
-    wire_text(&wire, key);
-    return run_plain(cache, COMMAND_VARIANT, &wire, deadline_ms, err);
+    write_admit(cache, &wire, primary, key, -1, now_wall_ms, max_variants);
+    status = command_run(cache, COMMAND_TOUCH, &wire, deadline_ms, &reply, 1, NULL, err);
+    wire_free(&wire);
+    if (status == LARDER_OK)
+        command_free_replies(&reply, 1);
+    return status;
 }
 
 enum larder_status

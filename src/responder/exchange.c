@@ -483,7 +483,8 @@ note_use(const struct exchange *exchange, int64_t wall_ms)
 {
     if (exchange->has_entry && exchange->found != exchange->key.primary)
         variant_use_note(exchange->site, exchange->key.primary, exchange->found,
-                         exchange->entry.checksum, wall_ms);
+                         exchange->entry.checksum, (size_t)exchange->match.route->variants,
+                         wall_ms);
 }
 
 void

@@ -233,7 +233,7 @@ run(struct job *job)
         break;
     case JOB_TOUCH:
         store_variant_touch(job->site->cache, job->primary, job->key,
-                            store_clock_ms(job->site->cache), deadline_ms, NULL);
+                            store_clock_ms(job->site->cache), job->max_variants, deadline_ms, NULL);
         break;
     case JOB_DROP:
         run_drop(job, deadline_ms);
@@ -396,11 +396,12 @@ put_small(struct job *job)
 }
 
 bool
-storer_touch(struct site *site, const char *primary, const char *key)
+storer_touch(struct site *site, const char *primary, const char *key, size_t max_variants)
 {
     struct job *job = job_new(site, JOB_TOUCH, key, primary);
     if (!job)
         return false;
+    job->max_variants = max_variants;
     pthread_mutex_lock(&lock);
     bool fits = touches < SMALL_MAX;
     if (fits) {

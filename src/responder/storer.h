@@ -52,7 +52,7 @@ void storer_put_now(struct site *site, const struct storer_item *item, int64_t d
 
 /* A variant has been used, and keeps its place. It goes before what is to be stored, since its place may
  * be lost meanwhile. false: dropped, because there is much of that kind, or no memory. */
-bool storer_touch(struct site *site, const char *primary, const char *key);
+bool storer_touch(struct site *site, const char *primary, const char *key, size_t max_variants);
 
 /* An entry is of no use any more: unlink it, if it is still the one with this checksum (NULL: whatever
  * is there). Dropped when the queue is busy. */

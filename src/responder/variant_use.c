@@ -29,7 +29,7 @@ static atomic_uint_least64_t told[SLOTS];
 
 void
 variant_use_note(struct site *site, const char *primary, const char *key,
-                 const char checksum[ENTRY_CHECKSUM_SIZE], int64_t wall_ms)
+                 const char checksum[ENTRY_CHECKSUM_SIZE], size_t max_variants, int64_t wall_ms)
 {
     uint64_t form;
     _Static_assert(sizeof form == ENTRY_CHECKSUM_SIZE, "a checksum is a number of 64 bits");
@@ -41,6 +41,6 @@ variant_use_note(struct site *site, const char *primary, const char *key,
     bool same = ((before ^ hash) & ~SECONDS_MASK) == 0;
     if (same && ((second - before) & SECONDS_MASK) < NOTE_S)
         return;
-    if (storer_touch(site, primary, key))
+    if (storer_touch(site, primary, key, max_variants))
         atomic_store_explicit(slot, (hash & ~SECONDS_MASK) | second, memory_order_relaxed);
 }

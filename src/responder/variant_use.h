@@ -8,6 +8,7 @@
 /* A request has found this variant, in the form that has this checksum. Costs no round trip; most calls
  * do nothing. From any thread. */
 void variant_use_note(struct site *site, const char *primary, const char *key,
-                      const char checksum[ENTRY_CHECKSUM_SIZE], int64_t wall_ms);
+                      const char checksum[ENTRY_CHECKSUM_SIZE], size_t max_variants,
+                      int64_t wall_ms);
 
 #endif

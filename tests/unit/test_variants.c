@@ -10,6 +10,7 @@
 
 #include "client_fixture.h"
 #include "base/clock.h"
+#include "client/client.h"
 #include "client/store.h"
 
 static const char *
@@ -37,7 +38,7 @@ put_variant(struct larder *cache, int i, int64_t at_ms, size_t max)
 static void
 use_variant(struct larder *cache, int i, int64_t at_ms)
 {
-    assert_ok(store_variant_touch(cache, "response:p", variant(i), at_ms, soon(), NULL));
+    assert_ok(store_variant_touch(cache, "response:p", variant(i), at_ms, 3, soon(), NULL));
 }
 
 static bool
@@ -181,8 +182,54 @@ one_that_is_not_counted_is_not_touched(void **state)
 {
     (void)state;
     struct larder *cache = open_redis();
-    assert_ok(store_variant_touch(cache, "response:q", variant(1), 9000, soon(), NULL));
+    assert_ok(store_variant_touch(cache, "response:q", variant(1), 9000, 3, soon(), NULL));
     redis_says("EXISTS t:response:q:variants", ":0");
+    larder_close(cache);
+}
+
+/* Redis has evicted the set. */
+static void
+one_that_the_set_has_lost_gets_its_place_back_or_goes(void **state)
+{
+    (void)state;
+    struct larder *cache = open_redis();
+    char answer[64];
+    for (int i = 1; i <= 3; i++)
+        assert_true(put_variant(cache, i, START, 3));
+    redis_says("DEL t:response:p:variants", ":1");
+    for (int i = 4; i <= 5; i++)
+        assert_true(put_variant(cache, i, START, 3));
+    use_variant(cache, 1, START);
+    redis_says("ZCARD t:response:p:variants", ":3");
+    use_variant(cache, 2, START); /* the others are new */
+    assert_false(is_stored(variant(2)));
+    use_variant(cache, 3, START + NEW);
+    assert_true(is_stored(variant(3)));
+    redis_says("ZCARD t:response:p:variants", ":3");
+    assert_true(put_variant(cache, 6, START + NEW, 3));
+    assert_true(put_variant(cache, 7, START + NEW + NEW, 3));
+    assert_true(is_stored(variant(1)) && is_stored(variant(3)));
+    assert_true(redis_fixture_command(&redis, "PTTL t:response:p:variants", answer, sizeof answer));
+    assert_in_range(strtol(answer + 1, NULL, 10), USED, 60000 + USED);
+    assert_ok(store_variants_drop(cache, "response:p", soon(), NULL));
+    assert_false(is_stored(variant(1)) || is_stored(variant(3)));
+    larder_close(cache);
+}
+
+/* As Redis 3, which has no UNLINK. */
+static void
+without_unlink_they_are_deleted(void **state)
+{
+    (void)state;
+    struct larder *cache = open_redis();
+    redis_says("ACL SETUSER default -unlink", "+OK");
+    assert_true(put_variant(cache, 1, START, 1));
+    assert_true(put_variant(cache, 2, START + NEW, 1));
+    assert_false(is_stored(variant(1)));
+    redis_says("ACL SETUSER default +unlink", "+OK");
+    atomic_store(&cache->no_unlink, true);
+    assert_ok(store_variants_drop(cache, "response:p", soon(), NULL));
+    assert_false(is_stored(variant(2)));
     larder_close(cache);
 }
 
@@ -327,6 +374,8 @@ main(void)
         TEST(a_bound_that_is_lowered_holds_for_what_is_in_use_too),
         TEST(a_place_does_not_last_because_the_clock_was_wrong),
         TEST(one_that_is_not_counted_is_not_touched),
+        TEST(one_that_the_set_has_lost_gets_its_place_back_or_goes),
+        TEST(without_unlink_they_are_deleted),
         TEST(what_others_put_into_the_set_is_not_unlinked_blindly),
         TEST(a_set_of_another_type_is_an_error_and_nothing_has_a_place),
         TEST(the_set_outlives_its_longest_variant),

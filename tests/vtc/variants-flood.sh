@@ -84,6 +84,7 @@ strangers "$page" &
 visits 20
 redis stop
 redis start
+await is_hit_with -H 'Accept-Language: de' "$url$page"
 visits 15
 rm "$DIR/strangers"
 wait $!
