@@ -31,7 +31,7 @@ static const char beat_script[] =
     "end\n"
     "return lost\n";
 
-/* What is said of the mutations of this process, all by tokens that are copied: one may end while
+/* The signs of life of the mutations of this process, all by tokens that are copied: one may end while
  * the words are under way. */
 struct words {
     store_token *said; /* those that live, those that were lost, those that are over */

@@ -156,6 +156,18 @@ next_word(const char **p, const char *end)
     return (struct slice){start, (size_t)(*p - start)};
 }
 
+/* The word `which` of the member at *p, which goes on to the next one. */
+static struct slice
+word_of_member(const char **p, const char *end, int which)
+{
+    struct slice word = {*p, 0};
+    for (int i = 0; i <= which; i++)
+        word = next_word(p, end);
+    const char *comma = memchr(*p, ',', (size_t)(end - *p));
+    *p = comma ? comma + 1 : end;
+    return word;
+}
+
 /* What the members of a field say. */
 struct passed {
     int hops; /* Larders */
@@ -172,17 +184,13 @@ read_members(const struct fields *request, const char *field, int which, const c
     while ((f = fields_next(request, field, &cursor))) {
         const char *p = f->value.p, *end = p + f->value.n;
         while (p < end) {
-            struct slice word = {p, 0};
-            for (int i = 0; i <= which; i++)
-                word = next_word(&p, end);
+            struct slice word = word_of_member(&p, end, which);
             bool is_larder = word.n == LOOP_ID_SIZE - 1 &&
                              strncasecmp(word.p, NAME, sizeof NAME - 1) == 0;
             passed.hops += is_larder;
             passed.own |= slice_equal_nocase(word, id);
             passed.same_store |= is_larder &&
                                  strncasecmp(word.p + STORE_AT, id + STORE_AT, STORE_DIGITS) == 0;
-            p = memchr(p, ',', (size_t)(end - p));
-            p = p ? p + 1 : end;
         }
     }
     return passed;
@@ -225,9 +233,7 @@ plain_names(struct slice *out, const struct fields *request, const char *field, 
     while ((f = fields_next(request, field, &cursor))) {
         const char *p = f->value.p, *end = p + f->value.n;
         while (p < end) {
-            struct slice word = {p, 0};
-            for (int i = 0; i <= which; i++)
-                word = next_word(&p, end);
+            struct slice word = word_of_member(&p, end, which);
             if (is_name(word)) {
                 const char *text = arena_printf(arena, "%.*s%s%s%.*s", (int)out->n, out->p,
                                                 out->n ? ", " : "", before, (int)word.n, word.p);
@@ -235,8 +241,6 @@ plain_names(struct slice *out, const struct fields *request, const char *field, 
                     return false;
                 *out = slice_of(text);
             }
-            p = memchr(p, ',', (size_t)(end - p));
-            p = p ? p + 1 : end;
         }
     }
     return true;
