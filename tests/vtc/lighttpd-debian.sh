@@ -11,7 +11,7 @@ if [ ! -r "$available/15-fastcgi-php-fpm.conf" ] || [ ! -r /etc/lighttpd/lighttp
 fi
 
 root=$DIR/htdocs
-mkdir -p "$root/dir" "$DIR/app" "$DIR/b" "$root/wp-content/uploads" "$DIR/enabled"
+mkdir -p "$root/dir" "$root/.git" "$DIR/app" "$DIR/b" "$root/wp-content/uploads" "$DIR/enabled"
 for script in "$root/index.php" "$root/rest.php" "$root/dir/index.php" "$DIR/app/index.php" \
     "$DIR/b/index.php" "$root/wp-content/uploads/index.php" "$root/wp-content/uploads/up.php"; do
     # shellcheck disable=SC2016
@@ -19,6 +19,7 @@ for script in "$root/index.php" "$root/rest.php" "$root/dir/index.php" "$DIR/app
         echo $_SERVER["SCRIPT_FILENAME"], " ", $_SERVER["PATH_INFO"] ?? "", " ", $_SERVER["HTTP_HOST"];' > "$script"
 done
 chmod -R a+rX "$root" "$DIR/app" "$DIR/b"
+echo secret > "$root/.git/config"
 fpm start -c 4
 redis start
 backend start
