@@ -425,8 +425,4 @@ enum larder_status store_drop(struct larder *cache, const char *key,
                               const struct store_guard *guard, int64_t deadline_ms,
                               struct larder_error *err);
 
-/* Does the glob match? Redis' own rules: * ? [..] [^..] and backslash. Linear in memory, bounded
- * in time by backtracking over the last star only. */
-bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_t text_len);
-
 #endif

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/glob.h"
 #include "client/change.h"
 #include "client/client.h"
 #include "client/command.h"

@@ -24,7 +24,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/glob.h"
+#include "base/glob.h"
 #include "client/store.h"
 
 /* Longer ones get the widest tag unread. The limit of larder_delete_pattern() is the same. */

@@ -25,7 +25,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "client/store.h"
+#include "base/glob.h"
 #include "config/path.h"
 #include "http/uri.h"
 
@@ -375,7 +375,7 @@ static bool
 parameters_match(const struct route *route, struct slice target)
 {
     const struct string_list *globs = &route->parameters;
-    return globs->count == 0 || uri_query_matches(target, globs->list, globs->count, glob_match);
+    return globs->count == 0 || uri_query_matches(target, globs->list, globs->count);
 }
 
 static bool

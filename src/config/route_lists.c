@@ -13,7 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "client/store.h"
+#include "base/glob.h"
 
 #define SECTION "routes"
 /* Lists of one route together. */

@@ -14,6 +14,8 @@
 
 #include <stdlib.h>
 
+#include "base/glob.h"
+
 static const struct slice nothing = {NULL, 0};
 
 /* Bytes before the first of a character, or all. */
@@ -273,19 +275,9 @@ by_name(const void *a, const void *b)
 }
 
 struct globs {
-    uri_glob_match *match;
     const char *const *list;
     size_t count;
 };
-
-static bool
-is_one_of(const struct globs *globs, const char *text, size_t n)
-{
-    for (size_t i = 0; i < globs->count; i++)
-        if (globs->match(globs->list[i], strlen(globs->list[i]), text, n))
-            return true;
-    return false;
-}
 
 /* As much of it as has room. */
 static size_t
@@ -303,7 +295,7 @@ is_matched(const struct globs *globs, struct slice text, size_t max)
 {
     char decoded[PARAMETER_MAX_BYTES + 1];
     size_t n = decode(decoded, max + 1, text);
-    return n <= max && is_one_of(globs, decoded, n);
+    return n <= max && glob_any(globs->list, globs->count, decoded, n);
 }
 
 static void
@@ -341,17 +333,17 @@ is_matched_as_php(const struct globs *globs, const char *decoded, size_t n, size
     memcpy(text, name, n);
     memcpy(text + n, behind, more);
     php_marks(text, plain < n ? plain + 1 : plain);
-    if (is_one_of(globs, text, n + more))
+    if (glob_any(globs->list, globs->count, text, n + more))
         return true;
     php_marks(text, n);
-    return plain < n && is_one_of(globs, text, n + more);
+    return plain < n && glob_any(globs->list, globs->count, text, n + more);
 }
 
 static bool
 stays(const struct uri_query_rules *rules, struct slice name)
 {
-    const struct globs ignore = {rules->match, rules->ignore, rules->ignore_count};
-    const struct globs allow = {rules->match, rules->allow, rules->allow_count};
+    const struct globs ignore = {rules->ignore, rules->ignore_count};
+    const struct globs allow = {rules->allow, rules->allow_count};
     if (ignore.count && is_matched(&ignore, name, NAME_MAX_BYTES))
         return false;
     return allow.count == 0 || is_matched(&allow, name, NAME_MAX_BYTES);
@@ -368,18 +360,18 @@ take_parameter(struct slice *query, struct slice *name)
 }
 
 bool
-uri_query_has(struct slice target, const char *const *globs, size_t count, uri_glob_match *match)
+uri_query_has(struct slice target, const char *const *globs, size_t count)
 {
     size_t path = before(target, '?');
     struct slice query = skip(target, path < target.n ? path + 1 : path);
-    const struct globs all = {match, globs, count};
+    const struct globs all = {globs, count};
     char decoded[NAME_MAX_BYTES + 1];
     while (count && query.n) {
         struct slice name;
         if (take_parameter(&query, &name).n == 0)
             continue;
         size_t n = decode(decoded, sizeof decoded, name);
-        if (n > NAME_MAX_BYTES || is_one_of(&all, decoded, n) ||
+        if (n > NAME_MAX_BYTES || glob_any(all.list, all.count, decoded, n) ||
             is_matched_as_php(&all, decoded, n, 0))
             return true;
     }
@@ -387,19 +379,18 @@ uri_query_has(struct slice target, const char *const *globs, size_t count, uri_g
 }
 
 bool
-uri_query_matches(struct slice target, const char *const *globs, size_t count,
-                  uri_glob_match *match)
+uri_query_matches(struct slice target, const char *const *globs, size_t count)
 {
     size_t path = before(target, '?');
     struct slice query = skip(target, path < target.n ? path + 1 : path);
-    const struct globs all = {match, globs, count};
+    const struct globs all = {globs, count};
     char decoded[PARAMETER_MAX_BYTES];
     while (count && query.n) {
         struct slice name, text = take_parameter(&query, &name);
         if (text.n == 0)
             continue;
         size_t n = decode(decoded, sizeof decoded, text);
-        if (is_one_of(&all, decoded, n))
+        if (glob_any(all.list, all.count, decoded, n))
             return true;
         struct slice value = skip(text, name.n);
         n = decode(decoded, NAME_MAX_BYTES, name);

@@ -34,10 +34,6 @@ struct uri_base {
 struct slice uri_same_origin_target(const struct uri_base *base, struct slice reference,
                                     struct arena *arena);
 
-/* Redis' glob; given by the caller, since this module knows no client. */
-typedef bool uri_glob_match(const char *pattern, size_t pattern_len, const char *text,
-                            size_t text_len);
-
 /* What a route says of query strings; all of it NULL or false: nothing is done. */
 struct uri_query_rules {
     const char *const *ignore; /* globs on the names of parameters that are left out */
@@ -45,7 +41,6 @@ struct uri_query_rules {
     const char *const *allow; /* globs: all others are left out; count 0: all are allowed */
     size_t allow_count;
     bool sort; /* by name; equal names stay in their order */
-    uri_glob_match *match;
 };
 
 /*
@@ -65,12 +60,10 @@ struct slice uri_reduce_query(struct slice target, const struct uri_query_rules 
  * its rest_route); of however many there are. A name of more than 256 bytes is
  * matched by any.
  */
-bool uri_query_has(struct slice target, const char *const *globs, size_t count,
-                   uri_glob_match *match);
+bool uri_query_has(struct slice target, const char *const *globs, size_t count);
 
 /* The same of whole parameters, NAME=VALUE, which are compared up to 1024 bytes when decoded. */
-bool uri_query_matches(struct slice target, const char *const *globs, size_t count,
-                       uri_glob_match *match);
+bool uri_query_matches(struct slice target, const char *const *globs, size_t count);
 
 /*
  * What a query (with or without its '?') says to whoever reads it as a form, in

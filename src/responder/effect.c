@@ -5,6 +5,7 @@
  */
 #include "responder/effect.h"
 
+#include "base/glob.h"
 #include "config/path.h"
 #include "http/response_tags.h"
 #include "http/uri.h"
@@ -43,10 +44,7 @@ is_changing_script(const struct exchange *exchange, const struct route *route)
             script = request->parameters[i].value;
             break;
         }
-    for (size_t i = 0; i < globs->count; i++)
-        if (glob_match(globs->list[i], strlen(globs->list[i]), script.p, script.n))
-            return true;
-    return false;
+    return glob_any(globs->list, globs->count, script.p, script.n);
 }
 
 /* Do they drop the same, by the same answers? */

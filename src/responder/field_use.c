@@ -34,7 +34,7 @@
  */
 #include "responder/field_use.h"
 
-#include "client/store.h"
+#include "base/glob.h"
 
 #define COUNT_OF(list) (sizeof(list) / sizeof *(list))
 /* Longest name that a glob is compared with; a longer one is withheld. */

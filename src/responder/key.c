@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "base/glob.h"
 #include "base/number.h"
 #include "http/uri.h"
 #include "responder/backend_fields.h"
@@ -99,7 +100,7 @@ static bool
 is_bypass_query(const struct route *route, struct slice target)
 {
     return route && target.p &&
-           uri_query_has(target, route->query_bypass.list, route->query_bypass.count, glob_match);
+           uri_query_has(target, route->query_bypass.list, route->query_bypass.count);
 }
 
 bool
@@ -492,7 +493,6 @@ key_target(struct slice target, const struct route *route, struct arena *arena)
                                           .ignore_count = route->query_ignore.count,
                                           .allow = route->query_allow.list,
                                           .allow_count = route->query_allow.count,
-                                          .sort = route->query_sort,
-                                          .match = glob_match};
+                                          .sort = route->query_sort};
     return uri_reduce_query(target, &rules, arena);
 }

@@ -5,7 +5,7 @@
 
 #include <strings.h>
 
-#include "client/store.h"
+#include "base/glob.h"
 #include "http/cache_control.h"
 
 /* Might anybody be given that answer, as far as its Cache-Control says? */

@@ -23,9 +23,9 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/glob.h"
 #include "base/log.h"
 #include "base/number.h"
-#include "client/store.h"
 #include "responder/digest.h"
 
 /* More values of one are taken for none of a configuration's. */
@@ -134,10 +134,7 @@ static bool
 is_left_out(struct slice name, const struct config *config)
 {
     const struct string_list *globs = &config->ignore_parameters;
-    for (size_t i = 0; i < globs->count; i++)
-        if (glob_match(globs->list[i], strlen(globs->list[i]), name.p, name.n))
-            return true;
-    return false;
+    return glob_any(globs->list, globs->count, name.p, name.n);
 }
 
 /*

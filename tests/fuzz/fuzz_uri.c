@@ -1,8 +1,7 @@
 /*
  * References and queries (uri.c). The input's lines: scheme, host and target of
  * the base with blanks between them; a reference; globs to ignore; globs to
- * allow; the rest is a target whose query is reduced. A glob here is a name with
- * a star behind it, or without.
+ * allow; the rest is a target whose query is reduced.
  *
  * Must hold besides not crashing: what a reference names is a path without dot
  * segments, fragment and controls, and names itself; of a query only what the
@@ -13,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/glob.h"
 #include "http/uri.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -95,14 +95,6 @@ reference_is_resolved(const struct uri_base *base, struct slice reference, struc
 
 /* ------------------------------------------------------------------------- queries */
 
-static bool
-match(const char *pattern, size_t pattern_len, const char *text, size_t text_len)
-{
-    bool star = pattern_len && pattern[pattern_len - 1] == '*';
-    size_t n = star ? pattern_len - 1 : pattern_len;
-    return (star ? text_len >= n : text_len == n) && memcmp(pattern, text, n) == 0;
-}
-
 static int
 digit(char c)
 {
@@ -134,10 +126,7 @@ name_of(struct slice parameter, struct arena *arena)
 static bool
 is_among(struct slice name, const char *const *globs, size_t count)
 {
-    for (size_t i = 0; name.n <= NAME_MAX_BYTES && i < count; i++)
-        if (match(globs[i], strlen(globs[i]), name.p, name.n))
-            return true;
-    return false;
+    return name.n <= NAME_MAX_BYTES && glob_any(globs, count, name.p, name.n);
 }
 
 static bool
@@ -223,7 +212,7 @@ query_is_looked_through(struct slice target, const char *const *globs, size_t co
                    !has(name, '[') && !has(name, '\0');
     }
     /* Names that PHP reads in its own way, and long ones, may match besides. */
-    bool found = uri_query_has(target, globs, count, match);
+    bool found = uri_query_has(target, globs, count);
     MUST(found || !among);
     MUST(!is_plain || found == among);
 }
@@ -265,7 +254,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     reference_is_resolved(&base, until(&rest, '\n'), arena);
 
     const char *ignore[GLOBS_MAX], *allow[GLOBS_MAX];
-    struct uri_query_rules rules = {.ignore = ignore, .allow = allow, .match = match};
+    struct uri_query_rules rules = {.ignore = ignore, .allow = allow};
     rules.ignore_count = globs_of(ignore, until(&rest, '\n'), arena);
     rules.allow_count = globs_of(allow, until(&rest, '\n'), arena);
     query_is_looked_through(rest, ignore, rules.ignore_count, arena);

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/store.h"
+#include "base/glob.h"
 #include "redis_fixture.h"
 
 #define SEED 20240613u

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "client/store.h"
+#include "base/glob.h"
 #include "config/path.h"
 #include "config/route.h"
 

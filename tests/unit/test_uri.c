@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "client/store.h"
 #include "http/uri.h"
 
 #define GLOBS 4
@@ -337,8 +336,7 @@ struct query_case {
 static struct uri_query_rules
 rules_of(const char *const *ignore, const char *const *allow, bool sort)
 {
-    struct uri_query_rules rules = {
-        .ignore = ignore, .allow = allow, .sort = sort, .match = glob_match};
+    struct uri_query_rules rules = {.ignore = ignore, .allow = allow, .sort = sort};
     while (ignore && rules.ignore_count < GLOBS && ignore[rules.ignore_count])
         rules.ignore_count++;
     while (allow && rules.allow_count < GLOBS && allow[rules.allow_count])
@@ -567,17 +565,17 @@ query_has_a_parameter_by_its_name_alone(void **state)
     char many[2 * URI_PARAMETERS_MAX + 64] = "/?";
     (void)state;
     for (size_t i = 0; i < sizeof with / sizeof *with; i++)
-        if (!uri_query_has(slice_of(with[i]), globs, 2, glob_match))
+        if (!uri_query_has(slice_of(with[i]), globs, 2))
             fail_msg("%s: has none", with[i]);
     for (size_t i = 0; i < sizeof without / sizeof *without; i++)
-        if (uri_query_has(slice_of(without[i]), globs, 2, glob_match))
+        if (uri_query_has(slice_of(without[i]), globs, 2))
             fail_msg("%s: has one", without[i]);
-    assert_false(uri_query_has(slice_of("/?a"), NULL, 0, glob_match));
+    assert_false(uri_query_has(slice_of("/?a"), NULL, 0));
     for (size_t i = 0; i <= URI_PARAMETERS_MAX; i++)
         strcat(many, "a&");
-    assert_false(uri_query_has(slice_of(many), globs, 2, glob_match));
+    assert_false(uri_query_has(slice_of(many), globs, 2));
     strcat(many, "preview");
-    assert_true(uri_query_has(slice_of(many), globs, 2, glob_match));
+    assert_true(uri_query_has(slice_of(many), globs, 2));
 }
 
 /* Each of these is the parameter of that name for parse_str() of PHP 8.2. */
@@ -609,14 +607,14 @@ names_of_parameters_are_read_as_php_reads_them(void **state)
     char large[400] = "/?x=1&a";
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (!uri_query_has(slice_of(table[i].target), &table[i].name, 1, glob_match))
+        if (!uri_query_has(slice_of(table[i].target), &table[i].name, 1))
             fail_msg("%s is not %s", table[i].target, table[i].name);
     /* What is too long to be looked at may be anything. */
     const char *const other = "preview";
     memset(large + 7, 'a', 255);
-    assert_false(uri_query_has(slice_of(large), &other, 1, glob_match));
+    assert_false(uri_query_has(slice_of(large), &other, 1));
     strcat(large, "a");
-    assert_true(uri_query_has(slice_of(large), &other, 1, glob_match));
+    assert_true(uri_query_has(slice_of(large), &other, 1));
 }
 
 static void
@@ -639,17 +637,17 @@ query_has_a_whole_parameter_as_it_is_decoded(void **state)
     char large[1200] = "/?rest_route=/v2/";
     (void)state;
     for (size_t i = 0; i < sizeof with / sizeof *with; i++)
-        if (!uri_query_matches(slice_of(with[i]), globs, 2, glob_match))
+        if (!uri_query_matches(slice_of(with[i]), globs, 2))
             fail_msg("%s: has none", with[i]);
     for (size_t i = 0; i < sizeof without / sizeof *without; i++)
-        if (uri_query_matches(slice_of(without[i]), globs, 2, glob_match))
+        if (uri_query_matches(slice_of(without[i]), globs, 2))
             fail_msg("%s: has one", without[i]);
-    assert_false(uri_query_matches(slice_of("/?a=b"), NULL, 0, glob_match));
+    assert_false(uri_query_matches(slice_of("/?a=b"), NULL, 0));
     size_t n = strlen(large);
     memset(large + n, 'x', 2 + 1024 - n);
-    assert_true(uri_query_matches(slice_of(large), globs, 2, glob_match));
+    assert_true(uri_query_matches(slice_of(large), globs, 2));
     strcat(large, "x"); /* compared as far as that */
-    assert_true(uri_query_matches(slice_of(large), globs, 2, glob_match));
+    assert_true(uri_query_matches(slice_of(large), globs, 2));
 }
 
 static void

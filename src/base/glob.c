@@ -18,15 +18,11 @@
  * earlier one could give it up to then was enough. Time is at most pattern
  * times text, memory is constant.
  *
- * Called by the sweeps and by tags.c. Never reads past either length, so neither
- * needs a NUL.
+ * Never reads past either length, so neither needs a NUL.
  */
-#include "client/glob.h"
+#include "base/glob.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "client/store.h"
+#include <string.h>
 
 /* The class whose '[' is behind us. Leaves *pos behind the ']', or at the end without one. */
 static bool
@@ -104,4 +100,13 @@ glob_match(const char *pattern, size_t pattern_len, const char *text, size_t tex
     while (p < pattern_len && pattern[p] == '*')
         p++;
     return p == pattern_len;
+}
+
+bool
+glob_any(const char *const *globs, size_t count, const char *text, size_t text_len)
+{
+    for (size_t i = 0; i < count; i++)
+        if (glob_match(globs[i], strlen(globs[i]), text, text_len))
+            return true;
+    return false;
 }
