@@ -26,7 +26,7 @@
 #include "base/fields.h"
 #include "config/document.h"
 #include "config/options.h"
-#include "config/path.h"
+#include "routing/path.h"
 #include "config/preset.h"
 #include "config/reader.h"
 #include "config/routes.h"

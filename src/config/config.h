@@ -12,53 +12,10 @@
 
 #include "base/arena.h"
 #include "base/slice.h"
-#include "http/policy.h"
+#include "base/string_list.h"
 #include "larder.h"
+#include "routing/route.h"
 #include "upstream/upstream.h"
-
-/* A list of strings; count 0 if empty or not set. */
-struct string_list {
-    const char **list;
-    size_t count;
-};
-
-/* The same strings in the same order? */
-bool string_lists_equal(const struct string_list *a, const struct string_list *b);
-
-/* The strictest first. */
-enum cookie_mode {
-    COOKIE_BYPASS, /* a request with this cookie is passed */
-    COOKIE_KEY,    /* part of the key */
-    COOKIE_VARY,   /* sent, and part of the key where the response's Vary names Cookie */
-    COOKIE_IGNORE  /* as if it were not there; not sent to the backend on a cacheable miss */
-};
-
-/* First glob that matches a cookie's name decides; no match: bypass, or on a route whose user is
- * only the client's word, key. */
-struct cookie_rule {
-    const char *glob;
-    enum cookie_mode mode;
-};
-
-/* What a request field does that Larder itself has no use for; no rule matches: responder/field_use.h
- * says. */
-enum field_mode {
-    FIELD_BYPASS,  /* a request with this field is passed */
-    FIELD_KEY,     /* part of the key, and sent */
-    FIELD_FORWARD, /* sent, and not part of the key */
-    FIELD_IGNORE   /* as if it were not there; not sent to the backend on a cacheable miss */
-};
-
-struct field_rule {
-    const char *glob; /* in lower case */
-    enum field_mode mode;
-};
-
-enum user_source { USER_NONE, USER_REMOTE_USER, USER_FIELD, USER_COOKIE };
-
-enum client_cache { CLIENT_CACHE_BACKEND, CLIENT_CACHE_PUBLIC, CLIENT_CACHE_NEVER };
-
-struct route_segment; /* one piece of a compiled pattern, private to route.c */
 
 /* An address or a CIDR block; IPv4 in the last four bytes. */
 struct address_block {
@@ -67,64 +24,10 @@ struct address_block {
     bool ipv4;
 };
 
-#define ROUTE_CAPTURES_MAX 8
-/* Longest path pattern. */
-#define ROUTE_PATTERN_MAX 512
-/* Longest invalidation pattern as written; what it expands to is bounded by LARDER_KEY_MAX. */
-#define ROUTE_INVALIDATE_MAX 256
 #define ROUTES_MAX 4096
 #define CONFIG_PASSWORD_MAX 4096
 /* Less is guessed. */
 #define ADMIN_TOKEN_MIN 16
-
-struct route {
-    const char *name;              /* for messages: its path, or `name` */
-    const char *path;              /* pattern; see route.h */
-    struct string_list methods;    /* empty: all */
-    struct string_list hosts;      /* globs on the lower-cased host without port; empty: all */
-    struct string_list parameters; /* globs on NAME=VALUE of the query; empty: any query */
-    const char *resource;          /* NULL: none; a token without ':' and glob characters */
-    /* What the rules of HTTP need: cache, ttl, ttl_override, ttl_by_status, min_ttl, max_ttl,
-     * heuristic_min, heuristic_max, negative_max, error_statuses, set_cookie,
-     * stale_while_revalidate, stale_if_error, keep, client_control, authorization. The members
-     * enabled, has_route, never and those about the user are filled in for each request. */
-    struct policy policy;
-    size_t range_fetch;           /* a range that misses has a whole of at most so many bytes
-                                     fetched; 0: ranges are passed on */
-    struct string_list languages; /* Accept-Language is reduced to one of these; empty: it is not */
-    /* query = { bypass, ignore, allow, sort }. */
-    struct string_list query_bypass;
-    struct string_list query_ignore;
-    struct string_list query_allow;
-    /* In the order of cookies.bypass, .key, .vary, .ignore: what one list passes, no other opens. */
-    struct cookie_rule *cookies;
-    size_t cookie_count;
-    /* Likewise, in the order of fields.bypass, .key, .forward, .ignore. */
-    struct field_rule *fields;
-    size_t field_count;
-    const char *user_name;               /* field or cookie name; NULL for REMOTE_USER */
-    struct string_list invalidate;       /* patterns with {user} and {captures} */
-    struct string_list refused_location; /* globs on the Location of a 3xx that says no */
-    bool refused_public;                 /* so does an answer that anybody might have */
-    struct string_list change_script; /* globs on SCRIPT_NAME; only such scripts change something */
-    struct string_list change_answer; /* such fields tell of one: "NAME: GLOB" */
-    int64_t commit_delay_ms;          /* 0; a script goes on for so long behind its answer */
-    struct string_list tags;          /* names with {user} and {captures} */
-    const char *default_tag;          /* such a name, for what has no tags of its own; or NULL */
-    int64_t client_cache_s;           /* for CLIENT_CACHE_PUBLIC */
-    struct route_segment *compiled;
-    size_t literal_prefix; /* length of the pattern before its first special character */
-    int variants;          /* 64; most variants of one URL */
-    int directory_tags;    /* levels of directories that are tags */
-    int early_refresh;     /* percent; 0: none */
-    enum user_source user;
-    enum client_cache client_cache;
-    bool client_cache_set; /* "backend" in so many words also ends what a shorter prefix says */
-    bool user_trusted;     /* REMOTE_USER, or a field in trusted_fields */
-    bool async;            /* invalidate after the answer, the ancestor's way */
-    bool query_sort;
-    bool coalesce;
-};
 
 /* What an answer's Cache-Status has: everything; no key and no detail; no such field. */
 enum cache_status_mode { CACHE_STATUS_FULL, CACHE_STATUS_SHORT, CACHE_STATUS_OFF };
@@ -189,15 +92,9 @@ struct config {
     int64_t drain_timeout_ms;  /* 30000 */
     int64_t client_timeout_ms; /* 60000; longest stall of a read from or write to the web server */
     int max_kept;              /* 1024 idle connections kept for the web server */
-    int directory_tags_max;    /* of all routes */
     const char *runtime_dir;   /* "/run/larder" */
 
-    struct route *routes;
-    size_t route_count;
-    bool routes_have_hosts; /* some route looks at the host */
-    bool routes_have_never; /* some route says client_cache = "never" */
-    bool routes_have_users; /* some route is per user */
-    bool routes_reduce;     /* some route leaves parameters of the query out, or sorts them */
+    struct route_table routes;
 
     enum log_destination log_to;
     const char *log_file;

@@ -16,7 +16,7 @@
 
 #include "base/fields.h"
 #include "client/store.h"
-#include "config/route.h"
+#include "routing/route.h"
 #include "config/route_lists.h"
 #include "config/route_rules.h"
 #include "http/decide.h"

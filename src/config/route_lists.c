@@ -283,14 +283,3 @@ route_lists_read(struct reader *reader, struct route *route)
     enum larder_status status = read_cookies(&entry);
     return status == LARDER_OK ? read_fields(&entry) : status;
 }
-
-bool
-string_lists_equal(const struct string_list *a, const struct string_list *b)
-{
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++)
-        if (strcmp(a->list[i], b->list[i]) != 0)
-            return false;
-    return true;
-}

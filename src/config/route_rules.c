@@ -10,7 +10,7 @@
 
 #include "base/fields.h"
 #include "client/store.h"
-#include "config/route.h"
+#include "routing/route.h"
 
 #define SECTION "routes"
 #define QUERY_SECTION "routes.query"
@@ -230,14 +230,6 @@ check_together(struct rules *rules, const struct config *config)
                                 "%s: the ancestor's entries have no room for it (cache.compat)",
                                 not_ancestor[i]);
     return LARDER_OK;
-}
-
-bool
-route_caches(const struct route *route)
-{
-    const struct policy *policy = &route->policy;
-    return policy->rfc || policy->ttl_ms > 0 || policy->ttl_override_ms > 0 ||
-           policy->by_status_count > 0;
 }
 
 enum larder_status

@@ -118,16 +118,16 @@ routes_read(struct config *config, struct reader *reader, const config_setting_t
             replaced = is_called_as(&routes[i], &routes[k]);
         if (replaced)
             continue;
-        config->routes_have_hosts |= routes[i].hosts.count > 0;
-        config->routes_have_never |= routes[i].client_cache == CLIENT_CACHE_NEVER;
-        config->routes_have_users |= routes[i].user != USER_NONE;
-        config->routes_reduce |= routes[i].query_ignore.count > 0 ||
+        config->routes.have_hosts |= routes[i].hosts.count > 0;
+        config->routes.have_never |= routes[i].client_cache == CLIENT_CACHE_NEVER;
+        config->routes.have_users |= routes[i].user != USER_NONE;
+        config->routes.reduce |= routes[i].query_ignore.count > 0 ||
                                  routes[i].query_allow.count > 0 || routes[i].query_sort;
-        if (routes[i].directory_tags > config->directory_tags_max)
-            config->directory_tags_max = routes[i].directory_tags;
+        if (routes[i].directory_tags > config->routes.directory_tags_max)
+            config->routes.directory_tags_max = routes[i].directory_tags;
         routes[count++] = routes[i];
     }
-    config->routes = routes;
-    config->route_count = count;
+    config->routes.list = routes;
+    config->routes.count = count;
     return LARDER_OK;
 }

@@ -28,7 +28,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "config/path.h"
+#include "routing/path.h"
 #include "responder/access.h"
 #include "responder/dialect.h"
 #include "responder/order.h"

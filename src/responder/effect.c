@@ -6,7 +6,7 @@
 #include "responder/effect.h"
 
 #include "base/glob.h"
-#include "config/path.h"
+#include "routing/path.h"
 #include "http/response_tags.h"
 #include "http/uri.h"
 #include "responder/key.h"
@@ -70,7 +70,7 @@ add_match(struct matches *matches, const struct exchange *exchange, const struct
     const struct request *request = &exchange->request;
     struct route_match *match = &matches->list[matches->count];
     struct slice target = url_target(url, path, exchange->arena);
-    if (!target.p || !route_find(exchange->site->config, exchange->arena, request->method,
+    if (!target.p || !route_find(&exchange->site->config->routes, exchange->arena, request->method,
                                  request->host, target, match))
         return false;
     if (has_effect_of(route, match->route))
@@ -241,8 +241,8 @@ target_is_cached(const struct exchange *exchange, struct slice asked)
     for (size_t i = 0; i < readings.count; i++) {
         struct slice target = url_target(&url, readings.list[i], arena);
         if (!target.p ||
-            !route_find(exchange->site->config, arena, slice_of("GET"), request->host, target,
-                        &match) ||
+            !route_find(&exchange->site->config->routes, arena, slice_of("GET"), request->host,
+                        target, &match) ||
             (match.route && !match.never && route_caches(match.route)))
             return true;
     }

@@ -321,8 +321,8 @@ exchange_examine(struct exchange *exchange)
 {
     const struct config *config = exchange->site->config;
     struct request *request = &exchange->request;
-    if (!route_find(config, exchange->arena, request->method, request->host, request->target,
-                    &exchange->match))
+    if (!route_find(&config->routes, exchange->arena, request->method, request->host,
+                    request->target, &exchange->match))
         return REASON_NO_MEMORY;
     if (!rewriting_route(&exchange->match, request, config, exchange->arena))
         return REASON_NO_MEMORY;

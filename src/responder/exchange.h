@@ -6,7 +6,7 @@
 #define RESPONDER_EXCHANGE_H
 
 #include "client/store.h"
-#include "config/route.h"
+#include "routing/route.h"
 #include "http/decide.h"
 #include "responder/connection.h"
 #include "responder/entry.h"

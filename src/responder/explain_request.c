@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "config/path.h"
+#include "routing/path.h"
 #include "responder/rewriting.h"
 
 #define PARAMETERS_MAX (REQUEST_FIELDS_MAX + 16)

@@ -4,7 +4,8 @@
 #define RESPONDER_FIELD_USE_H
 
 #include "base/fields.h"
-#include "config/route.h"
+#include "config/config.h"
+#include "routing/route.h"
 
 enum field_use {
     FIELD_USE_OWN,       /* Larder treats it by itself (backend_fields.c), whatever a list says */

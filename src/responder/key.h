@@ -11,7 +11,8 @@
 #define RESPONDER_KEY_H
 
 #include "client/store.h"
-#include "config/route.h"
+#include "config/config.h"
+#include "routing/route.h"
 #include "http/decide.h"
 #include "http/vary.h"
 #include "responder/request.h"

@@ -47,7 +47,7 @@ add_directory_tags(struct cache_key *key, const struct request *request, struct 
     /* What some backend takes for a path of another route is found by that one's directories; so is
      * what the web server takes for another URL. */
     bool is_of_others = readings.count > 1 || request->asked.p;
-    int levels = is_of_others ? config->directory_tags_max : route->directory_tags;
+    int levels = is_of_others ? config->routes.directory_tags_max : route->directory_tags;
     return url_directory_tags(&url, &readings, levels, arena, add_tag, &list);
 }
 

@@ -100,7 +100,7 @@ static uint64_t
 kind_of(const struct exchange *exchange)
 {
     const struct site *site = exchange->site;
-    size_t route = (size_t)(exchange->match.route - site->config->routes);
+    size_t route = (size_t)(exchange->match.route - site->config->routes.list);
     return expected_kind_of(route, exchange->key.host, exchange->key.target);
 }
 

@@ -17,7 +17,7 @@
 
 #include "base/error.h"
 #include "client/store.h"
-#include "config/path.h"
+#include "routing/path.h"
 #include "http/response_tags.h"
 #include "responder/dialect.h"
 #include "responder/request.h"

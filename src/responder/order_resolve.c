@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "client/store.h"
-#include "config/route.h"
+#include "routing/route.h"
 #include "responder/key.h"
 #include "responder/order.h"
 #include "responder/url_tags.h"
@@ -81,8 +81,10 @@ add_directory(const struct resolving *r, struct slice scheme, struct slice host,
     int levels = 0;
     if (!path_readings_find(&readings, r->arena, directory))
         return no_memory(r);
+    /* What visitors see as the host is not what a trusted proxy asks for: then any may be it. */
+    bool any_host = r->config->trusted_proxies.count > 0;
     for (size_t i = 0; i < readings.count && !blind; i++)
-        blind = route_blind_below(r->config, host, readings.list[i]);
+        blind = route_blind_below(&r->config->routes, host, any_host, readings.list[i]);
     for (size_t i = 0; i < directory.n; i++)
         levels += directory.p[i] == '/';
     if (blind)

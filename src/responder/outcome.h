@@ -8,7 +8,7 @@
 #define RESPONDER_OUTCOME_H
 
 #include "base/fields.h"
-#include "config/route.h"
+#include "routing/route.h"
 
 enum outcome {
     CHANGED,   /* the backend says that it did something (RFC 9111 §4.4: 2xx, 3xx) */

@@ -35,7 +35,7 @@ post_prepare(struct exchange *exchange)
     *get = *exchange;
     get->key = (struct cache_key){.name = NULL};
     get->reason = REASON_NONE;
-    if (!route_find(config, arena, method, request->host, request->target, &get->match))
+    if (!route_find(&config->routes, arena, method, request->host, request->target, &get->match))
         return NULL;
     get->policy = route_policy(exchange->site, &get->match);
     get->facts.method = method;

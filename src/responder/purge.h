@@ -10,7 +10,7 @@
 #include "base/arena.h"
 #include "base/slice.h"
 #include "client/store.h"
-#include "config/path.h"
+#include "routing/path.h"
 #include "responder/server.h"
 
 struct purge {

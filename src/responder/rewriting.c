@@ -24,7 +24,7 @@
 #include <string.h>
 
 #include "client/store.h"
-#include "config/path.h"
+#include "routing/path.h"
 #include "http/uri.h"
 #include "responder/query.h"
 
@@ -378,7 +378,8 @@ rewriting_route(struct route_match *match, const struct request *request,
     if (!request->asked.p)
         return true;
     struct route_match *other = arena_alloc(arena, sizeof *other);
-    if (!other || !route_find(config, arena, request->method, request->host, request->asked, other))
+    if (!other ||
+        !route_find(&config->routes, arena, request->method, request->host, request->asked, other))
         return false;
     if (!match->route && !match->never) {
         *match = *other;

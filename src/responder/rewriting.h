@@ -6,7 +6,8 @@
 #ifndef RESPONDER_REWRITING_H
 #define RESPONDER_REWRITING_H
 
-#include "config/route.h"
+#include "config/config.h"
+#include "routing/route.h"
 #include "responder/request.h"
 
 /* Path and query as parameters have them. */

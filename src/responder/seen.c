@@ -23,7 +23,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "config/path.h"
+#include "routing/path.h"
 #include "responder/query.h"
 
 #define ROOT '\1'

@@ -136,20 +136,21 @@ static bool
 tell_reading(const struct tagging *t, struct slice path, struct slice routed_host)
 {
     struct route_match match = {.route = NULL};
-    if (t->url->query.n == 0 || !t->config->routes_reduce)
+    if (t->url->query.n == 0 || !t->config->routes.reduce)
         return tell_url(t, path, NULL);
     /* The key of a GET for it has its query reduced as its route says. */
-    bool known = routed_host.p != NULL || !t->config->routes_have_hosts;
+    bool known = routed_host.p != NULL || !t->config->routes.have_hosts;
     if (known) {
         struct slice target = url_target(t->url, path, t->arena);
         return target.p &&
-               route_find(t->config, t->arena, slice_of("GET"), routed_host, target, &match) &&
+               route_find(&t->config->routes, t->arena, slice_of("GET"), routed_host, target,
+                          &match) &&
                tell_url(t, path, match.route);
     }
     if (!tell_url(t, path, NULL))
         return false;
-    for (size_t i = 0; i < t->config->route_count; i++)
-        if (!tell_url(t, path, &t->config->routes[i]))
+    for (size_t i = 0; i < t->config->routes.count; i++)
+        if (!tell_url(t, path, &t->config->routes.list[i]))
             return false;
     return true;
 }

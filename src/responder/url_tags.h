@@ -29,8 +29,9 @@
 #include "base/arena.h"
 #include "base/slice.h"
 #include "client/store.h"
-#include "config/path.h"
-#include "config/route.h"
+#include "routing/path.h"
+#include "config/config.h"
+#include "routing/route.h"
 
 /* A URL as visitors name it. */
 struct url {

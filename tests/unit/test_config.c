@@ -18,7 +18,7 @@
 #include "client/store.h"
 #include "config/config.h"
 #include "config/options.h"
-#include "config/route.h"
+#include "routing/route.h"
 
 #define URL "upstream = { url = \"http://127.0.0.1:8080\"; };\n"
 
@@ -234,7 +234,7 @@ grammar_allows_what_libconfig_does(void **state)
     assert_true(config->log_requests);
     assert_false(config->cache_enabled);
     assert_false(config->redis.enabled);
-    assert_int_equal(config->route_count, 0);
+    assert_int_equal(config->routes.count, 0);
     config_free(config);
 }
 
@@ -881,11 +881,11 @@ everything_has_its_place(void **state)
     assert_true(config->compat_ancestor);
     assert_int_equal(config->store_queue_count, 7);
     assert_int_equal(config->max_object, 1024);
-    assert_true(config->routes_have_hosts);
-    assert_true(config->routes_have_never);
-    assert_int_equal(config->route_count, 6);
+    assert_true(config->routes.have_hosts);
+    assert_true(config->routes.have_never);
+    assert_int_equal(config->routes.count, 6);
 
-    const struct route *route = &config->routes[0];
+    const struct route *route = &config->routes.list[0];
     assert_string_equal(route->name, "one");
     assert_int_equal(route->methods.count, 2);
     assert_string_equal(route->methods.list[1], "PUT");
@@ -911,7 +911,7 @@ everything_has_its_place(void **state)
     assert_int_equal(route->client_cache, CLIENT_CACHE_BACKEND);
     assert_int_equal(route->literal_prefix, 3);
 
-    route = &config->routes[1];
+    route = &config->routes.list[1];
     assert_string_equal(route->name, "/b**");
     assert_int_equal(route->client_cache, CLIENT_CACHE_PUBLIC);
     assert_int_equal(route->client_cache_s, 300);
@@ -919,15 +919,15 @@ everything_has_its_place(void **state)
     assert_false(route->policy.authorization_rfc);
     assert_null(route->resource);
     assert_int_equal(route->user, USER_NONE);
-    assert_false(config->routes[2].client_cache_set);
-    assert_int_equal(config->routes[3].user, USER_COOKIE);
-    assert_false(config->routes[3].user_trusted);
-    assert_false(config->routes[4].user_trusted);
-    assert_int_equal(config->routes[4].client_cache, CLIENT_CACHE_NEVER);
-    assert_int_equal(config->routes[5].user, USER_REMOTE_USER);
-    assert_true(config->routes[5].user_trusted);
-    assert_null(config->routes[5].user_name);
-    assert_int_equal(config->routes[5].policy.ttl_ms, STORE_TTL_MAX_S * 1000);
+    assert_false(config->routes.list[2].client_cache_set);
+    assert_int_equal(config->routes.list[3].user, USER_COOKIE);
+    assert_false(config->routes.list[3].user_trusted);
+    assert_false(config->routes.list[4].user_trusted);
+    assert_int_equal(config->routes.list[4].client_cache, CLIENT_CACHE_NEVER);
+    assert_int_equal(config->routes.list[5].user, USER_REMOTE_USER);
+    assert_true(config->routes.list[5].user_trusted);
+    assert_null(config->routes.list[5].user_name);
+    assert_int_equal(config->routes.list[5].policy.ttl_ms, STORE_TTL_MAX_S * 1000);
     config_free(config);
 }
 
@@ -956,7 +956,7 @@ caching_rules_have_their_place(void **state)
     assert_int_equal(config->encodings.count, 1);
     assert_string_equal(config->encodings.list[0], "br");
     assert_int_equal(config->cache_status, CACHE_STATUS_SHORT);
-    const struct route *route = &config->routes[0];
+    const struct route *route = &config->routes.list[0];
     const struct policy *p = &route->policy;
     assert_true(p->rfc && p->errors_rfc);
     assert_int_equal(p->ttl_ms, 60000);
@@ -985,7 +985,7 @@ caching_rules_have_their_place(void **state)
     assert_true(route->query_sort);
     assert_int_equal(route->cookies[0].mode, COOKIE_VARY);
 
-    p = &config->routes[1].policy;
+    p = &config->routes.list[1].policy;
     assert_false(p->rfc || p->errors_rfc);
     assert_int_equal(p->negative_max_ms, 60000);
     assert_int_equal(p->set_cookie, SET_COOKIE_PASS);
@@ -993,8 +993,8 @@ caching_rules_have_their_place(void **state)
     assert_int_equal(p->stale_if_ms, 600000);
     assert_int_equal(p->keep_ms, 600000);
     assert_int_equal(p->client_control, CLIENT_CONTROL_LIMITED);
-    assert_int_equal(config->routes[1].range_fetch, 0);
-    assert_int_equal(config->routes[1].variants, 64);
+    assert_int_equal(config->routes.list[1].range_fetch, 0);
+    assert_int_equal(config->routes.list[1].variants, 64);
     config_free(config);
 }
 
@@ -1010,8 +1010,8 @@ thousands_of_routes_are_no_trouble(void **state)
                               i ? ",\n" : "\n", i, i + 1);
     snprintf(text + n, room - n, ");");
     struct config *config = load_text(text);
-    assert_int_equal(config->route_count, ROUTES_MAX);
-    assert_int_equal(config->routes[ROUTES_MAX - 1].policy.ttl_ms, (int64_t)ROUTES_MAX * 1000);
+    assert_int_equal(config->routes.count, ROUTES_MAX);
+    assert_int_equal(config->routes.list[ROUTES_MAX - 1].policy.ttl_ms, (int64_t)ROUTES_MAX * 1000);
     config_free(config);
     snprintf(text + n, room - n, ",{ path = \"/\"; });");
     write_file("t.conf", text);
@@ -1335,7 +1335,7 @@ defaults_are_those_of_the_library_and_of_the_headers(void **state)
     assert_int_equal(config->log_to, LOG_TO_SYSLOG);
     assert_int_equal(config->log_level, LARDER_LOG_INFO);
     assert_false(config->log_requests);
-    assert_int_equal(config->route_count, 0);
+    assert_int_equal(config->routes.count, 0);
     assert_false(config_address_trusted(config, "127.0.0.1"));
     config_free(config);
     config_free(NULL);
@@ -1367,7 +1367,7 @@ shipped_configurations_load(void **state)
     for (size_t i = 0; i < 2; i++) {
         char *text = source_file(names[i]);
         struct config *config = load_text(text);
-        assert_true(config->route_count > 0);
+        assert_true(config->routes.count > 0);
         config_free(config);
         test_free(text);
     }
@@ -1384,9 +1384,9 @@ shipped_presets_load(void **state)
         char *text = source_file(names[i]);
         write_file("shipped.conf", text);
         struct config *config = load_text("preset = \"./shipped.conf\";\n" URL);
-        assert_true(config->route_count > 0);
-        for (size_t k = 0; k < config->route_count; k++)
-            assert_ptr_not_equal(config->routes[k].name, config->routes[k].path);
+        assert_true(config->routes.count > 0);
+        for (size_t k = 0; k < config->routes.count; k++)
+            assert_ptr_not_equal(config->routes.list[k].name, config->routes.list[k].path);
         assert_int_equal(strncmp(text, "# ", 2), 0);
         config_free(config);
         test_free(text);
@@ -1416,13 +1416,13 @@ ancestor_has_its_routes(void **state)
     struct arena *arena = arena_new(65536);
     struct route_match match;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_true(route_find(config, arena, slice_of("GET"), slice_of("h"),
+        assert_true(route_find(&config->routes, arena, slice_of("GET"), slice_of("h"),
                                slice_of(cases[i].path), &match));
         int64_t ttl = match.never ? -1 : match.route ? match.route->policy.ttl_ms / 1000 : 0;
         if (ttl != cases[i].ttl_s)
             fail_msg("%s: %lld", cases[i].path, (long long)ttl);
     }
-    assert_true(route_find(config, arena, slice_of("PATCH"), slice_of("h"),
+    assert_true(route_find(&config->routes, arena, slice_of("PATCH"), slice_of("h"),
                            slice_of("/api/v1/sessions/7/tags"), &match));
     assert_string_equal(match.route->invalidate.list[0], "session:*");
     arena_free(arena);
@@ -1474,7 +1474,7 @@ preset_gives_way_to_what_the_file_says(void **state)
     assert_int_equal(config->encodings.count, 1);
     assert_int_equal(config->coalesce_wait_ms, 3000);
     assert_int_equal(config->coalesce_lease_ms, 3000);
-    assert_int_equal(config->route_count, 0);
+    assert_int_equal(config->routes.count, 0);
     config_free(config);
 
     /* Wherever in the file it stands, and in an included one. */
@@ -1489,9 +1489,9 @@ preset_gives_way_to_what_the_file_says(void **state)
 static void
 assert_routes(const struct config *config, const char *const *names, size_t count)
 {
-    assert_int_equal(config->route_count, count);
+    assert_int_equal(config->routes.count, count);
     for (size_t i = 0; i < count; i++)
-        assert_string_equal(config->routes[i].name, names[i]);
+        assert_string_equal(config->routes.list[i].name, names[i]);
 }
 
 /* One of the file may take a path of the preset's, or its place by its name. */
@@ -1506,24 +1506,24 @@ preset_has_its_routes_behind_those_of_the_file(void **state)
     struct config *config = load_text(OWN(""));
     static const char *const alone[] = {"p-a", "p-b", "/c"};
     assert_routes(config, alone, 3);
-    assert_true(config->routes_have_never);
-    assert_true(config->routes_have_hosts);
+    assert_true(config->routes.have_never);
+    assert_true(config->routes.have_hosts);
     config_free(config);
 
     config = load_text(OWN("routes = ( { path = \"/z\"; }, { path = \"/a\"; } );\n"));
     static const char *const both[] = {"/z", "/a", "p-a", "p-b", "/c"};
     assert_routes(config, both, 5);
     struct route_match match;
-    assert_true(
-        route_find(config, config->arena, slice_of("GET"), slice_of(""), slice_of("/a"), &match));
-    assert_ptr_equal(match.route, &config->routes[1]);
+    assert_true(route_find(&config->routes, config->arena, slice_of("GET"), slice_of(""),
+                           slice_of("/a"), &match));
+    assert_ptr_equal(match.route, &config->routes.list[1]);
     config_free(config);
 
     config = load_text(OWN("routes = ( { name = \"p-b\"; path = \"/b\"; ttl = \"2m\"; } );\n"));
     static const char *const replaced[] = {"p-b", "p-a", "/c"};
     assert_routes(config, replaced, 3);
-    assert_int_equal(config->routes[0].policy.ttl_ms, 120000);
-    assert_false(config->routes_have_never);
+    assert_int_equal(config->routes.list[0].policy.ttl_ms, 120000);
+    assert_false(config->routes.have_never);
     config_free(config);
     preset_home_gone();
 }

@@ -402,8 +402,8 @@ examined(char *const *extra)
     x->site = arena_calloc(arena, 1, sizeof *x->site);
     x->site->config = config;
     assert_int_equal(parse(&x->request, extra), 0);
-    assert_true(
-        route_find(config, arena, x->request.method, x->request.host, x->request.path, &x->match));
+    assert_true(route_find(&config->routes, arena, x->request.method, x->request.host,
+                           x->request.path, &x->match));
     x->facts.fields = &x->request.fields;
     x->facts.method = x->request.method;
     assert_true(key_examine(&x->key, &x->facts, &x->request, &x->match, config, arena));

@@ -11,14 +11,14 @@
 
 #include "base/clock.h"
 #include "base/glob.h"
-#include "config/path.h"
-#include "config/route.h"
+#include "routing/path.h"
+#include "routing/route.h"
 
 #define ROUTES 8
 
 struct table {
     struct arena *arena;
-    struct config config;
+    struct route_table all;
     struct route routes[ROUTES];
 };
 
@@ -29,7 +29,7 @@ table_setup(void **state)
     if (!table)
         return -1;
     table->arena = arena_new((size_t)16 << 20);
-    table->config.routes = table->routes;
+    table->all.list = table->routes;
     *state = table;
     return table->arena ? 0 : -1;
 }
@@ -47,8 +47,8 @@ static struct route *
 add(struct table *table, const char *path)
 {
     struct larder_error err;
-    assert_in_range(table->config.route_count, 0, ROUTES - 1);
-    struct route *route = &table->routes[table->config.route_count++];
+    assert_in_range(table->all.count, 0, ROUTES - 1);
+    struct route *route = &table->routes[table->all.count++];
     route->path = path;
     if (route_compile(route, table->arena, &err) != LARDER_OK)
         fail_msg("%s: %s", path, err.message);
@@ -60,7 +60,7 @@ say(struct table *table, struct route *route, enum client_cache what)
 {
     route->client_cache = what;
     route->client_cache_set = true;
-    table->config.routes_have_never |= what == CLIENT_CACHE_NEVER;
+    table->all.have_never |= what == CLIENT_CACHE_NEVER;
 }
 
 static struct route_match
@@ -68,7 +68,7 @@ find(struct table *table, const char *method, const char *host, const char *path
 {
     struct route_match match;
     memset(&match, 0x55, sizeof match); /* nothing may be left from before */
-    assert_true(route_find(&table->config, table->arena, slice_of(method), slice_of(host),
+    assert_true(route_find(&table->all, table->arena, slice_of(method), slice_of(host),
                            slice_of(path), &match));
     return match;
 }
@@ -83,8 +83,8 @@ static void
 restart(struct table *table)
 {
     memset(table->routes, 0, sizeof table->routes);
-    table->config.route_count = 0;
-    table->config.routes_have_never = false;
+    table->all.count = 0;
+    table->all.have_never = false;
     arena_reset(table->arena);
 }
 
@@ -359,12 +359,12 @@ normal_paths_are_not_copied(void **state)
     struct route_match match;
     struct arena *nothing = arena_new(0);
     add(table, "/a/{x}");
-    assert_true(route_find(&table->config, nothing, slice_of("GET"), slice_of("h"),
+    assert_true(route_find(&table->all, nothing, slice_of("GET"), slice_of("h"),
                            slice_of("/a/b;c.d..//"), &match));
-    assert_true(route_find(&table->config, nothing, slice_of("GET"), slice_of("h"),
-                           slice_of("/a/b"), &match));
+    assert_true(
+        route_find(&table->all, nothing, slice_of("GET"), slice_of("h"), slice_of("/a/b"), &match));
     assert_non_null(match.route);
-    assert_false(route_find(&table->config, nothing, slice_of("GET"), slice_of("h"),
+    assert_false(route_find(&table->all, nothing, slice_of("GET"), slice_of("h"),
                             slice_of("/a/%61"), &match));
     arena_free(nothing);
 }
@@ -499,7 +499,7 @@ hosts_are_globs_without_case_and_port(void **state)
     };
     struct table *table = *state;
     add(table, "/a")->hosts = (struct string_list){names, 3};
-    table->config.routes_have_hosts = true;
+    table->all.have_hosts = true;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         if ((find(table, "GET", cases[i].host, "/a").route != NULL) != cases[i].matches)
             fail_msg("%s", cases[i].host);
@@ -508,7 +508,7 @@ hosts_are_globs_without_case_and_port(void **state)
     longest[sizeof longest - 1] = '\0';
     assert_null(find(table, "GET", longest, "/a").route);
     struct route_match match;
-    assert_true(route_find(&table->config, table->arena, slice_of("GET"), (struct slice){NULL, 0},
+    assert_true(route_find(&table->all, table->arena, slice_of("GET"), (struct slice){NULL, 0},
                            slice_of("/a"), &match));
     assert_null(match.route);
 }
@@ -643,7 +643,7 @@ a_users_page_is_no_other_routes_in_any_reading(void **state)
     struct route *own = add(table, "/me/**");
     own->user = USER_FIELD;
     own->user_name = "X-User";
-    table->config.routes_have_users = true;
+    table->all.have_users = true;
     struct route *all = add(table, "/**");
     say(table, all, CLIENT_CACHE_PUBLIC);
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
@@ -769,7 +769,7 @@ cached(struct table *table, const char *path, int levels)
 static const struct route *
 blind_below(struct table *table, const char *host, const char *directory)
 {
-    return route_blind_below(&table->config, slice_of(host), slice_of(directory));
+    return route_blind_below(&table->all, slice_of(host), false, slice_of(directory));
 }
 
 static void

@@ -9,7 +9,7 @@
  * Called by route.c, and for the tags of what is stored and of what is purged. The
  * target that goes to the backend and into the key is never touched.
  */
-#include "config/path.h"
+#include "routing/path.h"
 
 #include <stdint.h>
 #include <string.h>

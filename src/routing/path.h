@@ -1,8 +1,8 @@
 /*
  * Request paths in normal form, for comparing with patterns.
  */
-#ifndef CONFIG_PATH_H
-#define CONFIG_PATH_H
+#ifndef ROUTING_PATH_H
+#define ROUTING_PATH_H
 
 #include <stdbool.h>
 
