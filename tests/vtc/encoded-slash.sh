@@ -11,6 +11,9 @@ cat > "$DIR/rules" << 'END'
 <Location "/gate">
     Require all denied
 </Location>
+<Location "/index.php/secret">
+    Require all denied
+</Location>
 END
 rules() {
     cp "$DIR/rules" "$DIR/front.extra"
@@ -21,11 +24,43 @@ ends() {
     await sh -c "! listening $PORT1"
 }
 refuses() {
-    for target in /secret/1 /secret%2F1 /secret%2f1 /%2Fsecret/1 /x/..%2Fsecret/1 /x%2F..%2Fsecret/1; do
+    for target in /secret/1 /secret%2F1 /secret%2f1 /%2Fsecret/1 /x/..%2Fsecret/1 /x%2F..%2Fsecret/1 \
+        /x%2Fy/../secret/1 /x%2Fy/%2E./secret/1; do
         get "$target" --path-as-is
         is "$mount $target: status" "$(status)" 403
         get "$target" --path-as-is -b session=1
         is "$mount $target: status with a cookie" "$(status)" 403
+    done
+}
+# Dots beside an encoded slash lead Apache out of a directory, and a script that goes by what the visitor
+# has sent into it: such a path reaches no script.
+dots='/secret/..%2Fx /secret/..%2fx /secret/%2e%2e%2fx /secret/.%2E%2fx /secret/%2e.%2fx /secret/1/..%2f..%2fx
+    /secret%2f../x /secret%2f..%2fx /secret%2F%2e%2e?x /secret%2f.. /secret/..%2f /secret/..%2findex.php
+    /secret/.%2f.%2f..%2fx /index.php/secret/..%2fx /index.php%2fsecret%2f%2e%2e/x
+    /x/./y%2fz /x/%2e%2e/y%2Fz /x%2fy/../z'
+misses() {
+    for target in $dots; do
+        get "$target" --path-as-is
+        is "$mount $target: status" "$(status)" 404
+        get "$target" --path-as-is -b session=1
+        is "$mount $target: status with a cookie" "$(status)" 404
+        get /x --path-as-is --request-target "http://127.0.0.1:$PORT1$target"
+        is "$mount $target in absolute form: status" "$(status)" 404
+    done
+    # These are no dot segments to anybody.
+    for target in /x..%2fy /x%2f..y /x%2f...%2fy /.well-known%2fx /x?/..%2fy /index.php/a%2f.b; do
+        get "$target" --path-as-is
+        is "$mount $target: status" "$(status)" 200
+    done
+}
+# A backend that speaks HTTP is asked for what Apache makes of it.
+resolves() {
+    for target in $dots; do
+        get "$target" --path-as-is -b session=1
+        case $(status) in
+        200 | 40[034]) ;;
+        *) fail "$mount $target: status $(status)" ;;
+        esac
     done
 }
 # Two URLs that one backend may take for one are two entries.
@@ -50,6 +85,7 @@ for mount in apache-mod-fcgid apache-proxy-fcgi; do
     get '/%252Fgate/./1' --path-as-is -b never=stored
     is "$mount /%252Fgate/./1: body" "$(sed 's/ #.*//' "$DIR/body")" 'GET /%252Fgate/1'
     two_entries
+    resolves
     is "$mount: the backend was asked for what is refused" "$(grep -c secret "$DIR/log/requests" || true)" 0
     ends
     [ "$mount" = apache-proxy-fcgi ] || mv "$DIR/log/larder" "$DIR/log/larder-fcgid"
@@ -70,6 +106,7 @@ for mount in apache-mod-fcgid-php apache-proxy-fcgi-php; do
     [ "$mount" = apache-mod-fcgid-php ] || pool start -n 1
     rules "$mount"
     refuses
+    misses
     two_entries
     is "$mount: PHP was asked for what is refused" "$(grep -c secret "$DIR/runs" || true)" 0
     ends
