@@ -36,9 +36,14 @@ mkdir -p "$root/wp-config.d" "$root/.well-known/acme-challenge" "$root/.git/sub.
 for file in wp-config.png edit-wp-config.js wp-config.d/file .well-known/acme-challenge/x; do
     echo a file > "$root/$file"
 done
-for script in .git/index.php .git/sub.php/x.php static/.svn/a/x.php static/.x.php; do
+mkdir -p "$root/.old" "$root/static/.b" "$root/.git/hooks" "$root/.well-known/y"
+for script in .git/index.php .git/sub.php/x.php static/.svn/a/x.php static/.x.php .old/index.php \
+    static/.b/index.php .php static/.php "static/.b/a
+b.php" .git/index.html .git/hooks/push.sh .git/t.shtml \
+    .well-known/.x.php .well-known/y/index.php; do
     cp "$DIR/script.php" "$root/$script"
 done
+echo text > "$root/static/t.shtml"
 names_in "$root"
 names_in "$app"
 cp "$DIR/script.php" "$root/.git/config"
@@ -56,6 +61,15 @@ serve() {
         echo 'server.modules += ( "mod_alias" )'
         echo "alias.url = ( \"/app\" => \"$app\", \"/media\" => \"$root/wp-content/uploads\" )"
         echo 'index-file.names += ( "index.html" )'
+        echo 'dir-listing.activate = "enable"'
+        # As the comment in larder-php.conf says of other handlers.
+        echo 'server.modules += ( "mod_cgi", "mod_ssi" )'
+        echo 'cgi.assign = ( ".sh" => "/bin/cat" )'
+        echo 'ssi.extension = ( ".shtml" )'
+        # shellcheck disable=SC2016
+        echo '$HTTP["url"] =~ "/\.(?!well-known(?:/|$))" { cgi.assign := () ssi.extension := () }'
+        # A line feed in an address; lighttpd refuses it by default.
+        echo 'server.http-parseopts = ( "url-ctrls-reject" => "disable" )'
         # As the comment in larder-wordpress.conf says, for the other ways to the uploads.
         # shellcheck disable=SC2016
         echo '$HTTP["url"] =~ "^/(?:media|linked|app/uploads)(?:/|$)" { fastcgi.server := () }'
@@ -115,8 +129,19 @@ scripts() {
     answers 403 /.git/config //.git/config /%2egit/config /x/../.git/config /.env /.htpasswd /%2Eenv \
         /.git/index.php /.git/index.php/x /.git/sub.php/x.php /.git//sub.php/x.php/.y /static/.svn/a/x.php \
         /static/.svn/a/x.php/.y /static/%2Esvn/a/x.php /static/.x.php /static//.x.php/y /.git/none.php \
-        /.well-known/../.git/config
-    answers 200 /.well-known/acme-challenge/x
+        /.well-known/../.git/config /.php /.php/x /static/.php /static//.php /static/.php?x /static/%2ephp \
+        /static/.b/a%0ab.php /static/.b/a%0ab.php/x /x/../.php \
+        /.well-known/.x.php /.well-known/.x.php/y /.git/hooks/push.sh /.git/t.shtml
+    # No index is looked for there, and nothing is listed.
+    for directory in .old .git static/.b .git/hooks .git/sub.php; do
+        for target in "/$directory/" "//$directory/" "/$directory/?a" "/%2e${directory#.}/." "/$directory//"; do
+            get "$target" --path-as-is
+            ! grep -q -e 'the source' -e index -e 'href=' "$DIR/body" || fail "$target: $(cat "$DIR/body")"
+            test "$(status)" -ge 403 || fail "$target: status $(status)"
+        done
+    done
+    answers 200 /.well-known/acme-challenge/x /static/t.shtml
+    runs /.well-known/y/ "$root/.well-known/y/index.php" /.well-known/y/index.php '' ''
     # What stands behind the name of a script is its own.
     runs /index.php/.NET "$root/index.php" /index.php /.NET ''
     runs '/rest.php/a/.b/...And_Justice?x=.y' "$root/rest.php" /rest.php /a/.b/...And_Justice 'x=.y'
