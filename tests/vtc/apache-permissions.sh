@@ -5,16 +5,25 @@
 . case
 
 root=$DIR/htdocs
-refused='lib.inc lib.inc/x config.php.bak view.phtml~ CONFIG.PHP index/'
-dotted='.env .git/config .git/index.php .git/'
+refused='lib.inc lib.inc/x config.php.bak view.phtml~ CONFIG.PHP index/ lib.inc/Acme.Inc config.php.bak/x/Acme.Inc
+    CONFIG.PHP/Acme.Inc Acme.Inc/Acme.Inc'
+dotted='.env .git/config .git/index.php .git/ .env/Acme.Inc .git/config/Acme.Inc'
 own='larder-answers-itself.php members/larder-answers-itself.php'
 wordpress='wp-config.php wp-config.php/x wp-config.bak wp-content/uploads/e.php wp-content/uploads/e.php/x
     wp-content/uploads/e.phtml wp-content/uploads/'
-mkdir -p "$root/.git" "$root/wp-content/uploads" "$root/members" "$root/index"
+# What a page with server-side includes is asked to include, from a directory.
+included='lib.inc config.php.bak CONFIG.PHP.old .env .git/config'
+mkdir -p "$root/parts/.git" "$root/.git" "$root/wp-content/uploads" "$root/members" "$root/index"
 for file in index.php lib.inc Acme.Inc config.php.bak view.phtml~ CONFIG.PHP index/lib.inc .env \
     .git/config .git/index.php larder-answers-itself.php members/larder-answers-itself.php wp-config.php \
-    wp-config.bak wp-content/uploads/e.php wp-content/uploads/e.phtml wp-content/uploads/index.php; do
+    wp-config.bak wp-content/uploads/e.php wp-content/uploads/e.phtml wp-content/uploads/index.php parts/lib.inc parts/config.php.bak \
+    parts/CONFIG.PHP.old parts/.env parts/.git/config parts/wp-config.bak parts/wp-config.php; do
     echo '<?php echo "it ", "ran";' > "$root/$file"
+done
+
+echo part > "$root/parts/part.html"
+for directory in parts wp-content/uploads; do
+    echo "page: <!--#include file=\"$directory/\$QUERY_STRING\" -->" > "$root/${directory%%/*}.shtml"
 done
 
 # permission NAME: each is a line that is common in the field.
@@ -53,10 +62,10 @@ extra() {
     snippet=$1
     shift
     echo '</VirtualHost>'
-    for module in authz_host access_compat setenvif negotiation "$@"; do
+    for module in authz_host access_compat setenvif negotiation include "$@"; do
         echo "LoadModule ${module}_module $(apache-modules)/mod_$module.so"
     done
-    printf '<Directory "%s">\nOptions FollowSymLinks MultiViews\nRequire all granted\n</Directory>\n' "$root"
+    printf '<Directory "%s">\nOptions FollowSymLinks MultiViews Includes\nRequire all granted\nAcceptPathInfo On\nAddOutputFilter INCLUDES .shtml\n</Directory>\n' "$root"
     printf '<Directory "%s/index">\nDirectoryIndex lib.inc\n</Directory>\n' "$root"
     echo 'Include larder/larder-php-guard.conf'
     for name in $names; do
@@ -110,6 +119,20 @@ for mount in apache-proxy-fcgi-php apache-mod-fcgid-php; do
             # MultiViews finds it.
             are 404 "$permitted.$host" lib
         done
+        for part in part.html $included wp-config.bak wp-config.php; do
+            for host in test guard; do
+                case $host-$part in
+                guard-.* | guard-wp-*) continue ;;
+                esac
+                get "/parts.shtml?$part" -H "Host: $permitted.$host"
+                ! grep -q -e '<?php' -e 'it ran' "$DIR/body" ||
+                    fail "$mount, $permitted.$host: includes $part: $(cat "$DIR/body")"
+                grep -q '^page: ' "$DIR/body" || fail "$mount: the page: $(cat "$DIR/body")"
+                [ "$part" != part.html ] || grep -q part "$DIR/body" || fail "$mount: nothing is included"
+            done
+        done
+        get '/wp-content.shtml?e.php' -H "Host: $permitted.test"
+        ! grep -q 'it ran' "$DIR/body" || fail "$mount, $permitted: what is uploaded runs as a part"
         get / -H "Host: $permitted.test"
         is "$mount, $permitted: a script" "$(status) $(cat "$DIR/body")" '200 it ran'
         get /Acme.Inc -H "Host: $permitted.test"
