@@ -21,6 +21,10 @@
 
 #include "runtime/limits.h"
 
+/* Proxies one behind the other. Only who has an address of theirs can write more. */
+#define HOPS_MAX 16
+#define PORT_DIGITS 5
+
 /* ------------------------------------------------------------------ address */
 
 /* The last member of a comma-separated list, which is cut off from it. */
@@ -52,6 +56,56 @@ access_client(const struct request *request, const struct config *config, struct
         address = arena_strndup(arena, last.p, last.n);
     }
     return address ? address : "";
+}
+
+static bool
+reads_as(int family, struct slice text)
+{
+    char address[INET6_ADDRSTRLEN];
+    unsigned char bytes[sizeof(struct in6_addr)];
+    if (text.n >= sizeof address)
+        return false;
+    memcpy(address, text.p, text.n);
+    address[text.n] = '\0';
+    return inet_pton(family, address, bytes) == 1;
+}
+
+/* An IP address, alone or with a port; of IPv6 in brackets then. */
+static bool
+is_address(struct slice text)
+{
+    size_t digits = 0;
+    if (reads_as(AF_INET, text) || reads_as(AF_INET6, text))
+        return true;
+    while (digits < text.n && text.p[text.n - digits - 1] >= '0' &&
+           text.p[text.n - digits - 1] <= '9')
+        digits++;
+    if (digits > 0 && digits <= PORT_DIGITS && digits < text.n &&
+        text.p[text.n - digits - 1] == ':')
+        text.n -= digits + 1;
+    if (text.n > 2 && text.p[0] == '[' && text.p[text.n - 1] == ']')
+        return reads_as(AF_INET6, (struct slice){text.p + 1, text.n - 2});
+    return reads_as(AF_INET, text);
+}
+
+struct slice
+access_forwarded_for(const struct request *request, const struct config *config,
+                     struct arena *arena)
+{
+    const char *address = arena_strndup(arena, request->remote_addr.p, request->remote_addr.n);
+    struct slice list = fields_join(&request->fields, arena, "X-Forwarded-For");
+    struct slice told = {NULL, 0};
+    const char *end = list.p ? list.p + list.n : NULL;
+    for (int hops = 0; hops < HOPS_MAX && list.n && address && !request->address_in_doubt &&
+                       config_address_trusted(config, address);
+         hops++) {
+        struct slice last = take_last(&list);
+        if (!is_address(last))
+            break;
+        told = (struct slice){last.p, (size_t)(end - last.p)};
+        address = arena_strndup(arena, last.p, last.n);
+    }
+    return told;
 }
 
 /* Of IPv6 whoever has one address has all of its /64. */

@@ -32,6 +32,14 @@ enum access access_check(const struct request *request, const struct config *con
 const char *access_client(const struct request *request, const struct config *config,
                           struct arena *arena);
 
+/*
+ * What trusted_proxies themselves have written into X-Forwarded-For: the addresses of that client and of
+ * the proxies behind it. What is no address, and all that stands to the left of it, is left out, for that
+ * is the client's word. In the arena; .p NULL: nothing.
+ */
+struct slice access_forwarded_for(const struct request *request, const struct config *config,
+                                  struct arena *arena);
+
 /* Does the request have the token? Takes as long for a wrong one as for the right one. */
 bool access_has_token(const struct request *request, const char *token);
 

@@ -14,6 +14,7 @@
  *
  *   User-Agent    a fixed one, because firewalls refuse a request without
  *   Accept        any type
+ *   X-Forwarded-For  the addresses that trusted proxies have written, no word of a visitor
  *   Cache-Control no-cache and max-age of a client that asks for something newer
  *   X-Request-Id, traceparent   where they have the form of a number in hex: whoever
  *                 looks for a slow miss in the backend's log needs them, and no word
@@ -222,13 +223,25 @@ add_neutral(struct fields *out, const struct exchange *exchange, const struct va
     return !asked || fields_add(out, arena, slice_of("Cache-Control"), slice_of(asked));
 }
 
-/* The peer's address behind what a trusted proxy in front has said; alone otherwise. */
+/* What a trusted proxy in front has said; .p NULL: nothing. In everybody's request without what that one
+ * has only passed on. */
 static struct slice
-forwarded_for(const struct request *request, struct arena *arena)
+told_for(const struct exchange *exchange)
 {
-    struct slice before = {NULL, 0};
-    if (request->trusted_peer)
-        before = fields_join(&request->fields, arena, "X-Forwarded-For");
+    const struct request *request = &exchange->request;
+    if (!request->trusted_peer)
+        return (struct slice){NULL, 0};
+    return backend_is_shared(exchange)
+               ? access_forwarded_for(request, exchange->site->config, exchange->arena)
+               : fields_join(&request->fields, exchange->arena, "X-Forwarded-For");
+}
+
+/* The peer's address behind that; alone otherwise. */
+static struct slice
+forwarded_for(const struct exchange *exchange, struct arena *arena)
+{
+    const struct request *request = &exchange->request;
+    struct slice before = told_for(exchange);
     if (!before.p || before.n == 0)
         return request->remote_addr;
     return slice_of(arena_printf(arena, "%.*s, %.*s", (int)before.n, before.p,
@@ -260,13 +273,13 @@ add_forwarded(struct fields *out, const struct exchange *exchange, struct slice 
         /* We are no hop. Who asked comes as REMOTE_ADDR; what a trusted proxy says is in the key. */
         if (!request->trusted_peer)
             return true;
-        struct slice before = fields_join(&request->fields, arena, "X-Forwarded-For");
+        struct slice before = told_for(exchange);
         return (!before.p || fields_add(out, arena, slice_of("X-Forwarded-For"), before)) &&
                (!fields_get(&request->fields, "X-Forwarded-Proto").p ||
                 fields_add(out, arena, slice_of("X-Forwarded-Proto"), request->scheme)) &&
                (!outer.p || fields_add(out, arena, slice_of("X-Forwarded-Host"), outer));
     }
-    struct slice peers = forwarded_for(request, arena);
+    struct slice peers = forwarded_for(exchange, arena);
     return peers.p &&
            (peers.n == 0 || fields_add(out, arena, slice_of("X-Forwarded-For"), peers)) &&
            fields_add(out, arena, slice_of("X-Forwarded-Proto"), request->scheme) &&

@@ -38,7 +38,7 @@ echo $_SERVER['HTTP_X_OUR_CLIENT'] ?? 'none';
 END
 redis start
 fpm start
-conf url="$(fpm url)" routes='{ path = "/own/**"; },
+conf url="$(fpm url)" upstream='trusted_proxies = ["127.0.0.1", "10.0.0.0/8"];' routes='{ path = "/own/**"; },
     { path = "/hint.php"; ttl = "1m"; fields = { key = ["Sec-CH-UA-Mobile"]; }; },
     { path = "/**"; ttl = "1m"; }'
 cp "$DIR/htdocs/mobile.php" "$DIR/htdocs/hint.php"
@@ -75,6 +75,13 @@ for mount in lighttpd-php apache-proxy-fcgi-php nginx-php; do
         is "$mount: $name where nothing is shared" \
             "$(saw "$(echo "$name" | tr a-z- A-Z_)")" zzz-evil
     done
+    sent='../../etc/passwd, 10.0.0.8, zzz, 192.0.2.9, 10.1.1.1'
+    get '/page.php?forwarded' -H "X-Forwarded-For: $sent"
+    is "$mount: X-Forwarded-For" "$(saw X_FORWARDED_FOR)" '192.0.2.9, 10.1.1.1'
+    get '/page.php?unknown' -H 'X-Forwarded-For: <script>'
+    is "$mount: X-Forwarded-For" "$(field X-Cache) $(saw X_FORWARDED_FOR)" 'MISS '
+    get /own/page.php -H "X-Forwarded-For: $sent"
+    is "$mount: X-Forwarded-For where nothing is shared" "$(saw X_FORWARDED_FOR)" "$sent"
     get '/page.php?k' -H 'X-Wp-Nonce: zzz'
     is "$mount: with a credential" "$(field X-Cache) $(saw X_WP_NONCE)" 'BYPASS zzz'
 

@@ -75,3 +75,43 @@ get "$page" -H 'If-None-Match: "b", "a"'
 is "status" "$(status) $(field X-Cache) $(field ETag)" '304 MISS "a"'
 await is_hit "$page"
 backend only GET "$page" 1
+
+# Behind trusted proxies X-Forwarded-For has what these have written: the client's address, and the proxies'.
+# What stands to the left of it is the client's.
+pool term
+conf upstream='trusted_proxies = ["127.0.0.1", "10.0.0.0/8"];' \
+    routes='{ path = "/own/**"; }, { path = "/**"; ttl = "1m"; }'
+pool start -n 1
+while IFS='|' read -r sent told; do
+    n=$((n + 1))
+    get "/proxy/$n?echo=1" -H "X-Forwarded-For: $sent" -H 'X-Real-IP: zzz' -H 'Forwarded: for=zzz' \
+        -H 'X-Forwarded-Proto: zzz' -H 'X-Forwarded-Host: z/zz' -H 'X-Forwarded-Port: zzz'
+    is "$sent: X-Cache" "$(field X-Cache)" MISS
+    is "$sent: X-Forwarded-For" "$(saw X-Forwarded-For)" "$told"
+    if grep -i -e zzz -e z/z "$DIR/body"; then
+        fail "$sent: a visitor's words"
+    fi
+    await is_hit "/proxy/$n?echo=1"
+    get "/own/$n?echo=1" -H "X-Forwarded-For: $sent"
+    is "$sent, passed" "$(saw X-Forwarded-For)" "$sent, 127.0.0.1"
+done << 'END'
+../../etc/passwd, 192.0.2.9|192.0.2.9, 127.0.0.1
+10.0.0.8, <script>, 192.0.2.9,10.1.1.1|192.0.2.9,10.1.1.1, 127.0.0.1
+192.0.2.1, 192.0.2.9|192.0.2.9, 127.0.0.1
+zzz, 192.0.2.9:4711|192.0.2.9:4711, 127.0.0.1
+zzz, [2001:db8::9]:4711|[2001:db8::9]:4711, 127.0.0.1
+zzz, [2001:db8::9], 10.1.1.1|[2001:db8::9], 10.1.1.1, 127.0.0.1
+zzz, 2001:db8::9|2001:db8::9, 127.0.0.1
+unknown|127.0.0.1
+zzz, 10.1.1.1|10.1.1.1, 127.0.0.1
+zzz,|127.0.0.1
+192.0.2.9:zzz|127.0.0.1
+192.0.2.9:|127.0.0.1
+192.0.2.9:123456|127.0.0.1
+[192.0.2.9]|127.0.0.1
+2001:db8::9%zzz|127.0.0.1
+END
+# No address takes the place of another one.
+sent=$(printf '10.0.0.%d, ' $(seq 200))
+get "/proxy/long?echo=1" -H "X-Forwarded-For: $sent 10.1.1.1"
+test "$(saw X-Forwarded-For | wc -c)" -lt 500 || fail "200 addresses: $(saw X-Forwarded-For)"
