@@ -20,6 +20,8 @@ for root in htdocs app; do
     for hidden in .env .git/config .htaccess; do
         write "$root/$hidden"
     done
+    write "$root/up/line
+feed.php"
     echo picture > "$DIR/$root/up/x.jpg"
     echo challenge > "$DIR/$root/.well-known/x"
     echo 'password = "of the database"' > "$DIR/$root/.user.ini"
@@ -43,10 +45,10 @@ location ^~ /wiki/ { rewrite ^ /index.php last; }
 location /app/ {
     alias $DIR/app/;
     client_max_body_size 0;
-    location ~ "/up/.*\.php(?:/|\$)" { deny all; }
+    location ~ "(?s)/up/.*\.php(?:/|\$)" { deny all; }
     include larder/larder-php-scripts.conf;
 }
-location ~ "/up/.*\\.php(?:/|\$)" { deny all; }
+location ~ "(?s)/up/.*\\.php(?:/|\$)" { deny all; }
 END
 
 redis start
@@ -91,7 +93,7 @@ for place in '/ htdocs' '/app/ app'; do
     answers 301 "${at}dir.inc"
 
     # What an operator keeps from being run is not run by another way.
-    for upload in up/x.php up/x.php/y up/./x.php up/%78.php up//x.php up/x%2ephp; do
+    for upload in up/x.php up/x.php/y up/./x.php up/%78.php up//x.php up/x%2ephp up/line%0afeed.php; do
         answers 403 "$at$upload"
     done
     for trick in up/x.jpg/.php up/x.jpg/y.php up/x.jpg%00.php up/x.php%00.jpg up/x.php%0a up/x.php%20 up/x.php.; do

@@ -7,12 +7,20 @@
 directories='uploads uploads/2026/11 files blogs.dir/1/files upgrade upgrade/x upgrade-temp-backup/plugins'
 for directory in $directories; do
     mkdir -p "$DIR/htdocs/wp-content/$directory"
-    for name in evil.php index.php evil.phtml; do
+    # A line feed is a byte of a name like any other.
+    mkdir "$DIR/htdocs/wp-content/$directory/line
+feed"
+    for name in evil.php index.php evil.phtml "line
+feed.php" "line
+feed/evil.php" "line
+feed/index.php" "line
+feed/.php"; do
         echo '<?php echo "ran ", __FILE__;' > "$DIR/htdocs/wp-content/$directory/$name"
     done
 done
 mkdir -p "$DIR/htdocs/members" "$DIR/htdocs/wp-content/plugins/upgraded"
 echo '<?php echo "page ", $_SERVER["REQUEST_URI"];' > "$DIR/htdocs/index.php"
+echo '<?php echo json_encode($_SERVER["PATH_INFO"]), " ", json_encode($_SERVER["SCRIPT_NAME"]);' > "$DIR/htdocs/path.php"
 cp "$DIR/htdocs/index.php" "$DIR/htdocs/members/index.php"
 cp "$DIR/htdocs/index.php" "$DIR/htdocs/wp-content/plugins/upgraded/index.php"
 
@@ -33,11 +41,20 @@ for mount in apache-mod-fcgid-php apache-proxy-fcgi-php nginx-php lighttpd-php; 
     [ "$mount" != apache-proxy-fcgi-php ] || pool start -n 1
     front "$mount" "$PORT1"
     for directory in $directories BLOGS.DIR/1/files; do
-        for name in evil.php '' index.php evil.phtml evil.php/x evil%2Ephp; do
+        for name in evil.php '' index.php evil.phtml evil.php/x evil%2Ephp line%0afeed.php \
+            line%0afeed.php/x line%0afeed/evil.php line%0afeed/ line%0afeed/.php evil.php%0a evil.php/%0a; do
             get "/wp-content/$directory/$name"
             ! grep -q '^ran ' "$DIR/body" || fail "$mount: /wp-content/$directory/$name: $(cat "$DIR/body")"
         done
     done
+    # What follows the name of a script in the path is not part of it.
+    case $mount in
+    lighttpd-php) ;; # refuses them
+    *)
+        get /path.php/a%0ab/c%0a
+        is "$mount: a line feed behind a script" "$(cat "$DIR/body")" '"\/a\nb\/c\n" "\/path.php"'
+        ;;
+    esac
     get /wp-content/plugins/upgraded/
     is "$mount: a plugin" "$(cat "$DIR/body")" 'page /wp-content/plugins/upgraded/'
     case $mount in
