@@ -37,9 +37,16 @@ struct client {
     int64_t due_ms;
     unsigned char header[8]; /* of a record */
     size_t header_n, left;   /* bytes of it; content and padding still to be read */
+    size_t at;               /* bytes of its content that were read */
     int request_id;
-    bool answered; /* the rest is read, so that the close does not take the answer away */
+    bool keeps;     /* the web server would use the connection again */
+    size_t nginx_n; /* bytes of nginx_says that its parameters end with, until it is found */
+    bool answered;  /* the rest is read, so that the close does not take the answer away */
 };
+
+/* A parameter's name and value, one behind the other as they are sent. A visitor who makes them up gets a
+ * record too many, on a connection of the web server's that ends anyway. */
+static const char nginx_says[] = "SERVER_SOFTWAREnginx";
 
 static bool
 is_right(const char *config_file, struct larder_error *err)
@@ -64,6 +71,28 @@ put_header(unsigned char *p, int type, int request_id, size_t content)
     return sizeof header;
 }
 
+static bool
+is_nginx(const struct client *client)
+{
+    return client->nginx_n == sizeof nginx_says - 1;
+}
+
+/* The next byte behind a record's header. */
+static void
+take_byte(struct client *client, char byte)
+{
+    int type = client->header[1];
+    if (client->left <= client->header[6])
+        return; /* padding */
+    /* FCGI_BeginRequestBody: two bytes of the role, then the flags. */
+    if (type == FCGI_BEGIN_REQUEST && client->at == 2)
+        client->keeps = byte & FCGI_KEEP_CONN;
+    if (type == FCGI_PARAMS && !is_nginx(client))
+        client->nginx_n = byte == nginx_says[client->nginx_n] ? client->nginx_n + 1
+                                                              : byte == nginx_says[0];
+    client->at++;
+}
+
 static void
 answer(struct client *client)
 {
@@ -73,7 +102,7 @@ answer(struct client *client)
                                "Retry-After: 5\r\n"
                                "\r\n"
                                "This site is not available at the moment.\n";
-    unsigned char out[sizeof text + 40];
+    unsigned char out[sizeof text + 56];
     size_t n = put_header(out, FCGI_STDOUT, client->request_id, sizeof text - 1);
     memcpy(out + n, text, sizeof text - 1);
     n += sizeof text - 1;
@@ -81,6 +110,12 @@ answer(struct client *client)
     n += put_header(out + n, FCGI_END_REQUEST, client->request_id, 8);
     memset(out + n, 0, 8); /* FCGI_REQUEST_COMPLETE */
     n += 8;
+    /* By this nginx knows that the connection ends (put_last_records() in connection.c). */
+    if (client->keeps && is_nginx(client)) {
+        n += put_header(out + n, FCGI_UNKNOWN_TYPE, 0, 8);
+        memset(out + n, 0, 8);
+        n += 8;
+    }
     ssize_t sent = send(client->fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)sent; /* less than what a socket takes at once, or the web server has gone */
     shutdown(client->fd, SHUT_WR);
@@ -98,6 +133,7 @@ take_record(struct client *client)
         return false;
     client->left = content + h[6];
     client->header_n = 0;
+    client->at = 0;
     if (type == FCGI_BEGIN_REQUEST)
         client->request_id = id;
     /* The body is not waited for: a visitor may send it slowly. */
@@ -113,19 +149,21 @@ serve(struct client *client)
     char buf[16 * 1024];
     /* A client that sends a large body fast does not hold up the others. */
     for (int reads = 0; reads < READS_MAX; reads++) {
-        bool skips = client->left > 0;
-        size_t wanted = skips ? client->left : sizeof client->header - client->header_n;
+        bool in_record = client->left > 0;
+        size_t wanted = in_record ? client->left : sizeof client->header - client->header_n;
         ssize_t n =
-            skips ? recv(client->fd, buf, wanted < sizeof buf ? wanted : sizeof buf, MSG_DONTWAIT)
-                  : recv(client->fd, client->header + client->header_n, wanted, MSG_DONTWAIT);
+            in_record
+                ? recv(client->fd, buf, wanted < sizeof buf ? wanted : sizeof buf, MSG_DONTWAIT)
+                : recv(client->fd, client->header + client->header_n, wanted, MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
             return true;
         if (n <= 0)
             return false;
-        if (skips)
-            client->left -= (size_t)n;
+        if (in_record)
+            for (ssize_t i = 0; i < n; i++, client->left--)
+                take_byte(client, buf[i]);
         else if ((client->header_n += (size_t)n) == sizeof client->header && !take_record(client))
             return false;
     }

@@ -52,6 +52,49 @@ for port in "$PORT1" "$PORT2" "$PORT3"; do
     is "ends with" "$(tail -n 1 "$DIR/ended")" 0
 done
 
+# nginx uses no connection again on which something follows the end of an answer: where it would keep one,
+# something does. mod_proxy_fcgi would take that for its next answer.
+cat > "$DIR/keeps" << 'PY'
+import socket, struct, sys
+path, software, keeps, piece = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+
+
+def record(kind, content, padding=0):
+    return struct.pack("!BBHHBB", 1, kind, 1, len(content), padding, 0) + content + b"S" * padding
+
+
+parameters = {"REQUEST_URI": "/", "QUERY_STRING": "SERVER_SOFTWARE=nginx", "SERVER_SOFTWARE": software,
+              "REQUEST_METHOD": "GET"}
+pairs = b"".join(bytes((len(n), len(v))) + (n + v).encode() for n, v in parameters.items())
+middle = pairs.index(b"SOFTWARE", 50)
+sent = record(1, struct.pack("!HB", 1, keeps) + bytes(5)) + record(4, pairs[:middle], 5) + \
+    record(4, pairs[middle:]) + record(4, b"") + record(5, b"")
+connection = socket.socket(socket.AF_UNIX)
+connection.settimeout(10)
+connection.connect(path)
+for at in range(0, len(sent), piece):
+    connection.sendall(sent[at:at + piece])
+got = b""
+while more := connection.recv(65536):
+    got += more
+kinds = []
+while got:
+    kinds.append(got[1])
+    got = got[8 + sum(struct.unpack("!HB", got[4:7])):]
+print(*kinds)
+PY
+n=$((n + 1))
+echo "$unavailable" >&9
+for says in 'nginx/1.22.1 1 6 6 3 11' 'nginx/1.22.1 0 6 6 3' 'Apache/2.4 1 6 6 3' 'lighttpd/1.4.69 0 6 6 3'; do
+    for piece in 1 7 1000; do
+        # shellcheck disable=SC2086
+        set -- $says
+        is "$1, $2, in pieces of $piece" "$(python3 "$DIR/keeps" "$DIR/larder.sock" "$1" "$2" "$piece")" \
+            "${says#* ? }"
+    done
+done
+await ended $n
+
 # A connection that ends without a request, and one that says nothing, do not hold the socket.
 for does in 'c.close()' 'import time; time.sleep(15)'; do
     n=$((n + 1))
