@@ -87,7 +87,7 @@ struct larder_options {
     const char *name_space;       /* "larder"; "" shares key names with the ancestor */
     int pool_max;                 /* 25 connections at most, in use and idle */
     int pool_min_idle;            /* 5 kept ready by a background thread */
-    int pool_max_idle;            /* 10; a connection given back beyond that is closed */
+    int pool_max_idle;            /* -1: pool_max; a connection given back beyond that is closed */
     int64_t conn_max_lifetime_ms; /* 300000; 0: no limit */
     int64_t conn_max_idle_ms;     /* 60000; 0: no limit */
     int64_t pool_timeout_ms;      /* -1: read_timeout_ms + 1000; longest wait for a slot */

@@ -67,7 +67,7 @@ static const struct larder_options defaults = {
     .name_space = "larder",
     .pool_max = 25,
     .pool_min_idle = 5,
-    .pool_max_idle = 10,
+    .pool_max_idle = -1,
     .conn_max_lifetime_ms = 300000,
     .conn_max_idle_ms = 60000,
     .pool_timeout_ms = -1,
@@ -116,7 +116,7 @@ check_numbers(const struct larder_options *options, struct larder_error *err)
         {"database", options->database, 0, DATABASE_MAX},
         {"pool_max", options->pool_max, 1, POOL_MAX},
         {"pool_min_idle", options->pool_min_idle, 0, POOL_MAX},
-        {"pool_max_idle", options->pool_max_idle, 0, POOL_MAX},
+        {"pool_max_idle", options->pool_max_idle, -1, POOL_MAX},
         {"conn_max_lifetime_ms", options->conn_max_lifetime_ms, 0, LIFE_MAX_MS},
         {"conn_max_idle_ms", options->conn_max_idle_ms, 0, LIFE_MAX_MS},
         {"pool_timeout_ms", options->pool_timeout_ms, -1, WAIT_MAX_MS},
@@ -197,6 +197,8 @@ copy_options(struct larder *cache, const struct larder_options *options)
     struct larder_options *copy = &cache->options;
 
     *copy = *options;
+    if (copy->pool_max_idle < 0)
+        copy->pool_max_idle = copy->pool_max;
     if (copy->pool_timeout_ms < 0)
         copy->pool_timeout_ms = copy->read_timeout_ms + 1000;
     bool ok = copy_string(&copy->host);

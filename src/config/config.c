@@ -83,6 +83,8 @@ check_redis(struct config *config, struct reader *reader)
                             "redis.namespace: found \"%.40s\", expected letters, digits, _ - . "
                             "and :",
                             redis->name_space);
+    if (!reader_setting(reader, "redis", "pool_max_idle"))
+        redis->pool_max_idle = redis->pool_max;
     enum larder_status status =
         order(reader, "pool_max_idle", &redis->pool_max_idle, "pool_max", redis->pool_max);
     if (status == LARDER_OK)

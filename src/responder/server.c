@@ -49,10 +49,8 @@ site_new(struct config *config, struct site **out, struct larder_error *err)
     atomic_init(&site->users, 1);
     enum larder_status status = upstream_new(&config->upstream, &site->upstream, err);
     struct larder_options redis = config->redis;
-    /* A pool of processes shares one server: keep no more connections than threads can use. */
-    int threads = 2 * config->workers + 2;
+    /* A pool of processes shares one server: no more is kept ready than the workers can use. */
     redis.pool_min_idle = config->cache_enabled ? at_most(redis.pool_min_idle, config->workers) : 0;
-    redis.pool_max_idle = at_most(redis.pool_max_idle, threads);
     /* Requests are answered without Redis too: nobody waits for it at the start. */
     redis.lazy = true;
     redis.log = log_from_client;

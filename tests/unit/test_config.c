@@ -491,8 +491,8 @@ contradictions_are_refused(void **state)
          "redis.password_file or LARDER_REDIS_PASSWORD"},
         {URL "redis = {\n pool_max = 5;\n pool_max_idle = 6;\n};",
          "t.conf:4: redis.pool_max_idle: found 6, expected no more than pool_max, 5"},
-        {URL "redis = {\n pool_min_idle = 11;\n};",
-         "t.conf:3: redis.pool_min_idle: found 11, expected no more than pool_max_idle, 10"},
+        {URL "redis = {\n pool_min_idle = 26;\n};",
+         "t.conf:3: redis.pool_min_idle: found 26, expected no more than pool_max_idle, 25"},
         {URL "redis = {\n retry_min = \"1s\";\n};",
          "t.conf:3: redis.retry_min: 1000ms is more than retry_max, 512ms"},
         {URL "redis = {\n retry_max = \"1ms\";\n};",
@@ -1029,6 +1029,10 @@ defaults_that_were_not_chosen_give_way(void **state)
     struct config *config = load_text(URL "redis = { pool_max = 3; };");
     assert_int_equal(config->redis.pool_max_idle, 3);
     assert_int_equal(config->redis.pool_min_idle, 3);
+    config_free(config);
+    config = load_text(URL "redis = { pool_max = 40; };");
+    assert_int_equal(config->redis.pool_max_idle, 40);
+    assert_int_equal(config->redis.pool_min_idle, 5);
     config_free(config);
     config = load_text(URL "redis = { pool_max_idle = 0; };");
     assert_int_equal(config->redis.pool_min_idle, 0);

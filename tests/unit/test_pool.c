@@ -146,7 +146,9 @@ sixty_four_threads_share_twenty_five_connections(void **state)
     assert_int_equal(stats.pool_timeouts, 0);
     assert_int_equal(stats.pool_hits + stats.pool_misses, 64 * 50 * 3 + 1);
     await(stats_of(crowd.cache).pool_total == stats_of(crowd.cache).pool_idle);
-    assert_in_range(stats_of(crowd.cache).pool_idle, 5, 10);
+    assert_in_range(stats_of(crowd.cache).pool_idle, 5, 25);
+    /* Nothing is closed to be dialled again: no more dials than there may be connections. */
+    assert_in_range(stats.pool_misses, 1, 25);
     larder_close(crowd.cache);
 }
 
