@@ -96,9 +96,7 @@ write_words(struct larder *cache, struct wire *wire, struct words *words)
             (words->values[n] = registry_write_record(cache, wire, own)))
             memcpy(words->said[lives + n++], own->token, sizeof(store_token));
     if (over > 0) {
-        wire_begin(wire, 2 + over);
-        wire_text(wire, "HDEL");
-        command_key(cache, wire, REGISTRY_KEY);
+        command_begin(cache, wire, over, "HDEL :" REGISTRY_KEY);
         write_tokens(registry, wire, MUTATION_OVER, words->said + lives + n);
     }
     registry_write_read(cache, wire);

@@ -58,25 +58,17 @@ write_step(const struct larder *cache, struct wire *wire, const struct change *c
         if (!step->chosen[i])
             continue;
         if (step->remove || !change->script) {
-            wire_begin(wire, 2);
-            wire_text(wire, "DEL");
-            generations_key(cache, wire, tags[i]);
+            command_write(cache, wire, "DEL " GENERATION_NAME, tags[i]);
             continue;
         }
-        wire_begin(wire, 4 + change->arguments);
-        wire_text(wire, "EVAL");
-        wire_text(wire, change->script);
-        wire_number(wire, 1);
-        generations_key(cache, wire, tags[i]);
+        command_begin(cache, wire, change->arguments, "EVAL %s 1 " GENERATION_NAME, change->script,
+                      tags[i]);
         for (size_t j = 0; j < change->arguments; j++)
             wire_text(wire, change->argument[j]);
     }
-    if (cache->options.wait_replicas > 0) {
-        wire_begin(wire, 3);
-        wire_text(wire, "WAIT");
-        wire_number(wire, cache->options.wait_replicas);
-        wire_number(wire, patience_ms);
-    }
+    if (cache->options.wait_replicas > 0)
+        command_write(cache, wire, "WAIT %d %lld", cache->options.wait_replicas,
+                      (long long)patience_ms);
     return true;
 }
 

@@ -355,8 +355,7 @@ command_ping(struct conn *conn, int64_t deadline_ms, struct larder_error *err)
     struct wire wire;
 
     wire_init(&wire);
-    wire_begin(&wire, 1);
-    wire_text(&wire, "PING");
+    wire_command(&wire, "PING");
     conn_begin(conn, rules[COMMAND_PING].name);
     struct plain plain = {&wire, &reply, 1, &(struct command_more){.judges = false}, 0};
     enum larder_status status = talk_plain(conn, deadline_ms, &plain, err);
@@ -376,6 +375,51 @@ command_check_key(const struct larder *cache, const char *key, struct larder_err
         return error_set(err, LARDER_INVALID, "a key has at most %d bytes, namespace included",
                          LARDER_KEY_MAX);
     return LARDER_OK;
+}
+
+/* ------------------------------------------------------------------ writing */
+
+static struct slice
+prefix_of(const struct larder *cache)
+{
+    return (struct slice){cache->prefix, cache->prefix_len};
+}
+
+void
+command_write(const struct larder *cache, struct wire *wire, const char *words, ...)
+{
+    va_list ap;
+
+    va_start(ap, words);
+    wire_words(wire, prefix_of(cache), 0, words, ap);
+    va_end(ap);
+}
+
+void
+command_begin(const struct larder *cache, struct wire *wire, size_t more, const char *words, ...)
+{
+    va_list ap;
+
+    va_start(ap, words);
+    wire_words(wire, prefix_of(cache), more, words, ap);
+    va_end(ap);
+}
+
+enum larder_status
+command_ask(struct larder *cache, enum command command, int64_t deadline_ms, redisReply **reply,
+            struct larder_error *err, const char *words, ...)
+{
+    struct wire wire;
+    va_list ap;
+
+    wire_init(&wire);
+    va_start(ap, words);
+    wire_words(&wire, prefix_of(cache), 0, words, ap);
+    va_end(ap);
+    enum larder_status status =
+        command_run(cache, command, &wire, deadline_ms, reply, 1, NULL, err);
+    wire_free(&wire);
+    return status;
 }
 
 void

@@ -131,7 +131,20 @@ int64_t command_deadline(const struct larder *cache);
 /* NULL, empty, or too long together with the namespace: LARDER_INVALID. */
 enum larder_status command_check_key(const struct larder *cache, const char *key,
                                      struct larder_error *err);
-/* The key with its namespace, as one argument. */
+
+/* A command into wire, as wire_words() has it: ":key" is in the client's namespace. */
+void command_write(const struct larder *cache, struct wire *wire, const char *words, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same with `more` arguments to come. */
+void command_begin(const struct larder *cache, struct wire *wire, size_t more, const char *words,
+                   ...) __attribute__((format(printf, 4, 5)));
+
+/* Write one command and run it: command_run() with its one reply. */
+enum larder_status command_ask(struct larder *cache, enum command command, int64_t deadline_ms,
+                               redisReply **reply, struct larder_error *err, const char *words, ...)
+    __attribute__((format(printf, 6, 7)));
+
+/* The key with its namespace, as one more argument. */
 void command_key(const struct larder *cache, struct wire *wire, const char *key);
 
 #endif

@@ -81,16 +81,9 @@ generations_ask(const struct larder *cache, struct wire *wire, const char *const
         store_generation fresh;
         if (!generation_make(fresh))
             return error_set(err, LARDER_UNAVAILABLE, "no random bytes for a generation");
-        wire_begin(wire, 6);
-        wire_text(wire, "SET");
-        generations_key(cache, wire, tags[i]);
-        wire_arg(wire, fresh, STORE_GENERATION_LEN);
-        wire_text(wire, "PX");
-        wire_number(wire, cache->new_life_ms);
-        wire_text(wire, "NX");
-        wire_begin(wire, 2);
-        wire_text(wire, "GET");
-        generations_key(cache, wire, tags[i]);
+        command_write(cache, wire, "SET " GENERATION_NAME " %s PX %lld NX", tags[i], fresh,
+                      (long long)cache->new_life_ms);
+        command_write(cache, wire, "GET " GENERATION_NAME, tags[i]);
     }
     return LARDER_OK;
 }
@@ -132,19 +125,6 @@ store_new_generations_live(struct larder *cache, int64_t life_ms)
     cache->new_life_ms = life_ms < 1 ? 1 : life_ms < most_ms ? life_ms : most_ms;
 }
 
-static void
-ask_to_prolong(const struct larder *cache, struct wire *wire, const char *tag,
-               const store_generation value, int64_t life_ms)
-{
-    wire_begin(wire, 6);
-    wire_text(wire, "EVAL");
-    wire_text(wire, life_script);
-    wire_number(wire, 1);
-    generations_key(cache, wire, tag);
-    wire_arg(wire, value, STORE_GENERATION_LEN);
-    wire_number(wire, life_ms);
-}
-
 enum larder_status
 store_generations_keep(struct larder *cache, const char *const *tags,
                        const store_generation *values, size_t n, int64_t ttl_ms,
@@ -161,11 +141,8 @@ store_generations_keep(struct larder *cache, const char *const *tags,
     if (status != LARDER_OK || n == 0)
         return status;
     wire_init(&wire);
-    for (size_t i = 0; i < n; i++) {
-        wire_begin(&wire, 2);
-        wire_text(&wire, "PTTL");
-        generations_key(cache, &wire, tags[i]);
-    }
+    for (size_t i = 0; i < n; i++)
+        command_write(cache, &wire, "PTTL " GENERATION_NAME, tags[i]);
     status = command_run(cache, COMMAND_TTL, &wire, deadline_ms, lives, n, NULL, err);
     wire_free(&wire);
     if (status != LARDER_OK)
@@ -174,8 +151,9 @@ store_generations_keep(struct larder *cache, const char *const *tags,
     for (size_t i = 0; i < n; i++)
         if (lives[i]->type == REDIS_REPLY_INTEGER && lives[i]->integer >= 0 &&
             lives[i]->integer < needed_ms) {
-            ask_to_prolong(cache, &wire, tags[i], values[i],
-                           2 * needed_ms < most_ms ? 2 * needed_ms : most_ms);
+            command_write(cache, &wire, "EVAL %s 1 " GENERATION_NAME " %.*s %lld", life_script,
+                          tags[i], STORE_GENERATION_LEN, values[i],
+                          (long long)(2 * needed_ms < most_ms ? 2 * needed_ms : most_ms));
             due++;
         }
     command_free_replies(lives, n);

@@ -12,7 +12,8 @@
 /* The longest marked one of an older Larder's. */
 #define GENERATION_MARKED_MAX ((size_t)16 * 1024)
 
-/* "gen:<tag>" with its namespace, as one argument. */
+/* A tag's key, for command_write(), and as one more argument. */
+#define GENERATION_NAME ":gen:%s"
 void generations_key(const struct larder *cache, struct wire *wire, const char *tag);
 
 /* LARDER_INVALID: more than most, or too long. */

@@ -460,18 +460,12 @@ enum larder_status
 larder_server_stats(struct larder *cache, json_object **info, struct larder_error *err)
 {
     redisReply *reply;
-    struct wire wire;
 
     *info = NULL;
     if (!cache->options.enabled)
         return error_set(err, LARDER_DISABLED, "the cache is switched off");
-    wire_init(&wire);
-    wire_begin(&wire, 2);
-    wire_text(&wire, "INFO");
-    wire_text(&wire, "stats");
     enum larder_status status =
-        command_run(cache, COMMAND_INFO, &wire, command_deadline(cache), &reply, 1, NULL, err);
-    wire_free(&wire);
+        command_ask(cache, COMMAND_INFO, command_deadline(cache), &reply, err, "INFO stats");
     if (status != LARDER_OK)
         return status;
     if (reply->type != REDIS_REPLY_STRING || reply->len > INFO_MAX) {

@@ -12,6 +12,9 @@
 #include "client/store.h"
 #include "client/token.h"
 
+/* For command_write(). */
+#define LEASE_NAME ":lease:%s"
+
 static const char drop_script[] = "if redis.call('GET', KEYS[1]) == ARGV[1] then\n"
                                   "    return redis.call('DEL', KEYS[1])\n"
                                   "end\n"
@@ -21,18 +24,6 @@ static const char extend_script[] = "if redis.call('GET', KEYS[1]) == ARGV[1] th
                                     "    return redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
                                     "end\n"
                                     "return 0\n";
-
-static void
-lease_key(const struct larder *cache, struct wire *wire, const char *name)
-{
-    static const char prefix[] = "lease:";
-    char key[sizeof prefix + LARDER_KEY_MAX];
-    size_t n = strnlen(name, LARDER_KEY_MAX);
-
-    memcpy(key, prefix, sizeof prefix - 1);
-    memcpy(key + sizeof prefix - 1, name, n);
-    wire_join(wire, cache->prefix, cache->prefix_len, key, sizeof prefix - 1 + n);
-}
 
 static enum larder_status
 check_lease(const struct larder *cache, const char *name, struct larder_error *err)
@@ -58,16 +49,9 @@ store_lease_take(struct larder *cache, const char *name, int64_t life_ms, int64_
         return error_set(err, LARDER_INVALID, "a lease for %lld ms, or no random bytes",
                          (long long)life_ms);
     wire_init(&wire);
-    wire_begin(&wire, 6);
-    wire_text(&wire, "SET");
-    lease_key(cache, &wire, name);
-    wire_text(&wire, token);
-    wire_text(&wire, "NX");
-    wire_text(&wire, "PX");
-    wire_number(&wire, life_ms);
-    wire_begin(&wire, 2);
-    wire_text(&wire, "PTTL");
-    lease_key(cache, &wire, name);
+    command_write(cache, &wire, "SET " LEASE_NAME " %s NX PX %lld", name, token,
+                  (long long)life_ms);
+    command_write(cache, &wire, "PTTL " LEASE_NAME, name);
     status = command_run(cache, COMMAND_LEASE, &wire, deadline_ms, replies, 2, NULL, err);
     wire_free(&wire);
     if (status != LARDER_OK)
@@ -91,23 +75,15 @@ store_lease_extend(struct larder *cache, const char *name, const store_token tok
                    int64_t deadline_ms, struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
 
     enum larder_status status = check_lease(cache, name, err);
     if (status != LARDER_OK)
         return status;
     if (life_ms <= 0)
         return error_set(err, LARDER_INVALID, "a lease for %lld ms", (long long)life_ms);
-    wire_init(&wire);
-    wire_begin(&wire, 6);
-    wire_text(&wire, "EVAL");
-    wire_text(&wire, extend_script);
-    wire_number(&wire, 1);
-    lease_key(cache, &wire, name);
-    wire_text(&wire, token);
-    wire_number(&wire, life_ms);
-    status = command_run(cache, COMMAND_LEASE_EXTEND, &wire, deadline_ms, &reply, 1, NULL, err);
-    wire_free(&wire);
+    status = command_ask(cache, COMMAND_LEASE_EXTEND, deadline_ms, &reply, err,
+                         "EVAL %s 1 " LEASE_NAME " %s %lld", extend_script, name, token,
+                         (long long)life_ms);
     if (status != LARDER_OK)
         return status;
     if (reply->type != REDIS_REPLY_INTEGER)
@@ -116,18 +92,6 @@ store_lease_extend(struct larder *cache, const char *name, const store_token tok
         status = error_set(err, LARDER_MISS, "the lease of %s is not ours any more", name);
     command_free_replies(&reply, 1);
     return status;
-}
-
-/* "<word> <name>" to all who listen. */
-static void
-tell(const struct larder *cache, struct wire *wire, const char *name, char word)
-{
-    char head[2] = {word, ' '};
-
-    wire_begin(wire, 3);
-    wire_text(wire, "PUBLISH");
-    command_key(cache, wire, LISTEN_CHANNEL);
-    wire_join(wire, head, sizeof head, name, strlen(name));
 }
 
 enum larder_status
@@ -141,13 +105,10 @@ store_lease_end(struct larder *cache, const char *name, const store_token token,
     if (status != LARDER_OK)
         return status;
     wire_init(&wire);
-    wire_begin(&wire, 5);
-    wire_text(&wire, "EVAL");
-    wire_text(&wire, drop_script);
-    wire_number(&wire, 1);
-    lease_key(cache, &wire, name);
-    wire_text(&wire, token);
-    tell(cache, &wire, name, word);
+    command_write(cache, &wire, "EVAL %s 1 " LEASE_NAME " %s", drop_script, name, token);
+    /* "<word> <name>" to all who listen. */
+    command_begin(cache, &wire, 1, "PUBLISH :" LISTEN_CHANNEL);
+    wire_join(&wire, (char[]){word, ' '}, 2, name, strlen(name));
     status = command_run(cache, COMMAND_LEASE_END, &wire, deadline_ms, replies, 2, NULL, err);
     wire_free(&wire);
     if (status != LARDER_OK)

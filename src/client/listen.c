@@ -42,10 +42,10 @@ send_words(struct conn *conn, const struct larder *cache, const char *command, c
     struct wire wire;
 
     wire_init(&wire);
-    wire_begin(&wire, channel ? 2 : 1);
-    wire_text(&wire, command);
     if (channel)
-        command_key(cache, &wire, channel);
+        command_write(cache, &wire, "%s :%s", command, channel);
+    else
+        command_write(cache, &wire, "%s", command);
     enum larder_status status = conn_send(conn, &wire, clock_now_ms() + SILENCE_MS, err);
     wire_free(&wire);
     return status;

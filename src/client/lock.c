@@ -45,7 +45,6 @@ larder_lock(struct larder *cache, const char *key, int64_t ttl_ms, char token[LA
             struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
 
     token[0] = '\0';
     enum larder_status status = check_lock(cache, key, NULL, ttl_ms, err);
@@ -53,16 +52,8 @@ larder_lock(struct larder *cache, const char *key, int64_t ttl_ms, char token[LA
         return status;
     if (!token_make(token, LARDER_TOKEN_SIZE - 1))
         return error_set(err, LARDER_UNAVAILABLE, "no random bytes for a token");
-    wire_init(&wire);
-    wire_begin(&wire, 6);
-    wire_text(&wire, "SET");
-    command_key(cache, &wire, key);
-    wire_text(&wire, token);
-    wire_text(&wire, "PX");
-    wire_number(&wire, ttl_ms);
-    wire_text(&wire, "NX");
-    status = command_run(cache, COMMAND_LOCK, &wire, command_deadline(cache), &reply, 1, NULL, err);
-    wire_free(&wire);
+    status = command_ask(cache, COMMAND_LOCK, command_deadline(cache), &reply, err,
+                         "SET :%s %s PX %lld NX", key, token, (long long)ttl_ms);
     if (status != LARDER_OK)
         return status;
     if (reply->type == REDIS_REPLY_NIL)
@@ -85,13 +76,7 @@ run_script(struct larder *cache, enum command command, const char *script, const
     if (status != LARDER_OK)
         return status;
     wire_init(&wire);
-    wire_begin(&wire, 6);
-    wire_text(&wire, "EVAL");
-    wire_text(&wire, script);
-    wire_number(&wire, 1);
-    command_key(cache, &wire, key);
-    wire_text(&wire, token);
-    wire_number(&wire, ttl_ms);
+    command_write(cache, &wire, "EVAL %s 1 :%s %s %lld", script, key, token, (long long)ttl_ms);
     status = command_run(cache, command, &wire, command_deadline(cache), &reply, 1, &more, err);
     wire_free(&wire);
     if (status != LARDER_OK)

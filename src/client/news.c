@@ -27,7 +27,7 @@
 
 #define NONCE_LEN ((size_t)16)
 /* Records after the position that are looked through; a millisecond or two of work. */
-#define READ_MAX ((size_t)1000)
+#define READ_MAX 1000
 
 /* -------------------------------------------------------------------- writing */
 
@@ -38,15 +38,8 @@ news_append(const struct larder *cache, struct wire *wire, const char *const *ta
 
     if (!token_make(nonce, NONCE_LEN))
         return false;
-    wire_begin(wire, 8 + 2 * n);
-    wire_text(wire, "XADD");
-    command_key(cache, wire, NEWS_KEY);
-    wire_text(wire, "MAXLEN");
-    wire_text(wire, "~");
-    wire_number(wire, cache->options.news_length);
-    wire_text(wire, "*");
-    wire_text(wire, "n");
-    wire_arg(wire, nonce, NONCE_LEN);
+    command_begin(cache, wire, 2 * n, "XADD :" NEWS_KEY " MAXLEN ~ %d * n %s",
+                  cache->options.news_length, nonce);
     for (size_t i = 0; i < n; i++) {
         wire_text(wire, "t");
         wire_text(wire, tags[i]);
@@ -57,9 +50,7 @@ news_append(const struct larder *cache, struct wire *wire, const char *const *ta
 void
 news_drop(const struct larder *cache, struct wire *wire)
 {
-    wire_begin(wire, 2);
-    wire_text(wire, "DEL");
-    command_key(cache, wire, NEWS_KEY);
+    command_write(cache, wire, "DEL :" NEWS_KEY);
 }
 
 /* -------------------------------------------------------------------- records */
@@ -148,13 +139,7 @@ last_record(const struct larder *cache, struct conn *conn, int64_t deadline_ms,
     position->id[0] = '\0';
     position->identity = conn->identity;
     wire_init(&wire);
-    wire_begin(&wire, 6);
-    wire_text(&wire, "XREVRANGE");
-    command_key(cache, &wire, NEWS_KEY);
-    wire_text(&wire, "+");
-    wire_text(&wire, "-");
-    wire_text(&wire, "COUNT");
-    wire_number(&wire, 1);
+    command_write(cache, &wire, "XREVRANGE :" NEWS_KEY " + - COUNT 1");
     enum larder_status status = exchange(conn, &wire, deadline_ms, &reply, err);
     wire_free(&wire);
     if (status != LARDER_OK)
@@ -234,13 +219,8 @@ store_position(struct larder *cache, int64_t deadline_ms, struct store_position 
 static void
 ask_news(const struct larder *cache, struct wire *wire, const char *id, size_t id_len)
 {
-    wire_begin(wire, 6);
-    wire_text(wire, "XRANGE");
-    command_key(cache, wire, NEWS_KEY);
-    wire_arg(wire, id, id_len);
-    wire_text(wire, "+");
-    wire_text(wire, "COUNT");
-    wire_number(wire, (int64_t)READ_MAX + 2);
+    command_write(cache, wire, "XRANGE :" NEWS_KEY " %.*s + COUNT %d", (int)id_len, id,
+                  READ_MAX + 2);
 }
 
 /* NULL: none of the tags was invalidated since. Otherwise why that is not proven. */

@@ -29,9 +29,7 @@
 void
 registry_write_read(const struct larder *cache, struct wire *wire)
 {
-    wire_begin(wire, 2);
-    wire_text(wire, "HGETALL");
-    command_key(cache, wire, REGISTRY_KEY);
+    command_write(cache, wire, "HGETALL :" REGISTRY_KEY);
 }
 
 enum larder_status

@@ -321,12 +321,8 @@ struct server {
 static void
 ask_info(struct wire *wire)
 {
-    wire_begin(wire, 2);
-    wire_text(wire, "INFO");
-    wire_text(wire, "server");
-    wire_begin(wire, 2);
-    wire_text(wire, "INFO");
-    wire_text(wire, "replication");
+    wire_command(wire, "INFO server");
+    wire_command(wire, "INFO replication");
 }
 
 /* Who must not ask (an ACL) works all the same, without an identity. Who has not given a password
@@ -428,17 +424,14 @@ introduce(struct conn *conn, int64_t deadline_ms, char role[ROLE_SIZE], struct l
 
     wire_init(&wire);
     if (options->password) {
-        wire_begin(&wire, options->user ? 3 : 2);
-        wire_text(&wire, "AUTH");
         if (options->user)
-            wire_text(&wire, options->user);
-        wire_text(&wire, options->password);
+            wire_command(&wire, "AUTH %s %s", options->user, options->password);
+        else
+            wire_command(&wire, "AUTH %s", options->password);
         doing[due++] = "AUTH";
     }
     if (options->database != 0) {
-        wire_begin(&wire, 2);
-        wire_text(&wire, "SELECT");
-        wire_number(&wire, options->database);
+        wire_command(&wire, "SELECT %d", options->database);
         doing[due++] = "SELECT";
     }
     ask_info(&wire);

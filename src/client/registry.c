@@ -92,11 +92,7 @@ void
 registry_begin_script(const struct larder *cache, struct wire *wire, const char *script,
                       size_t arguments)
 {
-    wire_begin(wire, 4 + arguments);
-    wire_text(wire, "EVAL");
-    wire_text(wire, script);
-    wire_number(wire, 1);
-    command_key(cache, wire, REGISTRY_KEY);
+    command_begin(cache, wire, arguments, "EVAL %s 1 :" REGISTRY_KEY, script);
 }
 
 /* --------------------------------------------------------------- registration */
@@ -156,13 +152,8 @@ make_value(const struct store_mutation *mutation, size_t *len)
 static void
 write_probes(const struct larder *cache, struct wire *wire, const struct store_mutation *mutation)
 {
-    for (size_t i = 0; i < mutation->count; i++) {
-        char key[sizeof "gen:!" + STORE_TAG_SIZE];
-        snprintf(key, sizeof key, "gen:%s!", mutation->tags[i]);
-        wire_begin(wire, 2);
-        wire_text(wire, "DEL");
-        command_key(cache, wire, key);
-    }
+    for (size_t i = 0; i < mutation->count; i++)
+        command_write(cache, wire, "DEL " GENERATION_NAME "!", mutation->tags[i]);
 }
 
 char *
@@ -185,16 +176,9 @@ remove_record(struct larder *cache, const struct store_mutation *mutation, int64
               struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
 
-    wire_init(&wire);
-    wire_begin(&wire, 3);
-    wire_text(&wire, "HDEL");
-    command_key(cache, &wire, REGISTRY_KEY);
-    wire_arg(&wire, mutation->token, STORE_TOKEN_LEN);
-    enum larder_status status =
-        command_run(cache, COMMAND_LEAVE, &wire, deadline_ms, &reply, 1, NULL, err);
-    wire_free(&wire);
+    enum larder_status status = command_ask(cache, COMMAND_LEAVE, deadline_ms, &reply, err,
+                                            "HDEL :" REGISTRY_KEY " %s", mutation->token);
     if (status == LARDER_OK)
         command_free_replies(&reply, 1);
     return status;

@@ -336,8 +336,7 @@ store_lookup(struct larder *cache, const char *key, const struct store_tags *tag
 
     wire_init(&wire);
     /* One command, so that generations and value are of one moment, and Redis has one to parse. */
-    wire_begin(&wire, tags->count + 2);
-    wire_text(&wire, tags->count > 0 ? "MGET" : "GET");
+    command_begin(cache, &wire, tags->count + 1, "%s", tags->count > 0 ? "MGET" : "GET");
     for (size_t i = 0; i < tags->count; i++)
         generations_key(cache, &wire, tags->name[i]);
     command_key(cache, &wire, key);
@@ -370,8 +369,7 @@ store_current(struct larder *cache, const char *const *tags, size_t n, int64_t d
     }
     call.deadline_ms = careful_deadline(cache, deadline_ms);
     wire_init(&wire);
-    wire_begin(&wire, n + 1);
-    wire_text(&wire, "MGET");
+    command_begin(cache, &wire, n, "MGET");
     for (size_t i = 0; i < n; i++)
         generations_key(cache, &wire, tags[i]);
     status = command_execute(cache, &call, err);
@@ -406,15 +404,9 @@ static void
 begin_guarded(const struct larder *cache, struct wire *wire, const char *script, const char *key,
               const struct store_guard *guard, size_t more)
 {
-    wire_begin(wire, 8 + more);
-    wire_text(wire, "EVAL");
-    wire_text(wire, script);
-    wire_number(wire, 1);
-    command_key(cache, wire, key);
-    wire_number(wire, (int64_t)guard->offset);
-    wire_number(wire, (int64_t)(guard->offset + guard->len - 1));
-    wire_arg(wire, guard->bytes, guard->len);
-    wire_number(wire, guard->unless ? 0 : 1);
+    command_begin(cache, wire, more, "EVAL %s 1 :%s %lld %lld %.*s %d", script, key,
+                  (long long)guard->offset, (long long)(guard->offset + guard->len - 1),
+                  (int)guard->len, (const char *)guard->bytes, guard->unless ? 0 : 1);
 }
 
 static bool
@@ -448,9 +440,7 @@ static void
 put_plain(const struct larder *cache, struct wire *wire, const char *key, const struct iovec *iov,
           int iovcnt, int64_t ttl_ms)
 {
-    wire_begin(wire, 5);
-    wire_text(wire, "SET");
-    command_key(cache, wire, key);
+    command_begin(cache, wire, 3, "SET :%s", key);
     wire_pieces(wire, iov, iovcnt);
     wire_text(wire, "PX");
     wire_number(wire, ttl_ms);
@@ -527,13 +517,10 @@ store_drop(struct larder *cache, const char *key, const struct store_guard *guar
     if (guard && !guard_is_possible(guard))
         return error_set(err, LARDER_INVALID, "a guard that cannot be");
     wire_init(&wire);
-    if (guard) {
+    if (guard)
         begin_guarded(cache, &wire, drop_script, key, guard, 0);
-    } else {
-        wire_begin(&wire, 2);
-        wire_text(&wire, "UNLINK");
-        command_key(cache, &wire, key);
-    }
+    else
+        command_write(cache, &wire, "UNLINK :%s", key);
     status = command_run(cache, command, &wire, deadline_ms, &reply, 1, NULL, err);
     wire_free(&wire);
     if (status != LARDER_OK)

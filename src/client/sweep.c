@@ -83,8 +83,7 @@ unlink_by(struct larder *cache, enum command command, redisReply *const *keys, s
     struct wire wire;
 
     wire_init(&wire);
-    wire_begin(&wire, n + 1);
-    wire_text(&wire, command_rule(command)->name);
+    command_begin(cache, &wire, n, "%s", command_rule(command)->name);
     for (size_t i = 0; i < n; i++)
         wire_arg(&wire, keys[i]->str, keys[i]->len);
     enum larder_status status =
@@ -143,19 +142,10 @@ scan(const struct walk *walk, const char *pattern, const char *cursor, redisRepl
      struct larder_error *err)
 {
     struct larder *cache = walk->cache;
-    struct wire wire;
 
-    wire_init(&wire);
-    wire_begin(&wire, 6);
-    wire_text(&wire, "SCAN");
-    wire_text(&wire, cursor);
-    wire_text(&wire, "MATCH");
-    wire_text(&wire, pattern);
-    wire_text(&wire, "COUNT");
-    wire_number(&wire, SCAN_COUNT);
-    enum larder_status status = command_run(
-        cache, COMMAND_SCAN, &wire, step_deadline(cache, walk->deadline_ms), reply, 1, NULL, err);
-    wire_free(&wire);
+    enum larder_status status =
+        command_ask(cache, COMMAND_SCAN, step_deadline(cache, walk->deadline_ms), reply, err,
+                    "SCAN %s MATCH %s COUNT %d", cursor, pattern, SCAN_COUNT);
     if (status != LARDER_OK)
         return status;
 
@@ -237,15 +227,10 @@ static enum larder_status
 read_size(struct walk *walk, struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
 
-    wire_init(&wire);
-    wire_begin(&wire, 1);
-    wire_text(&wire, "DBSIZE");
-    enum larder_status status = command_run(walk->cache, COMMAND_SIZE, &wire,
+    enum larder_status status = command_ask(walk->cache, COMMAND_SIZE,
                                             step_deadline(walk->cache, walk->deadline_ms), &reply,
-                                            1, NULL, err);
-    wire_free(&wire);
+                                            err, "DBSIZE");
     if (status != LARDER_OK)
         return status;
     if (reply->type == REDIS_REPLY_INTEGER)
@@ -585,16 +570,11 @@ enum larder_status
 larder_flush_server(struct larder *cache, struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
 
     if (!cache->options.enabled)
         return LARDER_OK;
-    wire_init(&wire);
-    wire_begin(&wire, 1);
-    wire_text(&wire, "FLUSHALL");
-    enum larder_status status = command_run(cache, COMMAND_FLUSH_SERVER, &wire,
-                                            command_deadline(cache), &reply, 1, NULL, err);
-    wire_free(&wire);
+    enum larder_status status =
+        command_ask(cache, COMMAND_FLUSH_SERVER, command_deadline(cache), &reply, err, "FLUSHALL");
     if (status != LARDER_OK)
         return status;
     if (reply->type != REDIS_REPLY_STATUS)

@@ -116,16 +116,11 @@ static redisReply *
 fetch(struct larder *cache, const char *key, enum larder_status *status, struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
 
     *status = cache->options.enabled ? command_check_key(cache, key, err) : disabled(err);
     if (*status != LARDER_OK)
         return NULL;
-    wire_init(&wire);
-    wire_begin(&wire, 2);
-    wire_text(&wire, "GET");
-    command_key(cache, &wire, key);
-    *status = run_one(cache, COMMAND_GET, &wire, &reply, err);
+    *status = command_ask(cache, COMMAND_GET, command_deadline(cache), &reply, err, "GET :%s", key);
     if (*status != LARDER_OK)
         return NULL;
     if (reply->type == REDIS_REPLY_STRING) {
@@ -190,8 +185,7 @@ get_batch(struct larder *cache, const char *const *keys, size_t n, int64_t deadl
     struct wire wire;
 
     wire_init(&wire);
-    wire_begin(&wire, n + 1);
-    wire_text(&wire, "MGET");
+    command_begin(cache, &wire, n, "MGET");
     for (size_t i = 0; i < n; i++)
         command_key(cache, &wire, keys[i]);
     enum larder_status status =
@@ -253,9 +247,7 @@ static void
 write_set(const struct larder *cache, struct wire *wire, const char *key, const void *data,
           size_t len, int64_t ttl_ms, bool if_absent)
 {
-    wire_begin(wire, 3 + (ttl_ms > 0 ? 2u : 0u) + (if_absent ? 1u : 0u));
-    wire_text(wire, "SET");
-    command_key(cache, wire, key);
+    command_begin(cache, wire, 1u + (ttl_ms > 0 ? 2u : 0u) + (if_absent ? 1u : 0u), "SET :%s", key);
     wire_arg(wire, data, len);
     if (ttl_ms > 0) {
         wire_text(wire, "PX");
@@ -427,8 +419,7 @@ larder_delete(struct larder *cache, const char *const *keys, size_t n, int64_t *
         redisReply *reply = NULL;
         int64_t count = 0;
         wire_reset(&wire);
-        wire_begin(&wire, some + 1);
-        wire_text(&wire, "DEL");
+        command_begin(cache, &wire, some, "DEL");
         for (size_t i = 0; i < some; i++)
             command_key(cache, &wire, keys[at + i]);
         status = command_run(cache, COMMAND_DELETE, &wire, deadline, &reply, 1, NULL, err);
@@ -445,7 +436,6 @@ enum larder_status
 larder_exists(struct larder *cache, const char *key, bool *exists, struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
     int64_t count = 0;
 
     *exists = false;
@@ -454,11 +444,8 @@ larder_exists(struct larder *cache, const char *key, bool *exists, struct larder
     enum larder_status status = command_check_key(cache, key, err);
     if (status != LARDER_OK)
         return status;
-    wire_init(&wire);
-    wire_begin(&wire, 2);
-    wire_text(&wire, "EXISTS");
-    command_key(cache, &wire, key);
-    status = run_one(cache, COMMAND_EXISTS, &wire, &reply, err);
+    status =
+        command_ask(cache, COMMAND_EXISTS, command_deadline(cache), &reply, err, "EXISTS :%s", key);
     if (status == LARDER_OK)
         status = integer_of(cache, COMMAND_EXISTS, reply, &count, err);
     *exists = status == LARDER_OK && count > 0;
@@ -469,7 +456,6 @@ enum larder_status
 larder_expire(struct larder *cache, const char *key, int64_t ttl_ms, struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
     int64_t count = 0;
 
     if (!cache->options.enabled)
@@ -479,12 +465,8 @@ larder_expire(struct larder *cache, const char *key, int64_t ttl_ms, struct lard
         status = check_ttl(ttl_ms, 1, err);
     if (status != LARDER_OK)
         return status;
-    wire_init(&wire);
-    wire_begin(&wire, 3);
-    wire_text(&wire, "PEXPIRE");
-    command_key(cache, &wire, key);
-    wire_number(&wire, ttl_ms);
-    status = run_one(cache, COMMAND_EXPIRE, &wire, &reply, err);
+    status = command_ask(cache, COMMAND_EXPIRE, command_deadline(cache), &reply, err,
+                         "PEXPIRE :%s %lld", key, (long long)ttl_ms);
     if (status == LARDER_OK)
         status = integer_of(cache, COMMAND_EXPIRE, reply, &count, err);
     if (status == LARDER_OK && count == 0)
@@ -496,7 +478,6 @@ enum larder_status
 larder_ttl(struct larder *cache, const char *key, int64_t *ttl_ms, struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
 
     *ttl_ms = 0;
     if (!cache->options.enabled)
@@ -504,11 +485,7 @@ larder_ttl(struct larder *cache, const char *key, int64_t *ttl_ms, struct larder
     enum larder_status status = command_check_key(cache, key, err);
     if (status != LARDER_OK)
         return status;
-    wire_init(&wire);
-    wire_begin(&wire, 2);
-    wire_text(&wire, "PTTL");
-    command_key(cache, &wire, key);
-    status = run_one(cache, COMMAND_TTL, &wire, &reply, err);
+    status = command_ask(cache, COMMAND_TTL, command_deadline(cache), &reply, err, "PTTL :%s", key);
     if (status == LARDER_OK)
         status = integer_of(cache, COMMAND_TTL, reply, ttl_ms, err);
     if (status == LARDER_OK && *ttl_ms == -2) { /* so PTTL says that there is no key */
@@ -529,7 +506,6 @@ larder_increment_by(struct larder *cache, const char *key, int64_t by, int64_t *
                     struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
     int64_t sum = 0;
 
     if (value)
@@ -539,12 +515,8 @@ larder_increment_by(struct larder *cache, const char *key, int64_t by, int64_t *
     enum larder_status status = command_check_key(cache, key, err);
     if (status != LARDER_OK)
         return status;
-    wire_init(&wire);
-    wire_begin(&wire, 3);
-    wire_text(&wire, "INCRBY");
-    command_key(cache, &wire, key);
-    wire_number(&wire, by);
-    status = run_one(cache, COMMAND_INCREMENT, &wire, &reply, err);
+    status = command_ask(cache, COMMAND_INCREMENT, command_deadline(cache), &reply, err,
+                         "INCRBY :%s %lld", key, (long long)by);
     if (status == LARDER_OK)
         status = integer_of(cache, COMMAND_INCREMENT, reply, &sum, err);
     if (status == LARDER_OK && value)

@@ -22,6 +22,8 @@
 #include "client/store.h"
 #include "client/token.h"
 
+/* The set of a primary key, for command_write(). */
+#define SET_NAME ":%s:variants"
 #define HASH_LEN 64
 /* Surplus that is cleared in one go; a set that is far over its bound shrinks step by step. */
 #define SURPLUS_MAX 16
@@ -30,18 +32,6 @@ static enum larder_status
 disabled(struct larder_error *err)
 {
     return error_set(err, LARDER_DISABLED, "the cache is switched off");
-}
-
-static void
-variants_key(const struct larder *cache, struct wire *wire, const char *primary)
-{
-    static const char suffix[] = ":variants";
-    char key[LARDER_KEY_MAX + sizeof suffix];
-    size_t n = strnlen(primary, LARDER_KEY_MAX);
-
-    memcpy(key, primary, n);
-    memcpy(key + n, suffix, sizeof suffix - 1);
-    wire_join(wire, cache->prefix, cache->prefix_len, key, n + sizeof suffix - 1);
 }
 
 static bool
@@ -131,28 +121,17 @@ static const char admit_script[] = UNLINK_FUNCTION
     "end\n"
     "return 1\n";
 
-/* life_ms < 0: none. */
-static void
-write_admit(const struct larder *cache, struct wire *wire, const char *primary, const char *key,
-            int64_t life_ms, int64_t now_wall_ms, size_t max_variants)
+/* life: in milliseconds, or "". */
+static enum larder_status
+run_admit(struct larder *cache, enum command command, const char *primary, const char *key,
+          const char *life, int64_t now_wall_ms, size_t max_variants, int64_t deadline_ms,
+          redisReply **reply, struct larder_error *err)
 {
-    wire_init(wire);
-    wire_begin(wire, 12);
-    wire_text(wire, "EVAL");
-    wire_text(wire, admit_script);
-    wire_number(wire, 1);
-    variants_key(cache, wire, primary);
-    wire_text(wire, key);
-    wire_number(wire, now_wall_ms);
-    if (life_ms < 0)
-        wire_text(wire, "");
-    else
-        wire_number(wire, life_ms);
-    wire_number(wire, (int64_t)max_variants);
-    wire_number(wire, STORE_VARIANT_NEW_MS);
-    wire_number(wire, STORE_VARIANT_USED_MS);
-    wire_arg(wire, cache->prefix, cache->prefix_len);
-    wire_number(wire, SURPLUS_MAX);
+    return command_ask(cache, command, deadline_ms, reply, err,
+                       "EVAL %s 1 " SET_NAME " %s %lld %s %lld %lld %lld %s %d", admit_script,
+                       primary, key, (long long)now_wall_ms, life, (long long)max_variants,
+                       (long long)STORE_VARIANT_NEW_MS, (long long)STORE_VARIANT_USED_MS,
+                       cache->prefix, SURPLUS_MAX);
 }
 
 enum larder_status
@@ -161,7 +140,7 @@ store_variant_admit(struct larder *cache, const char *primary, const char *key, 
                     struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
+    char life[24];
 
     *admitted = false;
     if (!cache->options.enabled)
@@ -173,10 +152,9 @@ store_variant_admit(struct larder *cache, const char *primary, const char *key, 
         return status;
     if (life_ms < 0 || life_ms > STORE_TTL_MAX_S * 1000)
         return error_set(err, LARDER_INVALID, "a time to live of %lld ms", (long long)life_ms);
-    write_admit(cache, &wire, primary, key, life_ms, now_wall_ms, max_variants);
-    status = command_run(cache, life_ms > 0 ? COMMAND_ADMIT : COMMAND_ROOM, &wire, deadline_ms,
-                         &reply, 1, NULL, err);
-    wire_free(&wire);
+    snprintf(life, sizeof life, "%lld", (long long)life_ms);
+    status = run_admit(cache, life_ms > 0 ? COMMAND_ADMIT : COMMAND_ROOM, primary, key, life,
+                       now_wall_ms, max_variants, deadline_ms, &reply, err);
     if (status != LARDER_OK)
         return status;
     if (reply->type == REDIS_REPLY_INTEGER)
@@ -212,24 +190,15 @@ store_variants_age(struct larder *cache, const char *primary, size_t times_at, i
                    int64_t deadline_ms, struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
 
     if (!cache->options.enabled)
         return disabled(err);
     enum larder_status status = command_check_key(cache, primary, err);
     if (status != LARDER_OK)
         return status;
-    wire_init(&wire);
-    wire_begin(&wire, 7);
-    wire_text(&wire, "EVAL");
-    wire_text(&wire, age_script);
-    wire_number(&wire, 1);
-    variants_key(cache, &wire, primary);
-    wire_arg(&wire, cache->prefix, cache->prefix_len);
-    wire_number(&wire, now_wall_ms);
-    wire_number(&wire, (int64_t)times_at);
-    status = command_run(cache, COMMAND_AGE, &wire, deadline_ms, &reply, 1, NULL, err);
-    wire_free(&wire);
+    status = command_ask(cache, COMMAND_AGE, deadline_ms, &reply, err,
+                         "EVAL %s 1 " SET_NAME " %s %lld %lld", age_script, primary, cache->prefix,
+                         (long long)now_wall_ms, (long long)times_at);
     if (status != LARDER_OK)
         return status;
     if (reply->type != REDIS_REPLY_INTEGER)
@@ -248,8 +217,7 @@ unlink_members(struct larder *cache, const redisReply *members, size_t n, bool o
     enum command command = old ? COMMAND_DELETE : COMMAND_UNLINK;
 
     wire_init(&wire);
-    wire_begin(&wire, n + 1);
-    wire_text(&wire, old ? "DEL" : "UNLINK");
+    command_begin(cache, &wire, n, "%s", old ? "DEL" : "UNLINK");
     for (size_t i = 0; i < members->elements; i++)
         if (is_member(members->element[i]))
             wire_join(&wire, cache->prefix, cache->prefix_len, members->element[i]->str,
@@ -271,7 +239,6 @@ store_variants_drop(struct larder *cache, const char *primary, int64_t deadline_
 {
     struct larder_error own = {.status = LARDER_OK};
     redisReply *members = NULL;
-    struct wire wire;
     size_t n = 0;
 
     if (!cache->options.enabled)
@@ -279,14 +246,8 @@ store_variants_drop(struct larder *cache, const char *primary, int64_t deadline_
     enum larder_status status = command_check_key(cache, primary, err);
     if (status != LARDER_OK)
         return status;
-    wire_init(&wire);
-    wire_begin(&wire, 4);
-    wire_text(&wire, "ZRANGE");
-    variants_key(cache, &wire, primary);
-    wire_number(&wire, 0);
-    wire_number(&wire, -1);
-    status = command_run(cache, COMMAND_VARIANT, &wire, deadline_ms, &members, 1, NULL, err);
-    wire_free(&wire);
+    status = command_ask(cache, COMMAND_VARIANT, deadline_ms, &members, err,
+                         "ZRANGE " SET_NAME " 0 -1", primary);
     if (status != LARDER_OK)
         return status;
     if (members->type != REDIS_REPLY_ARRAY) {
@@ -314,7 +275,6 @@ store_variant_touch(struct larder *cache, const char *primary, const char *key, 
                     size_t max_variants, int64_t deadline_ms, struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct wire wire;
 
     if (!cache->options.enabled)
         return disabled(err);
@@ -323,9 +283,8 @@ store_variant_touch(struct larder *cache, const char *primary, const char *key, 
         status = command_check_key(cache, key, err);
     if (status != LARDER_OK)
         return status;
-    write_admit(cache, &wire, primary, key, -1, now_wall_ms, max_variants);
-    status = command_run(cache, COMMAND_TOUCH, &wire, deadline_ms, &reply, 1, NULL, err);
-    wire_free(&wire);
+    status = run_admit(cache, COMMAND_TOUCH, primary, key, "", now_wall_ms, max_variants,
+                       deadline_ms, &reply, err);
     if (status == LARDER_OK)
         command_free_replies(&reply, 1);
     return status;
@@ -346,14 +305,9 @@ store_peek(struct larder *cache, const char *key, size_t max_len, int64_t deadli
     if (status != LARDER_OK)
         return status;
     wire_init(&wire);
-    wire_begin(&wire, 2);
-    wire_text(&wire, "PTTL");
-    command_key(cache, &wire, key);
-    wire_begin(&wire, 4); /* no more of a value that is no marker than it takes to see that */
-    wire_text(&wire, "GETRANGE");
-    command_key(cache, &wire, key);
-    wire_number(&wire, 0);
-    wire_number(&wire, (int64_t)max_len);
+    command_write(cache, &wire, "PTTL :%s", key);
+    /* No more of a value that is no marker than it takes to see that. */
+    command_write(cache, &wire, "GETRANGE :%s 0 %lld", key, (long long)max_len);
     status = command_run(cache, COMMAND_GET, &wire, deadline_ms, replies, 2, NULL, err);
     wire_free(&wire);
     if (status != LARDER_OK)

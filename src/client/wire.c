@@ -6,6 +6,7 @@
  */
 #include "client/wire.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,12 +120,6 @@ lend(struct wire *wire, const void *p, size_t n)
 }
 
 void
-wire_begin(struct wire *wire, size_t argc)
-{
-    append_count(wire, '*', argc);
-}
-
-void
 wire_arg(struct wire *wire, const void *p, size_t n)
 {
     append_count(wire, '$', n);
@@ -172,6 +167,97 @@ wire_pieces(struct wire *wire, const struct iovec *iov, int iovcnt)
     for (int i = 0; i < iovcnt; i++)
         lend(wire, iov[i].iov_base, iov[i].iov_len);
     append(wire, "\r\n", 2);
+}
+
+/* ------------------------------------------------------------------- commands */
+
+/* Of one argument: literal text and what is put in. */
+#define PIECES_MAX 5
+#define NUMBER_SIZE 24
+
+/* The value of the conversion at *words, which is moved behind it. A number is written to room. */
+static struct slice
+convert(const char **words, char room[NUMBER_SIZE], va_list *ap)
+{
+    const char *at = *words;
+    struct slice value = {room, 0};
+
+    if (strncmp(at, "%.*s", 4) == 0) {
+        int n = va_arg(*ap, int);
+        value = (struct slice){va_arg(*ap, const char *), n > 0 ? (size_t)n : 0};
+        *words = at + 4;
+    } else if (strncmp(at, "%s", 2) == 0) {
+        value = slice_of(va_arg(*ap, const char *));
+        *words = at + 2;
+    } else if (strncmp(at, "%d", 2) == 0) {
+        value.n = (size_t)snprintf(room, NUMBER_SIZE, "%d", va_arg(*ap, int));
+        *words = at + 2;
+    } else {
+        assert(strncmp(at, "%lld", 4) == 0);
+        value.n = (size_t)snprintf(room, NUMBER_SIZE, "%lld", va_arg(*ap, long long));
+        *words = at + 4;
+    }
+    return value;
+}
+
+/* The argument that begins at words; where the next one does, or the end. */
+static const char *
+add_word(struct wire *wire, struct slice prefix, const char *words, va_list *ap)
+{
+    struct slice pieces[PIECES_MAX];
+    char numbers[PIECES_MAX][NUMBER_SIZE];
+    size_t count = 0, total = 0;
+
+    if (*words == ':') {
+        pieces[count++] = prefix;
+        words++;
+    }
+    while (*words && *words != ' ') {
+        assert(count < PIECES_MAX);
+        if (*words == '%') {
+            pieces[count] = convert(&words, numbers[count], ap);
+        } else {
+            pieces[count] = (struct slice){words, strcspn(words, " %")};
+            words += pieces[count].n;
+        }
+        count++;
+    }
+    for (size_t i = 0; i < count; i++)
+        total += pieces[i].n;
+    append_count(wire, '$', total);
+    for (size_t i = 0; i < count; i++) {
+        if (pieces[i].n < WIRE_COPY_MAX)
+            append(wire, pieces[i].p, pieces[i].n);
+        else
+            lend(wire, pieces[i].p, pieces[i].n);
+    }
+    append(wire, "\r\n", 2);
+    return *words ? words + 1 : words;
+}
+
+void
+wire_words(struct wire *wire, struct slice prefix, size_t more, const char *words, va_list ap)
+{
+    va_list values;
+    size_t argc = 1 + more;
+
+    for (const char *p = words; *p; p++)
+        argc += *p == ' ';
+    append_count(wire, '*', argc);
+    va_copy(values, ap);
+    while (*words)
+        words = add_word(wire, prefix, words, &values);
+    va_end(values);
+}
+
+void
+wire_command(struct wire *wire, const char *words, ...)
+{
+    va_list ap;
+
+    va_start(ap, words);
+    wire_words(wire, slice_of(""), 0, words, ap);
+    va_end(ap);
 }
 
 /* One more piece for sendmsg(), after skipping what is already on its way. */

@@ -8,10 +8,13 @@
 #ifndef CLIENT_WIRE_H
 #define CLIENT_WIRE_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
+
+#include "base/slice.h"
 
 #define WIRE_INLINE 4096
 #define WIRE_INLINE_LOANS 8
@@ -43,12 +46,20 @@ void wire_free(struct wire *wire);
 /* Start over, keeping the memory. */
 void wire_reset(struct wire *wire);
 
-/* A command of argc words, its name included; exactly argc words must follow. */
-void wire_begin(struct wire *wire, size_t argc);
+/*
+ * A command, by its arguments as a person would type them, with one blank between two:
+ * "SET :lease:%s %.*s PX %lld". Of printf()'s conversions it knows %s, %.*s, %d and
+ * %lld, also within an argument; what is put in may be anything, and empty, and is one
+ * argument. An argument that begins with ':' is a name in the namespace: `prefix`
+ * takes the place of the ':'. more: arguments that follow, by wire_arg() and its like.
+ */
+void wire_command(struct wire *wire, const char *words, ...) __attribute__((format(printf, 2, 3)));
+void wire_words(struct wire *wire, struct slice prefix, size_t more, const char *words, va_list ap)
+    __attribute__((format(printf, 4, 0)));
 void wire_arg(struct wire *wire, const void *p, size_t n);
 void wire_text(struct wire *wire, const char *text);
 void wire_number(struct wire *wire, int64_t number);
-/* One argument made of two parts: the namespace's prefix and a key. */
+/* One argument made of two parts. */
 void wire_join(struct wire *wire, const char *a, size_t a_len, const char *b, size_t b_len);
 /* One argument in pieces, none of them copied. */
 void wire_pieces(struct wire *wire, const struct iovec *iov, int iovcnt);
