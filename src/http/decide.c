@@ -151,6 +151,12 @@ fresh_left_ms(const struct stored *stored, int64_t now_ms)
     return stored->ttl_ms - resident_ms;
 }
 
+bool
+stored_is_fresh(const struct stored *stored, int64_t now_ms)
+{
+    return !(stored->flags & STORED_NO_CACHE) && fresh_left_ms(stored, now_ms) > 0;
+}
+
 /* Does the client want something newer than this fresh response (§5.2.1)? */
 static bool
 wants_newer(const struct cache_control *cc, int64_t age_s, int64_t left_ms)

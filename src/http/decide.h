@@ -124,13 +124,24 @@ bool decision_shares(const struct store_decision *decision);
  * length. As the backend sent it, with its Content-Length. */
 bool response_is_stream(const struct fields *response);
 
+/* Is it about the request or the connection, and not about the page: 400, 429, a condition or a range
+ * that is not met ...? */
+bool status_is_of_request(int status);
+
+/* Is it about the one who asks: 401, 403, 407, 451? Another one may have the page. */
+bool status_is_of_sender(int status);
+
 /*
  * The backend has answered with this status, and the answer is not stored, for this
  * reason: does it take the place of what is stored all the same? Not if it is a
- * failure (5xx, broken off), and not if it is about the request and not about the
- * page (400, 429, a condition or a range that is not met ...).
+ * failure (5xx, broken off), and not if it is about the request. One about the sender
+ * does not take the place of what is fresh: nobody would have asked if that one had not
+ * wished it, and whoever is refused everywhere could take page after page from all.
  */
-bool decide_replaces(int status, enum reason reason);
+bool decide_replaces(int status, enum reason reason, bool fresh);
+
+/* Within its time, and usable without asking? */
+bool stored_is_fresh(const struct stored *stored, int64_t now_ms);
 
 /* Corrected initial age (§4.2.3): apparent age, Age and the delay of this exchange. Seconds. */
 int64_t response_initial_age_s(const struct fields *response, const struct response_times *times);

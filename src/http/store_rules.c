@@ -270,13 +270,25 @@ response_is_stream(const struct fields *response)
 }
 
 bool
-decide_replaces(int status, enum reason reason)
+status_is_of_request(int status)
 {
-    /* About the request, its sender or the connection: another one may have the page. */
-    static const int not_of_the_page[] = {304, 400, 408, 411, 412, 413, 414, 415,
-                                          416, 417, 421, 425, 426, 428, 429, 431};
-    if (status < 200 || status >= 500 ||
-        is_one_of(status, not_of_the_page, sizeof not_of_the_page / sizeof *not_of_the_page))
+    static const int list[] = {304, 400, 408, 411, 412, 413, 414, 415,
+                               416, 417, 421, 425, 426, 428, 429, 431};
+    return is_one_of(status, list, sizeof list / sizeof *list);
+}
+
+bool
+status_is_of_sender(int status)
+{
+    static const int list[] = {401, 403, 407, 451};
+    return is_one_of(status, list, sizeof list / sizeof *list);
+}
+
+bool
+decide_replaces(int status, enum reason reason, bool fresh)
+{
+    if (status < 200 || status >= 500 || status_is_of_request(status) ||
+        (fresh && status_is_of_sender(status)))
         return false;
     /* REASON_UNTIL_CLOSE counts: one that was cut costs a miss, and without it a page that has lost
      * its length would be served in its old form for as long as that may be used stale. */

@@ -26,6 +26,7 @@
 #include "responder/digest.h"
 #include "responder/drain.h"
 #include "responder/fetch.h"
+#include "responder/gone.h"
 #include "responder/lease.h"
 #include "responder/streamer.h"
 #include "responder/waiter.h"
@@ -319,8 +320,7 @@ may_share(const struct exchange *exchange, const struct kept *kept)
 static bool
 forbids(const struct kept *kept)
 {
-    if (kept->status >= 500 || kept->status == 206 || kept->status == 304 || kept->status == 412 ||
-        kept->status == 416)
+    if (kept->status >= 500 || kept->status == 206 || status_is_of_request(kept->status))
         return false;
     switch (kept->decision.reason) {
     case REASON_STATUS:
@@ -343,12 +343,13 @@ forbids(const struct kept *kept)
     }
 }
 
-static void
-mark(struct exchange *exchange, const struct kept *kept)
+/* Would the next ones wait in vain as well? What is stored stays, unless there is something new in its
+ * place. */
+static bool
+is_for_all(const struct exchange *exchange, const struct kept *kept)
 {
-    /* What is stored stays, unless there is something new in its place. */
-    if (!exchange->has_entry || decide_replaces(kept->status, kept->decision.reason))
-        keep_mark(kept, exchange);
+    return (forbids(kept) || exchange->refused) &&
+           (!exchange->has_entry || gone_is_replaced(exchange, kept));
 }
 
 /* Will the next visitor's answer be made of its own fields, once there is a mark? */
@@ -373,17 +374,17 @@ refuse(struct exchange *exchange, const struct kept *kept)
     memcpy(name, flight_name(exchange->flight), sizeof name);
     exchange->waited |= flight_refuse(exchange->flight, FLIGHT_ALONE);
     coalesce_end(exchange, FLIGHT_ALONE);
-    if (!forbids(kept) && !exchange->refused)
+    if (!is_for_all(exchange, kept))
         return;
     if (!exchange->waited) {
         if (mark_helps(exchange))
-            mark(exchange, kept);
+            keep_mark(kept, exchange);
         return;
     }
     if (exchange->generations_complete && forbidden_ms > FORBIDDEN_MS)
         forbidden_ms = FORBIDDEN_MS;
     flight_forbid(name, now_ms + forbidden_ms, now_ms);
-    mark(exchange, kept);
+    keep_mark(kept, exchange);
 }
 
 void
@@ -397,9 +398,9 @@ void
 coalesce_head(struct exchange *exchange, const struct kept *kept, struct spool *spool)
 {
     if (!exchange->flight) {
-        if (keep_tells_others(kept, exchange) && (forbids(kept) || exchange->refused) &&
+        if (keep_tells_others(kept, exchange) && is_for_all(exchange, kept) &&
             (exchange->marks || mark_helps(exchange)))
-            mark(exchange, kept);
+            keep_mark(kept, exchange);
         exchange->marks = false;
         return;
     }

@@ -8,6 +8,9 @@
  * not come back at the next failure, nor be served for the rest of its window with
  * a fetch behind each visitor. http/decide.h says which answers are of that kind.
  *
+ * Not what is fresh, where the visitor who asked for a newer one is refused: 403 to an
+ * address, 401. It is judged again when its time is over.
+ *
  * What is dropped is the very entry that was found: one that another process has
  * stored meanwhile has another checksum, and stays. Called by fetch.c, in a fetcher's
  * thread, when the client has its answer; never by a worker.
@@ -82,6 +85,16 @@ is_said_of_page(const struct fetch *fetch)
            (fetch->status >= 200 && fetch->status <= 299);
 }
 
+bool
+gone_is_replaced(const struct exchange *exchange, const struct kept *kept)
+{
+    bool fresh = exchange->has_entry &&
+                 stored_is_fresh(&exchange->entry.stored, store_clock_ms(exchange->site->cache));
+    /* What came to all of a visitor's own words behind a refusal says less than that. */
+    int status = exchange->refused ? exchange->refused : kept->status;
+    return decide_replaces(status, kept->decision.reason, fresh);
+}
+
 void
 gone_settle(struct fetch *fetch)
 {
@@ -89,8 +102,7 @@ gone_settle(struct fetch *fetch)
     bool stored = fetch->cacheable;
     bool was_there = exchange->has_entry && !is_gone(exchange->entry.stored.status);
     if (exchange->reason != REASON_NONE || !keep_tells_others(&fetch->kept, exchange) ||
-        !(stored ||
-          (is_said_of_page(fetch) && decide_replaces(fetch->status, fetch->kept.decision.reason))))
+        !(stored || (is_said_of_page(fetch) && gone_is_replaced(exchange, &fetch->kept))))
         return;
     if (!stored && exchange->has_entry) {
         drop(exchange);

@@ -384,6 +384,9 @@ on_head(void *arg, int status, struct fields *fields, bool until_close)
     decide(fetch);
     if (opening_was_wrong(exchange, &fetch->ask, &fetch->kept)) {
         ask_again(fetch, everybodys);
+        /* What follows is this visitor's own: nobody need wait for it. */
+        if (exchange->refused)
+            coalesce_head(exchange, &fetch->kept, NULL);
         fetch->openings++;
         fetch->meaning = MEANS_OPENED;
         return true;
@@ -401,7 +404,7 @@ on_head(void *arg, int status, struct fields *fields, bool until_close)
     }
     begin_spool(fetch);
     /* Who waits need not wait for our client. */
-    if (exchange->reason == REASON_NONE)
+    if (exchange->reason == REASON_NONE && !exchange->refused)
         coalesce_head(exchange, &fetch->kept, fetch->spool);
     if (!send_head(fetch) && client_is_missed_by_nobody(fetch))
         return false;

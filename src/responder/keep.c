@@ -22,6 +22,9 @@
 #include "responder/storer.h"
 #include "runtime/counters.h"
 
+/* So long the mark of a refusal lives. */
+#define REFUSED_MS 2000
+
 /* ------------------------------------------------------------------------ deciding */
 
 /* A coding that nobody says depends on Accept-Encoding does all the same: a visitor who cannot read
@@ -453,12 +456,23 @@ keep_tells_others(const struct kept *kept, const struct exchange *exchange)
     return !exchange->unmarked || kept->names.n > 0;
 }
 
+/* A backend that refuses may refuse this visitor's address, which it always hears of: soon somebody
+ * tries again for all. */
+static int64_t
+mark_ms(const struct kept *kept, const struct exchange *exchange)
+{
+    int64_t ms = exchange->site->config->hit_for_miss_ms;
+    bool refusal = exchange->refused || opening_is_refusal(kept->status) ||
+                   status_is_of_sender(kept->status);
+    return refusal && ms > REFUSED_MS ? REFUSED_MS : ms;
+}
+
 void
 keep_mark(const struct kept *kept, struct exchange *exchange)
 {
     /* That this visitor was refused with all fields is no refusal of the page. */
     int status = exchange->refused ? exchange->refused : exchange->sends_all ? 200 : kept->status;
-    const struct config *config = exchange->site->config;
+    int64_t life_ms = mark_ms(kept, exchange);
     const struct cache_key *key = &exchange->key;
     struct entry entry = {.material = key->material,
                           .generations = exchange->generations,
@@ -467,11 +481,11 @@ keep_mark(const struct kept *kept, struct exchange *exchange)
     entry.stored = (struct stored){.status = status,
                                    .fields = &entry.fields,
                                    .stored_ms = kept->head_wall_ms,
-                                   .ttl_ms = config->hit_for_miss_ms,
+                                   .ttl_ms = life_ms,
                                    .flags = STORED_HIT_FOR_MISS};
-    if (!exchange->generations_complete || config->hit_for_miss_ms == 0 || config->compat_ancestor)
+    if (!exchange->generations_complete || life_ms == 0 || exchange->site->config->compat_ancestor)
         return;
-    struct storer_item item = {.key = key->name, .ttl_ms = config->hit_for_miss_ms};
+    struct storer_item item = {.key = key->name, .ttl_ms = life_ms};
     item.head = entry_encode(&entry, &key->tags, &item.head_len);
     if (!item.head)
         return;

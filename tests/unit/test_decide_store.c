@@ -579,17 +579,22 @@ what_is_no_failure_takes_the_place_of_what_is_stored(void **state)
     static const int kept[] = {304, 400, 408, 412, 414, 416, 421,
                                425, 429, 431, 500, 502, 503, 504};
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
-        assert_true(decide_replaces(gone[i], REASON_ERROR_STATUS));
+        assert_true(decide_replaces(gone[i], REASON_ERROR_STATUS, false));
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        assert_false(decide_replaces(kept[i], REASON_ERROR_STATUS));
+        assert_false(decide_replaces(kept[i], REASON_ERROR_STATUS, false));
+    /* Who is refused and wanted a newer one than what is fresh takes it from nobody. */
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
+        bool sender = gone[i] == 401 || gone[i] == 403 || gone[i] == 451;
+        assert_int_equal(decide_replaces(gone[i], REASON_ERROR_STATUS, true), !sender);
+    }
     static const enum reason own[] = {REASON_NO_STORE,  REASON_PRIVATE,  REASON_SET_COOKIE,
                                       REASON_VARY_STAR, REASON_NO_CACHE, REASON_NO_FRESHNESS,
                                       REASON_TOO_LARGE, REASON_EXPIRED};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        assert_true(decide_replaces(200, own[i]));
-    assert_false(decide_replaces(200, REASON_INCOMPLETE));
-    assert_false(decide_replaces(200, REASON_NO_MEMORY));
-    assert_false(decide_replaces(206, REASON_CONTENT_RANGE));
+        assert_true(decide_replaces(200, own[i], false));
+    assert_false(decide_replaces(200, REASON_INCOMPLETE, false));
+    assert_false(decide_replaces(200, REASON_NO_MEMORY, false));
+    assert_false(decide_replaces(206, REASON_CONTENT_RANGE, false));
 }
 
 static void
@@ -614,9 +619,9 @@ kinds_without_an_end_are_known(void **state)
         struct fields fields = fields_of(others[i]);
         assert_false(response_is_stream(&fields));
     }
-    assert_true(decide_replaces(200, REASON_STREAM));
+    assert_true(decide_replaces(200, REASON_STREAM, false));
     /* Nobody knows whether it was cut; but the page has changed. */
-    assert_true(decide_replaces(200, REASON_UNTIL_CLOSE));
+    assert_true(decide_replaces(200, REASON_UNTIL_CLOSE, false));
 }
 
 static void

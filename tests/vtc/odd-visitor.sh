@@ -6,17 +6,21 @@
 
 cat > "$DIR/odd.py" << 'EOF'
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 AREAS = {"accept": "Accept", "plain": "Accept", "agent": "User-Agent", "version": "Accept",
          "original": "Accept", "slow": "Accept", "deleted": "Accept"}
 gone = set()
+lock = threading.Lock()
+asking = most = 0
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
+        global asking, most
         asked = self.headers
         area = self.path.split("/")[1]
         field = AREAS.get(area)
@@ -42,6 +46,19 @@ class Handler(BaseHTTPRequestHandler):
             status = 404
         elif area == "ranges" and asked.get("Range", "").count(",") > 4:
             status = 403
+        elif area == "banned" and asked.get("X-Forwarded-For", "") == "127.0.0.9":
+            status = int(self.path.split("/")[2])
+        elif area == "closed":
+            import time
+            with lock:
+                asking += 1
+                most = max(most, asking)
+            time.sleep(0.5)
+            with lock:
+                asking -= 1
+                with open(sys.argv[2] + ".most", "w") as log:
+                    log.write("%d" % most)
+            status, vary = 403, None
         elif area == "api" and "X-Wanted" not in asked:
             status, vary = 403, "Accept"
         body = ("%s of %s\n" % (status, asked.get(field or "Host", ""))).encode()
@@ -69,7 +86,7 @@ backend=$!
 trap 'kill $backend' EXIT
 await curl -s "http://127.0.0.1:$PORT5/up"
 site url="http://127.0.0.1:$PORT5" routes='{ path = "/deleted/**"; ttl = "1m"; client_control = "honour"; },
-    { path = "/**"; ttl = "1m"; }'
+    { path = "/banned/**"; ttl = "1m"; client_control = "honour"; }, { path = "/**"; ttl = "1m"; }'
 
 evil='Accept: evil/x'
 html='Accept: text/html'
@@ -122,6 +139,48 @@ done
 get /api/1 -H "$html" -H 'X-Wanted: 1'
 is "an interface: asked" "$(($(asked /api/1) - before))" 1
 is "an interface: Cache-Status" "$(field Cache-Status | grep -c hit-for-miss)" 1
+
+# An address that the backend refuses is told to it in any case. Who has it takes no page that is fresh, and
+# one that is not stored yet for two seconds at most.
+banned="--interface 127.0.0.9"
+for odd_status in 401 403 407 451 429 408 426; do
+    page=/banned/$odd_status
+    get "$page/fresh" -H "$html"
+    await is_hit_with -H "$html" "$url$page/fresh"
+    for control in no-cache min-fresh=1000; do
+        odd "$page/fresh" $banned -H "$html" -H "Cache-Control: $control"
+        odd "$page/fresh" $banned -H 'Accept: */*' -A '' -H "Cache-Control: $control"
+    done
+    odd "$page/cold" $banned -H "$html"
+    odd "$page/bare" $banned -H 'Accept: */*' -A ''
+done
+sleep 0.5
+for odd_status in 401 403 407 451 429 408 426; do
+    page=/banned/$odd_status
+    is_hit_with -H "$html" "$url$page/fresh" || fail "$page/fresh: dropped"
+    for form in cold bare; do
+        await -t 4 is_hit_with -H "$html" "$url$page/$form"
+    done
+done
+# These leave no mark at all.
+for odd_status in 429 408 426; do
+    odd "/banned/$odd_status/1" $banned -H "$html"
+    stored_after_one "/banned/$odd_status/1"
+done
+
+# A page that is refused to everybody makes nobody wait for more than the first answer.
+curl -s --max-time 20 -o /dev/null "$url/closed/1" &
+crowd=$!
+await grep -q -x -F /closed/1 "$DIR/log/odd"
+for i in 1 2 3 4 5 6; do
+    curl -s --max-time 20 -o /dev/null "$url/closed/1" &
+    crowd="$crowd $!"
+done
+for pid in $crowd; do
+    wait "$pid"
+done
+is "requests at once for a page that is refused to all" "$(cat "$DIR/log/odd.most")" 7
+is "requests for a page that is refused to all" "$(asked /closed/1)" 8
 
 # Those who wait for the odd one go on waiting for each other: it is fetched for the odd one (twice, and
 # with all fields), and then for one of them, who has it twice.
