@@ -74,6 +74,16 @@ check_redis(struct config *config, struct reader *reader)
                             "redis.host: found \"%.60s\", expected a name or an address; the path "
                             "of a Unix socket is redis.socket",
                             redis->host);
+    const char *colon = host ? strchr(redis->host, ':') : NULL;
+    if (host && (*redis->host == '[' || (colon && !strchr(colon + 1, ':'))))
+        return reader_error(reader, host,
+                            "redis.host: found \"%.60s\", expected a name or an address alone, "
+                            "without brackets; the port is redis.port",
+                            redis->host);
+    if (host && redis->host[strcspn(redis->host, " \t\r\n\"'@?#\\")])
+        return reader_error(reader, host,
+                            "redis.host: found \"%.60s\", expected a name or an address alone",
+                            redis->host);
     const config_setting_t *name = reader_setting(reader, "redis", "namespace");
     /* In every key and, escaped, in every pattern: kept to what reads well in both. */
     if (name && redis->name_space[strspn(redis->name_space,

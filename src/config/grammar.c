@@ -123,6 +123,17 @@ is_number(const char *word, size_t n, bool *fits)
     return *rest == '\0';
 }
 
+/* What other programs take for a boolean. */
+static bool
+is_yes_or_no(const char *word, size_t n)
+{
+    static const char *const known[] = {"yes", "no", "on", "off", "enabled", "disabled", NULL};
+    for (size_t i = 0; known[i]; i++)
+        if (strlen(known[i]) == n && strncasecmp(known[i], word, n) == 0)
+            return true;
+    return false;
+}
+
 static enum larder_status
 value_word(struct grammar *grammar, struct place place, const char *word, size_t n, bool assigned)
 {
@@ -133,6 +144,8 @@ value_word(struct grammar *grammar, struct place place, const char *word, size_t
         /* The name of the next setting: it is this one's value that is missing. */
         if (assigned && grammar->expect == EXPECT_VALUE)
             return unexpected(grammar, place, word, n);
+        if (is_yes_or_no(word, n))
+            return place_error(grammar->err, place, "found `%s`, expected true or false", shown);
         return place_error(grammar->err, place, "found `%s`, expected it in quotes: \"%s\"", shown,
                            shown);
     }

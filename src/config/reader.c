@@ -53,14 +53,16 @@ reader_setting(const struct reader *reader, const char *section, const char *nam
 static const char *
 found(const config_setting_t *setting, char buf[FOUND_SIZE])
 {
-    char shown[SOURCE_SHOWN_SIZE];
+    char shown[SOURCE_SHOWN_SIZE], number[32];
     switch (config_setting_type(setting)) {
     case CONFIG_TYPE_INT:
     case CONFIG_TYPE_INT64:
         snprintf(buf, FOUND_SIZE, "the integer %lld", config_setting_get_int64(setting));
         break;
     case CONFIG_TYPE_FLOAT:
-        snprintf(buf, FOUND_SIZE, "the number %g", config_setting_get_float(setting));
+        /* 6379.0 must not look like the integer that is expected. */
+        snprintf(number, sizeof number, "%.12g", config_setting_get_float(setting));
+        snprintf(buf, FOUND_SIZE, "the number %s%s", number, strpbrk(number, ".en") ? "" : ".0");
         break;
     case CONFIG_TYPE_BOOL:
         snprintf(buf, FOUND_SIZE, "%s", config_setting_get_bool(setting) ? "true" : "false");

@@ -15,7 +15,10 @@
 
 #include <string.h>
 
+#include "base/log.h"
+#include "config/document.h"
 #include "config/route_entry.h"
+#include "routing/route.h"
 
 static bool
 list_covers(const struct string_list *all, const struct string_list *some)
@@ -53,14 +56,25 @@ compare_with_earlier(const struct route *routes, struct reader *reader,
             return reader_error(reader, reader_setting(reader, "routes", "name"),
                                 "name: found \"%.40s\", which is the name of the route in line %u",
                                 route->name, line);
-        if (strcmp(route->path, earlier->path) == 0 &&
-            list_covers(&earlier->methods, &route->methods) &&
-            list_covers(&earlier->hosts, &route->hosts) &&
-            list_covers(&earlier->parameters, &route->parameters))
+        if (!list_covers(&earlier->methods, &route->methods) ||
+            !list_covers(&earlier->hosts, &route->hosts) ||
+            !list_covers(&earlier->parameters, &route->parameters))
+            continue;
+        if (strcmp(route->path, earlier->path) == 0)
             return reader_error(reader, entry,
                                 "the route \"%.40s\" is never reached: the one in line %u takes "
                                 "the same path, methods, hosts and parameters",
                                 route->name, line);
+        /* What browsers are told is by the longest prefix, not by the order. */
+        if (!route->client_cache_set && route_takes_paths_of(earlier, route)) {
+            struct place place = document_place(entry);
+            log_write(
+                LARDER_LOG_WARNING,
+                "%s:%u: the route \"%.40s\" is never reached: \"%.40s\" in line %u takes all "
+                "of its paths; the first route that matches counts, so put it before that one",
+                place.file, place.line, route->name, earlier->name, line);
+            break;
+        }
     }
     return LARDER_OK;
 }

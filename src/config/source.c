@@ -310,7 +310,7 @@ static enum larder_status
 scan_comment(struct scan *scan, struct cursor *at)
 {
     if (at->p[0] == '#' || at->p[1] == '/') {
-        while (at->p < at->end && *at->p != '\n')
+        while (at->p < at->end && *at->p != '\n' && *at->p != '\r')
             at->p++;
         return LARDER_OK;
     }
@@ -384,7 +384,8 @@ scan_text(struct scan *scan, struct cursor *at)
     while (status == LARDER_OK && at->p < at->end) {
         char c = *at->p;
         bool two = at->end - at->p > 1;
-        if (c == '\n') {
+        /* CR LF ends a line at its LF; CR alone, as some editors write it, does as well. */
+        if (c == '\n' || (c == '\r' && !(two && at->p[1] == '\n'))) {
             at->line++;
             at->p++;
             at->line_begin = true;

@@ -22,7 +22,8 @@ enum ctl_exit {
     CTL_USAGE = 2,       /* wrong arguments, or a configuration that cannot be used */
     CTL_UNREACHABLE = 3, /* Redis or the pool did not answer */
     CTL_FAILED = 4,      /* refused by Redis, corrupt, or any other failure */
-    CTL_PARTIAL = 5      /* broken off: it may have been done, wholly or in part */
+    CTL_PARTIAL = 5,     /* broken off: it may have been done, wholly or in part */
+    CTL_NOTED = 6        /* purge: in the journal of this machine; other machines wait for Redis */
 };
 
 /* How long one call may take unless --timeout says otherwise. Sweeps have no limit by default. */

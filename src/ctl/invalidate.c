@@ -442,5 +442,5 @@ ctl_purge(struct ctl *ctl)
         code = p.pid ? purge_by_pool(&p) : purge_in_redis(&p);
     if (code == CTL_OK || p.begun)
         tell(&p);
-    return code;
+    return code == CTL_OK && p.noted ? CTL_NOTED : code;
 }

@@ -139,6 +139,8 @@ grammar_is_checked_at_the_right_line(void **state)
          "t.conf:2: `budget` has no value: found `enabled` after ="},
         {"cache = {\n  budget =\n\n};", "t.conf:2: `budget` has no value: found `}` after ="},
         {"cache = {\n  budget = ;\n};", "t.conf:2: `budget` has no value: found `;` after ="},
+        {"# a\rcache = {\r enabled = on;\r};", "t.conf:3: found `on`, expected true or false"},
+        {"cache = {\n enabled = Yes;\n};", "t.conf:2: found `Yes`, expected true or false"},
         {"cache = {\n budget = 30s;\n};", "t.conf:2: found `30s`, expected it in quotes: \"30s\""},
         {"log = {\n to = syslog;\n};",
          "t.conf:2: found `syslog`, expected it in quotes: \"syslog\""},
@@ -378,6 +380,8 @@ types_are_named_in_words(void **state)
          "t.conf:3: redis.port: found \"6379\", expected an integer from 1 to 65535"},
         {URL "redis = { port = 6379.5; };",
          "t.conf:2: redis.port: found the number 6379.5, expected an integer from 1 to 65535"},
+        {"redis = {\n port = 6379.0;\n};",
+         "t.conf:2: redis.port: found the number 6379.0, expected an integer from 1 to 65535"},
         {URL "redis = { port = true; };",
          "t.conf:2: redis.port: found true, expected an integer from 1 to 65535"},
         {URL "redis = { host = 127; };",
@@ -480,6 +484,14 @@ contradictions_are_refused(void **state)
          "t.conf:3: redis.host: found \"/run/redis.sock\", expected a name or an address; the path "
          "of "
          "a Unix socket is redis.socket"},
+        {URL "redis = {\n host = \"db:6379\";\n};",
+         "t.conf:3: redis.host: found \"db:6379\", expected a name or an address alone, without "
+         "brackets; the port is redis.port"},
+        {URL "redis = {\n host = \"[::1]\";\n};",
+         "t.conf:3: redis.host: found \"[::1]\", expected a name or an address alone, without "
+         "brackets; the port is redis.port"},
+        {URL "redis = {\n host = \"db \";\n};",
+         "t.conf:3: redis.host: found \"db \", expected a name or an address alone"},
         {URL "redis = {\n host = \"redis://db:6379/0\";\n};",
          "t.conf:3: redis.host: found \"redis://db:6379/0\", expected a name or an address alone; "
          "the "
@@ -1244,9 +1256,9 @@ what_nobody_should_purge_with_is_refused(void **state)
 #undef ADMIN
 }
 
-/* How many lines the log got while a text was loaded. */
+/* How many lines the log got while a text was loaded; each has to contain these words. */
 static int
-warnings(const char *text, mode_t mode)
+warnings(const char *text, mode_t mode, const char *words)
 {
     char log[512];
     char message[LARDER_ERROR_MAX];
@@ -1264,7 +1276,7 @@ warnings(const char *text, mode_t mode)
     FILE *f = fopen(log, "r");
     assert_non_null(f);
     while (fgets(line, sizeof line, f)) {
-        assert_non_null(strstr(line, "holds a password and everybody may read it"));
+        assert_non_null(strstr(line, words));
         n++;
     }
     fclose(f);
@@ -1274,14 +1286,37 @@ warnings(const char *text, mode_t mode)
 static void
 password_that_everybody_may_read_is_warned_of(void **state)
 {
+    static const char words[] = "holds a password and everybody may read it";
     (void)state;
     write_bytes("pw", "secret", 6, 0644);
-    assert_int_equal(warnings(WITH_FILE, 0644), 1);
+    assert_int_equal(warnings(WITH_FILE, 0644, words), 1);
     write_bytes("pw", "secret", 6, 0640);
-    assert_int_equal(warnings(WITH_FILE, 0644), 0);
-    assert_int_equal(warnings(URL "redis = { password = \"x\"; };", 0644), 1);
-    assert_int_equal(warnings(URL "redis = { password = \"x\"; };", 0640), 0);
-    assert_int_equal(warnings(URL, 0644), 0);
+    assert_int_equal(warnings(WITH_FILE, 0644, words), 0);
+    assert_int_equal(warnings(URL "redis = { password = \"x\"; };", 0644, words), 1);
+    assert_int_equal(warnings(URL "redis = { password = \"x\"; };", 0640, words), 0);
+    assert_int_equal(warnings(URL, 0644, words), 0);
+}
+
+static void
+route_that_is_never_reached_is_warned_of(void **state)
+{
+    static const char words[] = "never reached: \"/x/**\" in line";
+    (void)state;
+#define AFTER(more) URL "routes = ({ path = \"/x/**\"; },\n" more ");"
+    assert_int_equal(warnings(AFTER("{ path = \"/x/a\"; }"), 0600, words), 1);
+    assert_int_equal(warnings(AFTER("{ path = \"/x/{a}/*.html\"; }"), 0600, words), 1);
+    assert_int_equal(warnings(AFTER("{ path = \"/x/a\"; methods = [\"PUT\"]; }"), 0600, words), 1);
+    assert_int_equal(warnings(AFTER("{ path = \"/x\"; }, { path = \"/{a}/x\"; }"), 0600, words), 0);
+    /* client_cache is by the longest prefix. */
+    assert_int_equal(warnings(AFTER("{ path = \"/x/a\"; client_cache = \"never\"; }"), 0600, words),
+                     0);
+#undef AFTER
+#define ONLY(what) URL "routes = ({ path = \"/x/**\"; " what " }, { path = \"/x/a\"; });"
+    assert_int_equal(warnings(ONLY("methods = [\"GET\"];"), 0600, words), 0);
+    assert_int_equal(warnings(ONLY("hosts = [\"a\"];"), 0600, words), 0);
+    assert_int_equal(warnings(ONLY("parameters = [\"a=*\"];"), 0600, words), 0);
+    assert_int_equal(warnings(ONLY("ttl = \"1m\";"), 0600, words), 1);
+#undef ONLY
 }
 
 /* ------------------------------------------------- defaults, examples, manual */
@@ -1775,6 +1810,7 @@ main(void)
         cmocka_unit_test(password_comes_from_file_or_environment),
         cmocka_unit_test(password_files_that_are_not_safe_or_not_one_are_refused),
         cmocka_unit_test(password_that_everybody_may_read_is_warned_of),
+        cmocka_unit_test(route_that_is_never_reached_is_warned_of),
         cmocka_unit_test(tokens_come_from_the_text_or_a_file),
         cmocka_unit_test(what_nobody_should_purge_with_is_refused),
         cmocka_unit_test(defaults_are_those_of_the_library_and_of_the_headers),

@@ -106,9 +106,9 @@ complains 'found "nonsense"'
 
 # Redis is away: what the journal has is in force here.
 redis stop
-purge 0 --tag site
+purge 6 --tag site
 complains 'in force on this machine, and on others when Redis is back'
-purge 0 --url "$origin/a" --json
+purge 6 --url "$origin/a" --json
 says '"outcome":"journal","by":"pool"'
 redis start
 
