@@ -20,6 +20,7 @@ for script in "$root/index.php" "$root/rest.php" "$root/dir/index.php" "$DIR/app
 done
 chmod -R a+rX "$root" "$DIR/app" "$DIR/b"
 echo secret > "$root/.git/config"
+echo secret > "$root/config.php.bak"
 fpm start -c 4
 redis start
 backend start
@@ -98,9 +99,12 @@ for with in '' '10-fastcgi' '10-fastcgi 15-fastcgi-php-fpm' '10-fastcgi 15-fastc
     stop
 done
 
-# For one of two hosts: the other's PHP is as it was.
+# For one of two hosts: the other's PHP is as it was, and no other name leads to the first one's files.
+mkdir "$DIR/none"
 cat > "$DIR/50-larder.conf" << END
+server.document-root := "$DIR/none"
 \$HTTP["host"] == "a.test" {
+    server.document-root = "$root"
     var.larder_php_socket = "$DIR/larder.sock"
     var.larder_wordpress = "/"
     include "$examples/larder-php.conf"
@@ -112,9 +116,13 @@ cat > "$DIR/50-larder.conf" << END
 END
 debian 10-fastcgi 15-fastcgi-php-fpm
 shows /2026/post/ "$root/index.php  a.test" -H 'Host: a.test'
-for target in /wp-content/uploads/ /wp-content/uploads/up.php /.git/config /wp-config.php; do
+for target in /wp-content/uploads/ /wp-content/uploads/up.php /.git/config /config.php.bak /wp-config.php; do
     get "$target" -H 'Host: a.test'
     is "a.test$target: status" "$(status)" 403
+done
+for target in /.git/config /config.php.bak /index.php; do
+    get "$target" -H 'Host: other.test'
+    is "other.test$target: status" "$(status)" 404
 done
 straight / -H 'Host: b.test'
 is "b.test" "$(cat "$DIR/body")" "$DIR/b/index.php  b.test"

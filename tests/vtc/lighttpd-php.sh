@@ -28,7 +28,8 @@ printf 0123456789 > "$app/file.txt"
 printf 0123456789 > "$root/wp-content/uploads/up.jpg"
 echo docs > "$root/static/index.html"
 copies='wp-config.bak wp-config.txt wp-config.old wp-config.json wp-config~ wp-config wp-config-backup.txt
-    WP-CONFIG.BAK old-wp-config.txt wp-config.zip wp-config.php.bak wp-config.php~ wp-config-old.php'
+    WP-CONFIG.BAK old-wp-config.txt wp-config.zip wp-config.php.bak wp-config.php~ wp-config-old.php
+    xwp-config.php wp-config.old.php'
 for file in $copies .env .htpasswd; do
     cp "$DIR/script.php" "$root/$file"
 done
@@ -62,12 +63,13 @@ serve() {
         echo "alias.url = ( \"/app\" => \"$app\", \"/media\" => \"$root/wp-content/uploads\" )"
         echo 'index-file.names += ( "index.html" )'
         echo 'dir-listing.activate = "enable"'
-        # As the comment in larder-php.conf says of other handlers.
+        # As the comment in larder-php.conf says of what else sends, runs or lists files.
         echo 'server.modules += ( "mod_cgi", "mod_ssi" )'
         echo 'cgi.assign = ( ".sh" => "/bin/cat" )'
         echo 'ssi.extension = ( ".shtml" )'
         # shellcheck disable=SC2016
-        echo '$HTTP["url"] =~ "/\.(?!well-known(?:/|$))" { cgi.assign := () ssi.extension := () }'
+        echo '$HTTP["url"] =~ "/\.(?!well-known(?:/|$))" {
+            dir-listing.activate := "disable" cgi.assign := () ssi.extension := () }'
         # A line feed in an address; lighttpd refuses it by default.
         echo 'server.http-parseopts = ( "url-ctrls-reject" => "disable" )'
         # As the comment in larder-wordpress.conf says, for the other ways to the uploads.
@@ -200,7 +202,8 @@ runs '/wp-admin/?x' "$root/wp-admin/index.php" /wp-admin/index.php '' x
 get /wp-admin
 is "wp-admin without its slash" "$(status) $(field Location | sed "s|^$url||")" '301 /wp-admin/'
 answers 404 /wp-content/nothing.css /wp-content/plugins/nothing.php/x
-answers 403 /wp-config.php /wp-config.php/x /%77p-config.php //wp-config.php /blog/wp-config.php
+answers 403 /wp-config.php /wp-config.php/x /%77p-config.php //wp-config.php /blog/wp-config.php \
+    /wp-config-old.php/x /xwp-config.php/x.css /wp-config.old.php/
 for file in $copies; do
     answers 403 "/$file" "//$file"
 done
