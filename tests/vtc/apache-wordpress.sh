@@ -13,7 +13,8 @@ echo basename(__DIR__), '/', basename(__FILE__), ' ', $_SERVER['SCRIPT_NAME'], '
 END
 }
 copies='wp-config.bak wp-config.txt wp-config.old wp-config.json wp-config~ wp-config wp-config-backup.txt
-    WP-CONFIG.BAK old-wp-config.txt wp-config.zip wp-config.php.bak wp-config.php~'
+    WP-CONFIG.BAK old-wp-config.txt wp-config.zip wp-config.php.bak wp-config.php~ wp-config-old.php
+    xwp-config.php wp-config.old.php'
 for root in htdocs debian; do
     for script in index wp-login wp-config wp-admin/index wp-admin/admin wp-config-sample.old; do
         write "$root/$script.php"
@@ -67,7 +68,8 @@ for port in "$PORT1" "$PORT2"; do
     for place in ' htdocs' '/blog debian'; do
         at=${place% *} name=${place#* }
         for target in / /index.php /2026/11/a-post/ /feed/ '/?p=1' /wp-json/wp/v2/posts /category/a.b/ \
-            /wp-config-explained/ /2026/wp-config.txt /nothing.php /index.php/2026/post; do
+            /wp-config-explained/ /2026/wp-config.txt /nothing.php /index.php/2026/post \
+            /.NET /wiki/.NET /wiki/...And_Justice_for_All /wp-admin/.NET /wp-admin/.NET/x /.hack/x.php; do
             answers 200 "$at$target" "$name/index.php $at/index.php $at$target"
         done
         answers 200 "$at/wp-login.php?action=x" "$name/wp-login.php $at/wp-login.php $at/wp-login.php?action=x"
@@ -80,7 +82,8 @@ for port in "$PORT1" "$PORT2"; do
         names_are apache "$at/"
         answers 301 "$at/dir.inc"
 
-        for refused in wp-config.php wp-config.php/x $copies wp-config.bak/x .git/config .htaccess .env; do
+        for refused in wp-config.php wp-config.php/x $copies wp-config.bak/x wp-config-old.php/x \
+            xwp-config.php/x.css .git .git/ .git/none .git/config .htaccess .env .env/x; do
             answers 403 "$at/$refused"
         done
         for file in wp-config.png edit-wp-config.js; do

@@ -19,7 +19,8 @@ for upload in index.php 2026/11/x.php sites/2/x.php X.PHP x.phtml x.phar x.php5 
 done
 write wp-content/blogs.dir/2/files/x.php
 copies='wp-config.bak wp-config.txt wp-config.old wp-config.json wp-config~ wp-config wp-config-backup.txt
-    WP-CONFIG.BAK old-wp-config.txt wp-config.zip wp-config.php.bak wp-config.php~'
+    WP-CONFIG.BAK old-wp-config.txt wp-config.zip wp-config.php.bak wp-config.php~ wp-config-old.php
+    xwp-config.php wp-config.old.php'
 for file in $copies .git/config .htaccess .git/x.php wp-login.php~; do
     write "$file"
 done
@@ -48,7 +49,8 @@ answers() {
     [ $# -eq 2 ] || is "$2: body" "$(cat "$DIR/body")" "$3"
 }
 for target in / /index.php /2026/11/a-post/ /feed/ '/?p=1' /wp-json/wp/v2/posts /category/a.b/ \
-    /wp-config-explained/ /wp-config-explained /2026/wp-config.txt /nothing.php /nothing.php/x /index.php/2026/post /.well-known/caldav '/a%2Fb/c%20d?x=%41+1'; do
+    /wp-config-explained/ /wp-config-explained /2026/wp-config.txt /nothing.php /nothing.php/x /index.php/2026/post /.well-known/caldav \
+    /.NET /wiki/.NET /wiki/...And_Justice_for_All /wp-admin/.NET/x /.git/none /.env/x /.hack/x.php /.none.php/x '/a%2Fb/c%20d?x=%41+1'; do
     answers 200 "$target" "htdocs/index.php /index.php $target"
 done
 answers 200 '/wp-login.php?action=x' 'htdocs/wp-login.php /wp-login.php /wp-login.php?action=x'
@@ -64,8 +66,8 @@ for file in wp-config.png edit-wp-config.js wp-config.d/file; do
     answers 200 "/$file" 'a file'
 done
 answers 301 /wp-config.d
-for refused in wp-config.php wp-config.php/x $copies wp-login.php~ .git/config \
-    .htaccess .git/x.php; do
+for refused in wp-config.php wp-config.php/x $copies wp-config-old.php/x xwp-config.php/x.css \
+    WP-Config-Old.php/x wp-config.old.php/ wp-login.php~ .git/config .git .git/ .htaccess .git/x.php; do
     answers 403 "/$refused"
 done
 # Nothing that was uploaded is run: not by its name, with a path behind it, in another case, or as the
@@ -83,7 +85,7 @@ for directory in '' d/; do
 done
 # An upload may go to any address, and be as large as PHP takes it.
 head -c 2000000 /dev/zero > "$DIR/upload"
-for target in / /wp-json/wp/v2/media /wp-admin/ /wp-login.php /nothing.php /acme.inc /wp-config-explained; do
+for target in / /wp-json/wp/v2/media /wp-admin/ /wp-login.php /nothing.php /acme.inc /wp-config-explained /.NET; do
     get "$target" --data-binary "@$DIR/upload" -H 'Content-Type: image/png'
     is "an upload to $target: status" "$(status)" 200
 done
