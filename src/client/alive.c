@@ -6,6 +6,10 @@
  * it, or somebody took this process for dead, and what that one made of it stays
  * beside. What an owner says of the end of such a one goes behind that on the same
  * connection, so that no record comes back after its end.
+ *
+ * Where a registration was sent and never answered there is no such order: a Redis that
+ * hung carries it out when it wakes, one behind a network that was away gets it when that
+ * is back. So the end of such a one is said once a second for a while.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +20,10 @@
 #include "client/registry.h"
 
 #define LONG_AGO_MS (-(INT64_C(1) << 40))
+/* How late a registration may come after Redis has first answered again: TCP repeats what it has not
+ * got through within as much time as that has been so, and within two minutes. */
+#define LATE_MIN_MS REGISTRY_L_MS
+#define LATE_MAX_MS INT64_C(120000)
 
 /* ARGV: tokens. The numbers of those that are not there. */
 static const char beat_script[] =
@@ -153,16 +161,45 @@ take_restored(struct registry *registry, const redisReply *reply, const store_to
     atomic_store(&own->alive_ms, start_ms);
 }
 
+/* Redis has been told that it is over. Is it to be told again? */
+static bool
+may_come_back(struct store_mutation *own, int64_t now_ms)
+{
+    if (own->late_ms == 0)
+        return false;
+    if (own->told_ms == 0)
+        own->told_ms = now_ms;
+    int64_t away_ms = own->told_ms - own->late_ms;
+    if (away_ms < LATE_MIN_MS)
+        away_ms = LATE_MIN_MS;
+    return now_ms - own->told_ms < (away_ms < LATE_MAX_MS ? away_ms : LATE_MAX_MS);
+}
+
 static void
 take_ends(struct registry *registry, const redisReply *reply, store_token *said, size_t n)
 {
+    int64_t now_ms = clock_boot_ms();
+
     if (reply->type != REDIS_REPLY_INTEGER)
         return;
     for (size_t i = 0; i < n; i++) {
         struct store_mutation *own = find_own(registry, said[i]);
-        if (own && own->state == MUTATION_OVER)
+        if (own && own->state == MUTATION_OVER && !may_come_back(own, now_ms))
             registry_delist(registry, own);
     }
+}
+
+/* No answer has come to what was to put them back. */
+static void
+note_late(struct registry *registry, const struct words *words, int64_t start_ms)
+{
+    pthread_mutex_lock(&registry->lock);
+    for (size_t i = 0; i < words->lost; i++) {
+        struct store_mutation *own = find_own(registry, words->said[words->lives + i]);
+        if (own)
+            own->late_ms = start_ms;
+    }
+    pthread_mutex_unlock(&registry->lock);
 }
 
 /* The replies to them, in their order. */
@@ -214,6 +251,8 @@ registry_tend(struct larder *cache, struct conn *conn, int64_t deadline_ms)
     wire_free(&wire);
     if (status == LARDER_OK)
         status = take_words(registry, conn, &words, start_ms, deadline_ms);
+    if (status != LARDER_OK)
+        note_late(registry, &words, start_ms);
     free_words(&words);
     if (status == LARDER_OK)
         status = conn_reply(conn, deadline_ms, &reply, NULL);

@@ -184,7 +184,8 @@ remove_record(struct larder *cache, const struct store_mutation *mutation, int64
     return status;
 }
 
-/* By command_run(), as whose replies the last one's and the first error count. */
+/* By command_run(), as whose replies the last one's and the first error count. What a failure may have
+ * left behind has a late_ms. */
 static enum larder_status
 try_to_register(struct larder *cache, struct store_mutation *mutation, int64_t deadline_ms,
                 struct larder_error *err)
@@ -216,8 +217,11 @@ try_to_register(struct larder *cache, struct store_mutation *mutation, int64_t d
             status = command_refused(cache, COMMAND_REGISTER, replies[i], err);
         else if (replies[i]->type != REDIS_REPLY_INTEGER)
             status = command_unexpected(cache, COMMAND_REGISTER, err);
-    if (status != LARDER_OK && made)
-        (void)remove_record(cache, mutation, deadline_ms, NULL);
+    /* One that was repeated may have a first one on its way. */
+    if (more.tries > 1 ||
+        (status != LARDER_OK && more.tries == 1 &&
+         (!made || remove_record(cache, mutation, deadline_ms, NULL) != LARDER_OK)))
+        mutation->late_ms = atomic_load(&mutation->alive_ms);
     command_free_replies(replies, n);
     free(replies);
     return status;
@@ -238,6 +242,19 @@ enlist(struct larder *cache, struct store_mutation *mutation)
     mutation->next = registry->own;
     registry->own = mutation;
     pthread_mutex_unlock(&registry->lock);
+}
+
+/* The backend never hears of it. Redis may carry its registration out all the same, when it wakes: then
+ * the client's own thread removes that, lest the others take it for a mutation without an owner. */
+static void
+forget(struct larder *cache, struct store_mutation *mutation)
+{
+    if (mutation->late_ms == 0) {
+        free(mutation);
+        return;
+    }
+    mutation->state = MUTATION_OVER;
+    enlist(cache, mutation);
 }
 
 /* With the lock. */
@@ -266,23 +283,25 @@ store_mutation_begin(struct larder *cache, const char *const *tags, size_t n, in
                            (long long)hold_ms);
     if (status != LARDER_OK)
         return status;
-    struct store_mutation *mutation = make(tags, n, hold_ms);
-    if (!mutation)
-        return error_set(err, LARDER_NOMEM, "no memory for a mutation");
-    status = try_to_register(cache, mutation, deadline_ms, err);
-    if (status == LARDER_OK && !is_young(mutation)) {
-        (void)remove_record(cache, mutation, deadline_ms, NULL);
+    for (int tries = 1; !*out; tries++) {
+        struct store_mutation *mutation = make(tags, n, hold_ms);
+        if (!mutation)
+            return error_set(err, LARDER_NOMEM, "no memory for a mutation");
         status = try_to_register(cache, mutation, deadline_ms, err);
-        if (status == LARDER_OK && !is_young(mutation))
-            status = error_set(err, LARDER_TIMEOUT, "%s: too slow for a mutation twice",
-                               cache->endpoint.where);
+        if (status != LARDER_OK) {
+            forget(cache, mutation);
+            return status;
+        }
+        enlist(cache, mutation);
+        if (is_young(mutation)) {
+            *out = mutation;
+        } else {
+            store_mutation_leave(cache, mutation, deadline_ms);
+            if (tries == 2)
+                return error_set(err, LARDER_TIMEOUT, "%s: too slow for a mutation twice",
+                                 cache->endpoint.where);
+        }
     }
-    if (status != LARDER_OK) {
-        free(mutation);
-        return status;
-    }
-    enlist(cache, mutation);
-    *out = mutation;
     return LARDER_OK;
 }
 
@@ -299,8 +318,9 @@ store_mutation_leave(struct larder *cache, struct store_mutation *mutation, int6
     struct registry *registry = &cache->registry;
 
     pthread_mutex_lock(&registry->lock);
-    /* It may be on its way back: what comes behind that on the same connection removes it. */
-    bool lost = mutation->state == MUTATION_LOST;
+    /* It may be on its way back: what comes behind that on the same connection removes it, or what is
+     * said again later. */
+    bool lost = mutation->state == MUTATION_LOST || mutation->late_ms > 0;
     mutation->state = lost ? MUTATION_OVER : MUTATION_LEAVING;
     pthread_mutex_unlock(&registry->lock);
     if (lost)

@@ -55,6 +55,10 @@ struct store_mutation {
     store_token token;
     int64_t hold_ms;
     atomic_llong alive_ms; /* boottime, before the last sign of life that Redis has taken */
+    /* boottime; guarded by registry.lock */
+    int64_t
+        late_ms; /* a registration that was sent then was not answered, and may come late; 0: none */
+    int64_t told_ms; /* Redis was told first that it is over; 0: not yet */
     enum {
         MUTATION_LIVES,
         MUTATION_LOST,    /* its record is gone: it is to be put back */

@@ -494,6 +494,73 @@ a_record_that_was_lost_is_put_back(void **state)
     larder_close(cache);
 }
 
+static bool
+is_empty(void)
+{
+    char answer[64];
+
+    assert_true(redis_fixture_command(&redis, "EXISTS " REGISTER, answer, sizeof answer));
+    return strcmp(answer, ":0") == 0;
+}
+
+/* A Redis that hangs carries the registration out when it wakes; a network may bring it later still. */
+static void
+what_was_never_sent_leaves_nothing_although_redis_hears_of_it_late(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_mutation *mutation = NULL;
+    char command[128];
+
+    (void)state;
+    assert_true(may_use(cache));
+    redis_fixture_pause(&redis);
+    assert_status(
+        store_mutation_begin(cache, one_tag, 1, HOLD, clock_now_ms() + 100, &mutation, NULL),
+        LARDER_TIMEOUT);
+    pthread_mutex_lock(&cache->registry.lock);
+    assert_non_null(cache->registry.own);
+    snprintf(command, sizeof command, "HSETNX " REGISTER " %s 0", cache->registry.own->token);
+    pthread_mutex_unlock(&cache->registry.lock);
+    redis_fixture_resume(&redis);
+    /* Whichever of the two comes first; then once more, and later. */
+    await(is_empty());
+    for (int i = 0; i < 2; i++) {
+        redis_says(command, ":1");
+        await(is_empty());
+    }
+    assert_false(is_silent());
+    larder_close(cache);
+}
+
+/* The same, where it was to be put back. */
+static void
+what_may_be_put_back_late_is_removed_again(void **state)
+{
+    struct larder *cache = open_redis();
+    struct conn *conn = NULL;
+    char command[128];
+
+    (void)state;
+    assert_ok(conn_dial(&cache->endpoint, soon(), -1, &conn, NULL));
+    struct store_mutation *mutation = enroll(cache, HOLD);
+    snprintf(command, sizeof command, "HSETNX " REGISTER " %s 0", mutation->token);
+    redis_says("DEL " REGISTER, ":1");
+    await(atomic_load(&mutation->alive_ms) < 0);
+    redis_fixture_pause(&redis);
+    pthread_mutex_lock(&cache->registry.lock);
+    cache->registry.beat_ms = 0;
+    pthread_mutex_unlock(&cache->registry.lock);
+    registry_tend(cache, conn, clock_now_ms() + 100);
+    redis_fixture_resume(&redis);
+    conn_close(conn);
+    await(store_mutation_is_young(mutation));
+    store_mutation_leave(cache, mutation, soon());
+    await(is_empty());
+    redis_says(command, ":1");
+    await(is_empty());
+    larder_close(cache);
+}
+
 /* Its record may be on its way back. */
 static void
 what_ends_while_its_record_is_lost_leaves_nothing(void **state)
@@ -936,6 +1003,8 @@ main(void)
         TEST(what_is_read_first_is_overdue_also_right_after_the_start_of_the_machine),
         TEST(what_is_first_read_during_a_round_was_not_purged),
         TEST(what_ends_while_its_record_is_lost_leaves_nothing),
+        TEST(what_was_never_sent_leaves_nothing_although_redis_hears_of_it_late),
+        TEST(what_may_be_put_back_late_is_removed_again),
         TEST(any_number_of_mutations_gives_signs_of_life),
         TEST(too_many_silent_tags_become_all_of_them),
         TEST(a_record_that_was_lost_is_put_back),
