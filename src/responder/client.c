@@ -6,6 +6,9 @@
  * its socket takes at once, and when that is not all it becomes one of those who
  * read the copy: the streamer feeds it, and the fetch goes on at the backend's
  * speed, for the sake of those who wait for its end.
+ *
+ * The answer to a mutation is read to its end without its client too: what is dropped
+ * with the end of it is dropped, and nothing is unknown of it.
  */
 #include "responder/client.h"
 
@@ -125,17 +128,39 @@ client_leave(struct fetch *fetch)
 }
 
 bool
-client_is_missed_by_nobody(struct fetch *fetch)
+client_is_not_alone(const struct fetch *fetch)
+{
+    return fetch->mutation.changed || coalesce_is_wanted(fetch->exchange, fetch->spool);
+}
+
+/* false: no memory for what lies in its connection. */
+static bool
+go_on_without(struct fetch *fetch, bool ended)
 {
     struct exchange *exchange = fetch->exchange;
-    if (!coalesce_is_wanted(exchange, fetch->spool))
-        return true;
-    if (exchange->background)
-        return false;
     if (!exchange_own(exchange))
+        return false;
+    exchange_let_go(exchange, ended);
+    exchange->background = true;
+    return true;
+}
+
+bool
+client_is_missed_by_nobody(struct fetch *fetch)
+{
+    if (!client_is_not_alone(fetch))
+        return true;
+    if (fetch->exchange->background)
+        return false;
+    if (!go_on_without(fetch, false))
         return true;
     counters_add(COUNTER_client_gone, 1);
-    exchange_let_go(exchange, false);
-    exchange->background = true;
     return false;
+}
+
+void
+client_let_go(struct fetch *fetch)
+{
+    if (!fetch->exchange->background && fetch->ended)
+        (void)go_on_without(fetch, true);
 }

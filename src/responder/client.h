@@ -26,7 +26,14 @@ bool client_take_back(struct fetch *fetch);
 /* The fetch is over, and the spool has been ended: whatever is still to be sent the streamer sends. */
 void client_leave(struct fetch *fetch);
 
-/* It is gone, but others want what is fetched: go on without it. false: nobody does. */
+/* Does anybody want the rest without it: others, or we, because what a mutation did has to become known? */
+bool client_is_not_alone(const struct fetch *fetch);
+
+/* It is gone. false: the rest is wanted all the same, and the fetch goes on without it. */
 bool client_is_missed_by_nobody(struct fetch *fetch);
+
+/* It has all that it gets, and the fetch goes on without it: the web server may send its next request on
+ * the connection. Not so without memory. */
+void client_let_go(struct fetch *fetch);
 
 #endif

@@ -196,7 +196,7 @@ finish_broken(struct fetch *fetch, const struct upstream_result *result)
                                     result->maybe_received, NULL, &fetch->post);
     if (said)
         fetch->invalidated = said;
-    mutation_whole(&fetch->mutation, exchange, true, NULL, &fetch->post);
+    mutation_whole(&fetch->mutation, exchange, !result->ended, &fetch->fields, &fetch->post);
     if (fetch->spool) {
         spool_end(fetch->spool, false);
         streamer_grew();
@@ -343,6 +343,7 @@ ask_backend(struct fetch *fetch)
     fetch->viewed = false;
     fetch->meaning = MEANS_ANSWER;
     fetch->times.request_ms = store_clock_ms(exchange->site->cache);
+    fetch->asked_ms = clock_now_ms();
     upstream_fetch(exchange->site->upstream, exchange->arena, &request, &sink, &result);
     if (fetch->satisfied && exchange->background) {
         client_leave(fetch);
@@ -417,6 +418,12 @@ fetch_and_answer(struct exchange *exchange)
     }
     if (!exchange->background && !receive_body(&fetch))
         return;
+    /* It is gone on with without its client, whose connection has the words of the request. */
+    if (!method_is_safe(exchange->request.method) && !exchange_own(exchange)) {
+        exchange_refuse(exchange, 500, "Out of memory.", NULL);
+        request_body_done(&fetch.body);
+        return;
+    }
     if (!may_go_on(exchange, mutation_begin(&fetch.mutation, exchange))) {
         mutation_done(&fetch.mutation, exchange);
         request_body_done(&fetch.body);

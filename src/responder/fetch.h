@@ -38,6 +38,7 @@ struct fetch {
     int status;
     struct fields fields; /* the backend's, in the arena */
     struct response_times times;
+    int64_t asked_ms; /* monotonic: the backend has heard of it after that */
     struct kept kept;
     bool cacheable;  /* kept is meant */
     bool outdates;   /* a HEAD says that what is stored is out of date */

@@ -318,24 +318,18 @@ send_head(struct fetch *fetch)
 /*
  * The client has all that it gets, a HEAD its head, and the body is still to come.
  * If it is to be stored, or somebody waits for it, the connection need not stay
- * for it: the web server may send its next request on it. false: it is for nobody.
+ * for it. false: it is for nobody.
  */
 static bool
 goes_on_for_others(struct fetch *fetch)
 {
-    struct exchange *exchange = fetch->exchange;
-    if (exchange->background || !fetch->ended || brings_no_body(fetch) ||
+    if (fetch->exchange->background || !fetch->ended || brings_no_body(fetch) ||
         fetch->content_length == 0)
         return true;
-    if (!fetch->cacheable && !coalesce_is_wanted(exchange, fetch->spool)) {
-        fetch->satisfied = true;
-        return false;
-    }
-    if (exchange_own(exchange)) {
-        exchange_let_go(exchange, true);
-        exchange->background = true;
-    }
-    return true;
+    fetch->satisfied = !fetch->cacheable && !client_is_not_alone(fetch);
+    if (!fetch->satisfied)
+        client_let_go(fetch);
+    return !fetch->satisfied;
 }
 
 /*
@@ -497,7 +491,6 @@ static bool
 on_body(void *arg, const char *data, size_t n)
 {
     struct fetch *fetch = arg;
-    struct exchange *exchange = fetch->exchange;
     if (atomic_load_explicit(&server_giving_up, memory_order_relaxed))
         return false;
     if (fetch->meaning != MEANS_ANSWER) {
@@ -505,7 +498,7 @@ on_body(void *arg, const char *data, size_t n)
         fetch->seen += (int64_t)n;
         return fetch->seen <= SKIP_MAX;
     }
-    if (!keep_bytes(fetch, data, n))
+    if (!keep_bytes(fetch, data, n) && client_is_missed_by_nobody(fetch))
         return false;
     if (fetch->collecting)
         return true;
@@ -513,7 +506,7 @@ on_body(void *arg, const char *data, size_t n)
         return false;
     /* Who has all he wanted does not make us fetch the rest, if nobody else is to have it. */
     fetch->satisfied = !fetch->cacheable && !client_wants_more(fetch) &&
-                       !coalesce_is_wanted(exchange, fetch->spool);
+                       !client_is_not_alone(fetch);
     return !fetch->satisfied;
 }
 
@@ -559,6 +552,17 @@ on_client_event(void *arg)
     return client_is_missed_by_nobody(fetch) ? UPSTREAM_CLIENT_LEFT : UPSTREAM_CLIENT_THERE;
 }
 
+/* A mutation that nobody waits for any more but we: its silence tells nothing, and its talk is none of
+ * our business. */
+static int64_t
+on_unattended(void *arg)
+{
+    const struct fetch *fetch = arg;
+    if (!fetch->mutation.changed || client_wants_more(fetch))
+        return -1;
+    return fetch->asked_ms + fetch->exchange->site->config->mutation_max_ms;
+}
+
 struct upstream_sink
 incoming_sink(struct fetch *fetch)
 {
@@ -567,5 +571,6 @@ incoming_sink(struct fetch *fetch)
                                   .body = on_body,
                                   .interim = on_interim,
                                   .client = on_client,
-                                  .client_event = on_client_event};
+                                  .client_event = on_client_event,
+                                  .unattended = on_unattended};
 }

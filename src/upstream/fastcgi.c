@@ -312,6 +312,7 @@ take_end(struct fastcgi_exchange *x)
                  x->flow.head_n ? "inside the head of its response" : "without a response");
         return fail(x, UPSTREAM_BROKEN, words);
     }
+    result->ended = true;
     if (response->has_body && response->length >= 0 && x->got != response->length) {
         snprintf(words, sizeof words,
                  "the response has %" PRId64 " bytes and its Content-Length says %" PRId64, x->got,

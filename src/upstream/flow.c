@@ -128,6 +128,21 @@ flow_give_head(struct flow *flow, int status, struct fields *fields, bool until_
     return wanted || flow_fail(flow, UPSTREAM_CLIENT_GONE, "nobody wants the response");
 }
 
+/* -1: idle_timeout counts. */
+static int64_t
+unattended_until(const struct flow *flow)
+{
+    const struct upstream_sink *sink = flow->call->sink;
+    return flow->stage == FLOW_BODY && sink->unattended ? sink->unattended(sink->arg) : -1;
+}
+
+static bool
+no_end(struct flow *flow)
+{
+    return flow_fail(flow, UPSTREAM_TIMEOUT,
+                     "no end of the response, which is waited for no longer without its client");
+}
+
 bool
 flow_give_body(struct flow *flow, struct slice body)
 {
@@ -137,7 +152,10 @@ flow_give_body(struct flow *flow, struct slice body)
     flow->call->result->body_bytes += (int64_t)body.n;
     bool wanted = sink->body(sink->arg, body.p, body.n);
     flow->progress_ms = clock_now_ms();
-    return wanted || flow_fail(flow, UPSTREAM_CLIENT_GONE, "nobody wants the rest of the response");
+    if (!wanted)
+        return flow_fail(flow, UPSTREAM_CLIENT_GONE, "nobody wants the rest of the response");
+    int64_t until_ms = unattended_until(flow);
+    return until_ms < 0 || flow->progress_ms < until_ms || no_end(flow);
 }
 
 /* --------------------------------------------------------------- the loop */
@@ -169,12 +187,15 @@ wait_for_backend(struct flow *flow, bool *readable)
     const struct upstream_sink *sink = call->sink;
     int64_t limit_ms = limit(flow);
     int64_t deadline_ms = limit_ms > 0 ? flow->progress_ms + limit_ms : -1;
+    int64_t until_ms = unattended_until(flow);
+    if (until_ms >= 0)
+        deadline_ms = until_ms;
     /* While its body comes, the client is heard anyway. */
     bool watches = sink->client && !flow->unwatched && !(flow->sending && flow->more);
     struct link_events events;
     if (!link_wait(call->link, flow->sending && flow->out_n > 0,
                    watches ? sink->client(sink->arg) : -1, deadline_ms, &events))
-        return late(flow);
+        return until_ms >= 0 ? no_end(flow) : late(flow);
     if (events.stopped)
         return flow_fail(flow, UPSTREAM_GIVEN_UP, UPSTREAM_GIVEN_UP_WORDS);
     *readable = events.readable;

@@ -206,6 +206,7 @@ http_exchange(const struct transport_call *call)
         return x.flow.received || call->result->outcome != UPSTREAM_BROKEN ? TRANSPORT_CLOSE
                                                                            : TRANSPORT_DEAD;
     call->result->outcome = UPSTREAM_OK;
+    call->result->ended = true;
     bool whole = !x.flow.sending && !x.flow.send_broke && !x.excess;
     return whole && x.response.keep ? TRANSPORT_KEEP : TRANSPORT_CLOSE;
 }

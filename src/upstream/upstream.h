@@ -124,6 +124,9 @@ struct upstream_sink {
      * watch. NULL: never. And what to do when something has happened there. */
     int (*client)(void *arg);
     enum upstream_client (*client_event)(void *arg);
+    /* Behind the head: nobody waits for the answer, which is read to its end because of what that tells.
+     * Until then (monotonic, ms) it may be silent, or talk; -1: somebody does. NULL: always. */
+    int64_t (*unattended)(void *arg);
 };
 
 enum upstream_outcome {
@@ -147,6 +150,7 @@ struct upstream_result {
     bool head_seen;      /* sink.head was called */
     bool maybe_received; /* some of the request may have reached the backend */
     bool failed;         /* whole, but the script says that it failed: not to be kept */
+    bool ended;          /* the backend has come to its end behind the head, whatever it has sent */
     int64_t body_bytes;
     struct larder_error error; /* what was tried, where, why it failed */
 };
