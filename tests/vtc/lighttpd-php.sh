@@ -68,7 +68,7 @@ serve() {
         echo 'cgi.assign = ( ".sh" => "/bin/cat" )'
         echo 'ssi.extension = ( ".shtml" )'
         # shellcheck disable=SC2016
-        echo '$HTTP["url"] =~ "/\.(?!well-known(?:/|$))" {
+        [ "${2:-}" = plain ] || echo '$HTTP["url"] =~ "/\.(?!well-known(?:/|$))" {
             dir-listing.activate := "disable" cgi.assign := () ssi.extension := () }'
         # A line feed in an address; lighttpd refuses it by default.
         echo 'server.http-parseopts = ( "url-ctrls-reject" => "disable" )'
@@ -184,6 +184,12 @@ get /app
 is "a directory without its slash" "$(status) $(field Location | sed "s|^$url||")" '301 /app/'
 answers 404 /nothing /nothing.php /nothing.php/x /2026/post/ /acme.inc /tag/acme.inc
 answers 301 /dir.inc
+stop
+
+# What nobody has told lists no repository, and runs or sends nothing of it.
+serve larder-php plain
+answers 403 /.git/ /.git/hooks/ /.git/hooks/push.sh /.git/t.shtml /static/.svn/ /static/.svn/a /.git/?a /x/../.git/
+runs /index.php/.git/ "$root/index.php" /index.php /.git/ ''
 stop
 
 # WordPress at the root.
