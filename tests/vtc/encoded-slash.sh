@@ -1,6 +1,6 @@
 # Apache's own access rules are not passed by a path with %2F in it: no backend reads it as another path
 # than they do.
-# needs: apache2 mod_proxy_fcgi mod_fcgid mod_rewrite php-fpm spawn-fcgi redis-server redis-cli curl
+# needs: apache2 mod_proxy_fcgi mod_fcgid mod_rewrite php-fpm spawn-fcgi redis-server redis-cli curl python3
 # time: 60
 . case
 
@@ -47,6 +47,14 @@ misses() {
         get /x --path-as-is --request-target "http://127.0.0.1:$PORT1$target"
         is "$mount $target in absolute form: status" "$(status)" 404
     done
+    # A request line of HTTP/0.9 ends with its path.
+    python3 -c "
+import socket
+web = socket.create_connection(('127.0.0.1', $PORT1))
+web.sendall(b'GET /secret%2f..\r\n')
+while got := web.recv(65536):
+    print(got.decode())" > "$DIR/oldest"
+    ! grep -q '^page' "$DIR/oldest" || fail "$mount by HTTP/0.9: $(cat "$DIR/oldest")"
     # These are no dot segments to anybody.
     for target in /x..%2fy /x%2f..y /x%2f...%2fy /.well-known%2fx /x?/..%2fy /index.php/a%2f.b; do
         get "$target" --path-as-is
