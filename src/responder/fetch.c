@@ -133,6 +133,22 @@ fetch_stand_in(struct exchange *exchange)
     return true;
 }
 
+void
+fetch_changed(struct fetch *fetch, bool whole)
+{
+    bool stores = fetch->post != NULL;
+    if (!fetch->mutation.changed)
+        return;
+    if (whole)
+        mutation_whole(&fetch->mutation, fetch->exchange, false, &fetch->fields, &fetch->post);
+    else
+        mutation_again(&fetch->mutation, fetch->exchange, &fetch->fields, &fetch->post);
+    if (stores && !fetch->post)
+        fetch->cacheable = false;
+    else if (stores && fetch->spool)
+        fetch->spool->entry.generations = fetch->post->generations;
+}
+
 /* A whole answer: send what is still to be sent, let the client go, then store. */
 static void
 finish_answer(struct fetch *fetch)
@@ -141,14 +157,7 @@ finish_answer(struct fetch *fetch)
     struct spool *spool = fetch->spool;
     bool sent = true;
     /* What was fetched between head and end may be from before what the backend did then. */
-    if (fetch->mutation.changed) {
-        bool stores = fetch->post != NULL;
-        mutation_whole(&fetch->mutation, exchange, false, &fetch->fields, &fetch->post);
-        if (stores && !fetch->post)
-            fetch->cacheable = false;
-        else if (stores && spool)
-            spool->entry.generations = fetch->post->generations;
-    }
+    fetch_changed(fetch, true);
     if (spool) {
         spool_end(spool, true);
         streamer_grew();

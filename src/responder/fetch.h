@@ -66,6 +66,10 @@ struct upstream_sink incoming_sink(struct fetch *fetch);
  * .p NULL: no memory. */
 struct slice incoming_head(struct fetch *fetch, int64_t content_length);
 
+/* What the mutation has changed is dropped again: before the last byte that the client gets, and when the
+ * answer is whole. Not where there is nothing to drop. */
+void fetch_changed(struct fetch *fetch, bool whole);
+
 /* The answer is whole, and the script that made it says that it failed: it is not kept. */
 void incoming_failed(struct fetch *fetch);
 

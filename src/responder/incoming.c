@@ -323,8 +323,8 @@ send_head(struct fetch *fetch)
 static bool
 goes_on_for_others(struct fetch *fetch)
 {
-    if (fetch->exchange->background || !fetch->ended || brings_no_body(fetch) ||
-        fetch->content_length == 0)
+    bool has_all = brings_no_body(fetch) || fetch->content_length == 0;
+    if (fetch->exchange->background || !fetch->ended || (has_all && !fetch->mutation.changed))
         return true;
     fetch->satisfied = !fetch->cacheable && !client_is_not_alone(fetch);
     if (!fetch->satisfied)
@@ -498,6 +498,9 @@ on_body(void *arg, const char *data, size_t n)
         fetch->seen += (int64_t)n;
         return fetch->seen <= SKIP_MAX;
     }
+    /* Whoever has the last byte takes the answer for whole; a FastCGI backend may go on all the same. */
+    if (fetch->content_length >= 0 && fetch->seen + (int64_t)n >= fetch->content_length)
+        fetch_changed(fetch, false);
     if (!keep_bytes(fetch, data, n) && client_is_missed_by_nobody(fetch))
         return false;
     if (fetch->collecting)
@@ -507,6 +510,8 @@ on_body(void *arg, const char *data, size_t n)
     /* Who has all he wanted does not make us fetch the rest, if nobody else is to have it. */
     fetch->satisfied = !fetch->cacheable && !client_wants_more(fetch) &&
                        !client_is_not_alone(fetch);
+    if (fetch->mutation.changed)
+        client_let_go(fetch);
     return !fetch->satisfied;
 }
 

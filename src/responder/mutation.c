@@ -6,7 +6,9 @@
  * and tags. These are registered first, so that they are dropped whatever becomes of
  * this process. Known only by the answer: what Location and Content-Location name,
  * and Cache-Group-Invalidation. All of it is dropped before the answer goes out, and
- * once more before its end does, because a backend may go on behind the head. An
+ * once more before its end does, because a backend may go on behind the head. Where the
+ * client knows the end by the length, a script that speaks FastCGI may go on behind that:
+ * it is dropped before the last byte, and again when the script has come to its end. An
  * application that has purged by itself what it has changed says so in
  * its answer (Larder-Purge: done), and what the route names stays. Last come the
  * application values that the patterns match.
@@ -429,26 +431,36 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
 }
 
 void
+mutation_again(struct mutation *mutation, struct exchange *exchange, const struct fields *response,
+               struct exchange **post)
+{
+    if (!mutation->changed)
+        return;
+    const char *own = NULL;
+    if (mutation->claimed && *post) {
+        const char *tag = post_tag(*post);
+        own = claim(mutation, exchange, post) ? tag : NULL;
+    }
+    (void)drop(mutation, exchange, response, own, false);
+}
+
+void
 mutation_whole(struct mutation *mutation, struct exchange *exchange, bool broken,
                const struct fields *response, struct exchange **post)
 {
     if (!mutation->changed)
         return;
-    mutation->changed = false;
-    const char *own = NULL;
+    bool drops = true;
     if (broken) {
         /* It may still be at it. */
         *post = NULL;
-        if (mutation->known.tag_count > 0 && !hold(mutation, exchange))
-            return;
+        drops = mutation->known.tag_count == 0 || hold(mutation, exchange);
     } else {
         hold_for_the_rest(mutation, exchange);
-        if (mutation->claimed) {
-            const char *tag = post_tag(*post);
-            own = claim(mutation, exchange, post) ? tag : NULL;
-        }
     }
-    (void)drop(mutation, exchange, response, own, false);
+    if (drops)
+        mutation_again(mutation, exchange, response, post);
+    mutation->changed = false;
 }
 
 void

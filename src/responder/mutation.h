@@ -6,6 +6,7 @@
  *   mutation_end      at the head of the answer, or when there is none: what it has changed
  *                     is dropped; or nothing is; or nobody knows, and it is dropped again
  *                     and again until no backend can be at it any more
+ *   mutation_again    before the client has the last byte: once more
  *   mutation_whole    at the end of the answer: what the backend has changed behind the head
  *                     is dropped too
  *   mutation_done     it is registered no more
@@ -59,6 +60,10 @@ enum mutation_start mutation_send(struct mutation *mutation, struct exchange *ex
  */
 const char *mutation_end(struct mutation *mutation, struct exchange *exchange, int status,
                          bool received, const struct fields *response, struct exchange **post);
+
+/* Behind the head, before the client gets the last byte: the backend may have changed more by now. */
+void mutation_again(struct mutation *mutation, struct exchange *exchange,
+                    const struct fields *response, struct exchange **post);
 
 /*
  * The answer is whole, or (broken) came to no end. response: its fields. *post as above:

@@ -128,21 +128,6 @@ flow_give_head(struct flow *flow, int status, struct fields *fields, bool until_
     return wanted || flow_fail(flow, UPSTREAM_CLIENT_GONE, "nobody wants the response");
 }
 
-/* -1: idle_timeout counts. */
-static int64_t
-unattended_until(const struct flow *flow)
-{
-    const struct upstream_sink *sink = flow->call->sink;
-    return flow->stage == FLOW_BODY && sink->unattended ? sink->unattended(sink->arg) : -1;
-}
-
-static bool
-no_end(struct flow *flow)
-{
-    return flow_fail(flow, UPSTREAM_TIMEOUT,
-                     "no end of the response, which is waited for no longer without its client");
-}
-
 bool
 flow_give_body(struct flow *flow, struct slice body)
 {
@@ -152,10 +137,7 @@ flow_give_body(struct flow *flow, struct slice body)
     flow->call->result->body_bytes += (int64_t)body.n;
     bool wanted = sink->body(sink->arg, body.p, body.n);
     flow->progress_ms = clock_now_ms();
-    if (!wanted)
-        return flow_fail(flow, UPSTREAM_CLIENT_GONE, "nobody wants the rest of the response");
-    int64_t until_ms = unattended_until(flow);
-    return until_ms < 0 || flow->progress_ms < until_ms || no_end(flow);
+    return wanted || flow_fail(flow, UPSTREAM_CLIENT_GONE, "nobody wants the rest of the response");
 }
 
 /* --------------------------------------------------------------- the loop */
@@ -177,6 +159,21 @@ late(struct flow *flow)
                                       : "no response",
              limit_ms);
     return flow_fail(flow, UPSTREAM_TIMEOUT, words);
+}
+
+/* -1: idle_timeout counts. */
+static int64_t
+unattended_until(const struct flow *flow)
+{
+    const struct upstream_sink *sink = flow->call->sink;
+    return flow->stage == FLOW_BODY && sink->unattended ? sink->unattended(sink->arg) : -1;
+}
+
+static bool
+no_end(struct flow *flow)
+{
+    return flow_fail(flow, UPSTREAM_TIMEOUT,
+                     "no end of the response, which is waited for no longer without its client");
 }
 
 /* *readable: the backend has something to say. false: the exchange has failed. */
@@ -228,6 +225,9 @@ read_all(struct flow *flow)
         if (flow->stage == FLOW_HEAD && limit(flow) > 0 &&
             clock_now_ms() - flow->progress_ms >= limit(flow))
             return late(flow);
+        int64_t until_ms = unattended_until(flow);
+        if (until_ms >= 0 && clock_now_ms() >= until_ms)
+            return no_end(flow);
     }
     return true;
 }

@@ -460,6 +460,7 @@ struct asking {
     size_t parameter_count;
     int (*client)(void *arg);
     enum upstream_client (*client_event)(void *arg);
+    int64_t (*unattended)(void *arg);
     void *watcher; /* what those are given */
 };
 
@@ -501,6 +502,13 @@ watched_event(void *arg)
     return w->asking->client_event(w->watcher);
 }
 
+static int64_t
+watched_unattended(void *arg)
+{
+    const struct watched *w = arg;
+    return w->asking->unattended(w->watcher);
+}
+
 static enum upstream_outcome
 ask_with(struct upstream *u, const struct asking *asking, struct answer *a)
 {
@@ -528,7 +536,8 @@ ask_with(struct upstream *u, const struct asking *asking, struct answer *a)
                                  .body = watched_body,
                                  .interim = watched_interim,
                                  .client = asking->client ? watched_client : NULL,
-                                 .client_event = asking->client_event ? watched_event : NULL};
+                                 .client_event = asking->client_event ? watched_event : NULL,
+                                 .unattended = asking->unattended ? watched_unattended : NULL};
     upstream_fetch(u, arena, &request, &sink, &a->result);
     assert_int_equal(a->result.head_seen, a->heads);
     assert_int_equal(a->result.body_bytes, a->body_n);
@@ -1586,6 +1595,55 @@ an_answer_that_does_not_come_is_a_timeout_whatever_else_comes(void **state)
     expect_timeout(nothing, play_question_flood, false);
 }
 
+static int64_t
+until(void *arg)
+{
+    return *(int64_t *)arg;
+}
+
+/* Nobody waits for it, for so long. *ended: the backend has come to its end. */
+static enum upstream_outcome
+ask_unattended(const struct piece *reply, raw_server_fn fn, int late_ms, int64_t patience_ms,
+               bool *ended)
+{
+    struct script *s = script_new(reply, HANG);
+    struct raw_server *server = raw_server_start(NULL, fn, s);
+    struct upstream *u = open_one(fastcgi_url(server), impatient);
+    struct answer a = {0};
+    int64_t start_ms = clock_now_ms(), until_ms = start_ms + patience_ms;
+    s->late_ms = late_ms;
+    ask_with(u, &(struct asking){.method = "POST", .unattended = until, .watcher = &until_ms}, &a);
+    enum upstream_outcome outcome = a.result.outcome;
+    *ended = a.result.ended;
+    assert_int_equal(a.heads, 1);
+    assert_in_range(clock_now_ms() - start_ms, late_ms ? late_ms - 10 : 240, 4000);
+    answer_reset(&a);
+    upstream_free(u);
+    raw_server_stop(server);
+    script_free(s);
+    return outcome;
+}
+
+static void
+an_answer_that_nobody_waits_for_has_its_time_whatever_comes(void **state)
+{
+    (void)state;
+    static const struct piece whole[PIECES_MAX] = {OUT("Content-Length: 2\n\nhi"), DONE};
+    static const struct piece longer[PIECES_MAX] = {OUT("Content-Length: 2\n\nhi more"), DONE};
+    static const struct piece head[PIECES_MAX] = {OUT("Content-Length: 2\n\nhi")};
+    bool ended;
+    /* Silence is no reason to give up, */
+    assert_int_equal(ask_unattended(whole, play, 400, 10000, &ended), UPSTREAM_OK);
+    assert_true(ended);
+    /* nor is nonsense one to say that it did not come to its end. */
+    assert_int_equal(ask_unattended(longer, play, 400, 10000, &ended), UPSTREAM_BROKEN);
+    assert_true(ended);
+    assert_int_equal(ask_unattended(head, play, 0, 250, &ended), UPSTREAM_TIMEOUT);
+    assert_false(ended);
+    assert_int_equal(ask_unattended(head, play_flood, 0, 250, &ended), UPSTREAM_TIMEOUT);
+    assert_int_equal(ask_unattended(head, play_question_flood, 0, 250, &ended), UPSTREAM_TIMEOUT);
+}
+
 static void
 a_body_that_makes_progress_is_not_cut(void **state)
 {
@@ -2348,6 +2406,7 @@ main(void)
         cmocka_unit_test(an_unsafe_request_never_goes_out_on_a_kept_connection),
         cmocka_unit_test(what_died_late_or_after_a_byte_is_not_repeated),
         cmocka_unit_test(an_answer_that_does_not_come_is_a_timeout_whatever_else_comes),
+        cmocka_unit_test(an_answer_that_nobody_waits_for_has_its_time_whatever_comes),
         cmocka_unit_test(a_body_that_makes_progress_is_not_cut),
         cmocka_unit_test(for_a_client_that_left_the_request_is_aborted),
         cmocka_unit_test(a_client_that_is_unclear_is_watched_no_more),

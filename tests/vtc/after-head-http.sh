@@ -34,3 +34,16 @@ for port in "$PORT1" "$PORT2" "$PORT3"; do
         is_page 3 || fail "$name: after the end: $(cat "$DIR/body")"
     done
 done
+
+# Nobody has the last byte before it is dropped, also where the length says which that is.
+url=http://127.0.0.1:$PORT1
+curl -sS --max-time 60 -o "$DIR/import" -d '' "$url/import/last?size=40000&midgate=last" &
+import=$!
+await test -s "$DIR/import"
+redis pause
+backend open last
+sleep 0.5
+kill -0 "$import" || fail "the answer was whole while Redis was stopped"
+redis resume
+wait "$import" || fail "curl said $?"
+is "last: size" "$(wc -c < "$DIR/import")" 40000
