@@ -27,6 +27,7 @@ struct larder {
     struct identity identity;
     struct pool pool;
     struct breaker breaker;
+    atomic_int_least64_t answered_ms; /* monotonic; when Redis did last */
     struct keeper keeper;
     struct listener listener;
     struct registry registry;

@@ -88,19 +88,44 @@ command_deadline(const struct larder *cache)
 
 /* ---------------------------------------------------------------- failures */
 
-static void
-note_failure(struct larder *cache, const char *words)
+/*
+ * Redis has answered something so lately that it cannot be dead: what did not come in a short
+ * time is late, and who gets no connection has come too late (maxclients). A connection
+ * that is refused or breaks says more, and counts at once.
+ */
+#define LIVELY_MS 200
+
+static bool
+is_lively(const struct larder *cache, enum larder_status status, int64_t now_ms)
 {
-    if (breaker_failure(&cache->breaker, clock_now_ms(), words)) {
+    bool slow = status == LARDER_TIMEOUT || status == LARDER_REFUSED;
+    return slow &&
+           now_ms - atomic_load_explicit(&cache->answered_ms, memory_order_relaxed) < LIVELY_MS;
+}
+
+static void
+note_failure(struct larder *cache, enum larder_status status, const char *words)
+{
+    int64_t now_ms = clock_now_ms();
+
+    if (is_lively(cache, status, now_ms)) {
+        breaker_note(&cache->breaker, words);
+    } else if (breaker_failure(&cache->breaker, now_ms, words)) {
         pool_rest(&cache->pool);
         keeper_nudge(cache);
     }
 }
 
 void
+command_note_answer(struct larder *cache)
+{
+    atomic_store_explicit(&cache->answered_ms, clock_now_ms(), memory_order_relaxed);
+}
+
+void
 command_note_failure(struct larder *cache, const struct larder_error *err)
 {
-    note_failure(cache, err->message);
+    note_failure(cache, err->status, err->message);
 }
 
 /* Out of memory is our own trouble, not the server's. */
@@ -169,7 +194,7 @@ try_once(struct larder *cache, struct command_call *call, bool fresh, struct out
         pool_get(&cache->pool, call->deadline_ms, fresh, &conn, &dialled, err);
     if (status != LARDER_OK) {
         if (dialled && (is_servers_fault(status) || status == LARDER_REFUSED))
-            note_failure(cache, err->message);
+            note_failure(cache, status, err->message);
         outcome->again = status == LARDER_UNAVAILABLE || status == LARDER_TIMEOUT;
         return status;
     }
@@ -187,9 +212,10 @@ try_once(struct larder *cache, struct command_call *call, bool fresh, struct out
          * that was in the middle of a large answer when the time was up. */
         bool was_answering = status == LARDER_TIMEOUT && conn->answered;
         if (!outcome->was_stale && !was_answering)
-            note_failure(cache, err->message);
+            note_failure(cache, status, err->message);
     } else if (status != LARDER_NOMEM) {
         /* It is alive, and may refuse all the same. */
+        command_note_answer(cache);
         breaker_success(&cache->breaker);
         if (conn->refused)
             breaker_note(&cache->breaker, err->message);

@@ -122,7 +122,8 @@ enum larder_status command_refused(struct larder *cache, enum command command,
 /* PING on a connection of one's own. */
 enum larder_status command_ping(struct conn *conn, int64_t deadline_ms, struct larder_error *err);
 
-/* Dialling failed in the background. */
+/* What the background has seen: Redis answers; dialling failed. */
+void command_note_answer(struct larder *cache);
 void command_note_failure(struct larder *cache, const struct larder_error *err);
 
 /* The deadline of an ordinary call that begins now. */

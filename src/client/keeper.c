@@ -73,10 +73,12 @@ look_after_breaker(struct larder *cache, struct rest *rest)
         return;
     rest_again(cache, rest, now);
     struct larder_error err = {.message = ""};
-    if (probe(cache, &err))
+    if (probe(cache, &err)) {
+        command_note_answer(cache);
         breaker_close(&cache->breaker, clock_now_ms());
-    else if (err.message[0])
+    } else if (err.message[0]) {
         breaker_note(&cache->breaker, err.message);
+    }
 }
 
 static void
@@ -97,6 +99,7 @@ fill_pool(struct larder *cache, struct rest *rest)
             command_note_failure(cache, &err);
             return;
         }
+        command_note_answer(cache);
         rest->rest_ms = FIRST_REST_MS;
     }
 }
