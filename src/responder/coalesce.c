@@ -367,6 +367,7 @@ refuse(struct exchange *exchange, const struct kept *kept)
 {
     char name[FLIGHT_NAME_SIZE];
     if (!keep_tells_others(kept, exchange)) {
+        waiters_part(exchange, true);
         coalesce_end(exchange, FLIGHT_LOOK);
         return;
     }
@@ -392,6 +393,12 @@ coalesce_seal(struct exchange *exchange)
 {
     if (exchange->flight)
         flight_seal(exchange->flight);
+}
+
+void
+coalesce_opened(struct exchange *exchange)
+{
+    waiters_part(exchange, exchange->sends_all);
 }
 
 void

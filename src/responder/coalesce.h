@@ -52,6 +52,9 @@ bool coalesce_lead(struct exchange *exchange);
 /* The head is there, and Redis may be asked about tags that came with it: see flight_seal(). */
 void coalesce_seal(struct exchange *exchange);
 
+/* The head is there, and has named the fields that the answer depends on: the backend is asked again. */
+void coalesce_opened(struct exchange *exchange);
+
 /* The head is there, and what may be kept of it is decided. spool NULL: nothing. */
 void coalesce_head(struct exchange *exchange, const struct kept *kept, struct spool *spool);
 

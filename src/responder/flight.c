@@ -352,6 +352,28 @@ flight_refuse(struct flight *flight, enum flight_word word)
     return list != NULL;
 }
 
+struct parked *
+flight_part(struct flight *flight)
+{
+    pthread_mutex_lock(&lock);
+    assert(flight->led);
+    struct parked *list = cut(flight, true);
+    pthread_mutex_unlock(&lock);
+    return list;
+}
+
+void
+flight_repark(struct flight *flight, struct parked *parked)
+{
+    pthread_mutex_lock(&lock);
+    assert(flight->led);
+    bool first = parked_count == 0;
+    park(flight, parked);
+    pthread_mutex_unlock(&lock);
+    if (first)
+        calls.wind();
+}
+
 bool
 flight_wanted(struct flight *flight)
 {

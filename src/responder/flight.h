@@ -104,6 +104,12 @@ void flight_share(struct flight *flight, struct spool *spool, bool open);
  * Returns whether anybody was waiting. */
 bool flight_refuse(struct flight *flight, enum flight_word word);
 
+/* All who wait, handed to the caller: more is known of what they want. Others may join meanwhile. */
+struct parked *flight_part(struct flight *flight);
+
+/* One of them goes on waiting. */
+void flight_repark(struct flight *flight, struct parked *parked);
+
 /* Does anybody wait for the answer? */
 bool flight_wanted(struct flight *flight);
 

@@ -368,8 +368,10 @@ on_head(void *arg, int status, struct fields *fields, bool until_close)
     coalesce_seal(exchange);
     bool everybodys = backend_is_shared(exchange) && !opening_is_own(exchange, &fetch->ask);
     fetch->meaning = meaning_of(fetch);
-    if (fetch->meaning == MEANS_OPENED)
+    if (fetch->meaning == MEANS_OPENED) {
         ask_again(fetch, everybodys);
+        coalesce_opened(exchange);
+    }
     if (fetch->meaning != MEANS_ANSWER)
         return true;
     bool completion = fetch->ask.completes && status == 206;

@@ -22,8 +22,8 @@
 #include "responder/storer.h"
 #include "runtime/counters.h"
 
-/* So long the mark of a refusal lives. */
-#define REFUSED_MS 2000
+/* So long a mark lives that may be one visitor's fault. */
+#define IN_DOUBT_MS 2000
 
 /* ------------------------------------------------------------------------ deciding */
 
@@ -456,15 +456,15 @@ keep_tells_others(const struct kept *kept, const struct exchange *exchange)
     return !exchange->unmarked || kept->names.n > 0;
 }
 
-/* A backend that refuses may refuse this visitor's address, which it always hears of: soon somebody
- * tries again for all. */
+/* A backend that refuses may refuse this visitor's address, which it always hears of, and what is made with
+ * a field that is only expected may be made for this visitor: soon somebody tries again for all. */
 static int64_t
 mark_ms(const struct kept *kept, const struct exchange *exchange)
 {
     int64_t ms = exchange->site->config->hit_for_miss_ms;
-    bool refusal = exchange->refused || opening_is_refusal(kept->status) ||
-                   status_is_of_sender(kept->status);
-    return refusal && ms > REFUSED_MS ? REFUSED_MS : ms;
+    bool in_doubt = exchange->refused || exchange->expected || opening_is_refusal(kept->status) ||
+                    status_is_of_sender(kept->status);
+    return in_doubt && ms > IN_DOUBT_MS ? IN_DOUBT_MS : ms;
 }
 
 void

@@ -15,7 +15,8 @@
  *
  * Not so if it has refused words of this visitor's: a value of a field that Vary names,
  * which everybody's request has not, or a range. That tells of nobody else, so it leaves no
- * mark, and whoever waits goes on waiting for the next one (exchange->unmarked).
+ * mark (exchange->unmarked). The same holds of any answer but a success that is not everybody's
+ * and was made with an expected field (below): 404, 302 or 429 to an odd language.
  *
  * Where the pages of a route name the same field each time, this would cost every new page
  * two requests. So the fields that answers of its kind name (expected.c) are sent at once
@@ -246,16 +247,21 @@ opening_was_wrong(struct exchange *exchange, const struct ask *ask, const struct
     teach(exchange, kept->fields, kept->shared);
     if (kept->shared && is_excess(exchange, ask, kept->fields))
         return true;
-    if (kept->decision.reason == REASON_NONE || !opening_is_refusal(kept->status))
+    if (kept->shared || kept->decision.reason == REASON_NONE)
         return false;
-    if (exchange->expected && opening_is_own(exchange, ask)) {
+    bool refusal = opening_is_refusal(kept->status);
+    /* Of a success that is not everybody's: many a page is its visitor's own. It leaves a mark, if only a
+     * short one where a value that is merely expected may have made it so (keep_mark). */
+    bool tells = !refusal && (!exchange->expected || kept->status < 300);
+    bool own = !tells && opening_is_own(exchange, ask);
+    if (exchange->expected && own && refusal) {
         /* What does everybody get? */
         exchange->expected = exchange->opened = NULL;
         exchange->refused_own = true;
         return true;
     }
-    exchange->unmarked |= opening_is_own(exchange, ask);
-    if (!backend_fields_withheld(exchange))
+    exchange->unmarked |= own;
+    if (!refusal || !backend_fields_withheld(exchange))
         return false;
     exchange->refused = kept->status;
     exchange->sends_all = true;

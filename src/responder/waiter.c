@@ -103,22 +103,71 @@ origin_of(const struct exchange *exchange)
                                   .status = {.forward = exchange->forward, .collapsed = true}};
 }
 
-/* Is it what this request selects (RFC 9111 §4.1)? */
+/* Is this what the request selects (RFC 9111 §4.1)? */
 static bool
-selects(struct exchange *exchange)
+selects(struct exchange *exchange, const struct vary *names, struct slice material)
 {
-    struct spool *spool = exchange->spool;
     struct fields selecting = {0};
     key_unselect(&exchange->key);
     /* Whatever this request does next, the backend has to hear of these. */
-    if (spool->vary.count > 0 &&
-        (!exchange_open(exchange, &spool->vary) ||
-         !backend_fields(&selecting, exchange, exchange->opened) ||
-         !key_select(&exchange->key, &spool->vary, &selecting, exchange->arena))) {
+    if (names->count > 0 && (!exchange_open(exchange, names) ||
+                             !backend_fields(&selecting, exchange, exchange->opened) ||
+                             !key_select(&exchange->key, names, &selecting, exchange->arena))) {
         exchange->alone = true; /* no memory */
         return false;
     }
-    return slice_equal(exchange->key.material, spool->entry.material);
+    return slice_equal(exchange->key.material, material);
+}
+
+/* Its own is another variant than the one that it waited for. */
+static void
+look_for_own(struct exchange *exchange)
+{
+    exchange->missing = exchange->forward = REASON_VARY_MISS;
+    if (exchange->alone || exchange->rejoins++ == REJOINS_MAX || !coalesce_rejoin(exchange))
+        exchange_ask(exchange);
+}
+
+/* What the leader's request selects by the fields that it opens, as everybody's request has them. */
+static bool
+leaders_material(struct exchange *leader, struct slice *material)
+{
+    struct cache_key key = leader->key;
+    struct fields selecting = {0};
+    bool sends_all = leader->sends_all;
+    leader->sends_all = false;
+    bool ok = backend_fields(&selecting, leader, leader->opened);
+    leader->sends_all = sends_all;
+    key_unselect(&key);
+    ok = ok && key_select(&key, leader->opened, &selecting, leader->arena);
+    *material = key.material;
+    return ok;
+}
+
+void
+waiters_part(struct exchange *leader, bool own)
+{
+    struct slice material;
+    if (!leader->flight || !leader->opened || !leaders_material(leader, &material))
+        return;
+    struct parked *list = flight_part(leader->flight);
+    while (list) {
+        struct exchange *exchange = of_parked(list);
+        list = list->next;
+        bool same = selects(exchange, leader->opened, material);
+        if (leader->expected && !exchange->has_marker)
+            exchange->expected = exchange->opened;
+        else
+            exchange->unmarked |= leader->unmarked;
+        if (!same) {
+            look_for_own(exchange);
+        } else if (own) {
+            exchange->sends_all = exchange->unmarked = true;
+            go_alone(exchange);
+        } else {
+            flight_repark(leader->flight, &exchange->parked);
+        }
+    }
 }
 
 /* What its Cache-Control says of a response that has just come. */
@@ -173,11 +222,11 @@ static bool
 begin(struct exchange *exchange)
 {
     struct spool *spool = exchange->spool;
-    if (!selects(exchange)) {
+    if (!selects(exchange, &spool->vary, spool->entry.material)) {
         drop_spool(exchange);
-        exchange->missing = exchange->forward = REASON_VARY_MISS;
-        if (exchange->alone || exchange->rejoins++ == REJOINS_MAX || !coalesce_rejoin(exchange))
-            exchange_ask(exchange);
+        /* The page is everybody's. What its own value brings may be nobody else's all the same. */
+        exchange->unmarked = true;
+        look_for_own(exchange);
         return false;
     }
     if (spool_state(spool) == SPOOL_BROKEN || !accepts(exchange)) {

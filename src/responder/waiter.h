@@ -11,6 +11,13 @@ void waiter_read(struct exchange *exchange, struct spool *spool);
 void waiters_take(struct parked *list, struct spool *spool);
 void waiters_release(struct parked *list, enum flight_word word);
 
+/*
+ * What selects the leader's answer is known: leader->opened. Those who wait for it and have other values
+ * look for flights of their own; the others go on waiting. own: what comes is for the leader alone, so
+ * they ask by themselves.
+ */
+void waiters_part(struct exchange *leader, bool own);
+
 /* The event() of exchange->reader; also of a client that its own fetch has left to the streamer. */
 bool waiter_event(struct reader *reader, enum reader_event event);
 

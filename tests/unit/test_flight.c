@@ -535,6 +535,39 @@ a_crowd_has_one_leader_at_a_time(void **state)
     free(waiters);
 }
 
+static void
+who_waits_may_be_told_apart_and_wait_on(void **state)
+{
+    struct waiter a, b, c, d;
+    struct spool *spool = whole();
+    (void)state;
+    join(&a, NAME, 1, leads);
+    flight_begin(a.flight, 1);
+    join(&b, NAME, 2, leads);
+    join(&c, NAME, 3, leads);
+    struct parked *list = flight_part(a.flight);
+    assert_ptr_equal(list, &b.parked);
+    assert_ptr_equal(list->next, &c.parked);
+    assert_null(c.parked.next);
+    assert_false(flight_wanted(a.flight));
+    assert_int_equal(join(&d, NAME, 4, leads), FLIGHT_WAITS);
+    int before = wound;
+    flight_repark(a.flight, &b.parked);
+    assert_int_equal(wound, before);
+    flight_share(a.flight, spool, true);
+    assert_int_equal(b.came, TAKEN);
+    assert_int_equal(c.came, NOTHING);
+    assert_int_equal(d.came, TAKEN);
+    /* The clock runs for one that is parked again alone. */
+    before = wound;
+    flight_repark(a.flight, &c.parked);
+    assert_int_equal(wound, before + 1);
+    flight_refuse(a.flight, FLIGHT_ALONE);
+    assert_int_equal(c.came, RELEASED);
+    flight_done(a.flight);
+    spool_give(spool);
+}
+
 int
 main(void)
 {
@@ -558,6 +591,7 @@ main(void)
         CASE(a_parked_flight_looks_by_itself_when_the_lease_is_over),
         CASE(a_refresh_that_another_process_does_leaves_nothing_behind),
         CASE(at_the_end_nobody_waits_for_another_process),
+        CASE(who_waits_may_be_told_apart_and_wait_on),
         CASE(a_crowd_has_one_leader_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

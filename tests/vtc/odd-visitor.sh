@@ -7,10 +7,12 @@
 cat > "$DIR/odd.py" << 'EOF'
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 AREAS = {"accept": "Accept", "plain": "Accept", "agent": "User-Agent", "version": "Accept",
-         "original": "Accept", "slow": "Accept", "deleted": "Accept"}
+         "original": "Accept", "slow": "Accept", "deleted": "Accept", "mine": "Accept-Language",
+         "lang": "Accept-Language", "always": "Accept-Language"}
 gone = set()
 lock = threading.Lock()
 asking = most = 0
@@ -25,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
         area = self.path.split("/")[1]
         field = AREAS.get(area)
         odd = "evil" in asked.get("Accept", "") or "sqlmap" in asked.get("User-Agent", "")
-        status, vary = 200, field
+        status, vary, control = 200, field, "max-age=60, stale-if-error=600"
         with open(sys.argv[2], "a") as log:
             log.write(self.path + "\n")
         if area == "delete":
@@ -33,7 +35,6 @@ class Handler(BaseHTTPRequestHandler):
         elif area in ("accept", "original") and odd:
             status = 404 if "X-Original-URL" in asked else 406
         elif area == "slow" and odd:
-            import time
             time.sleep(1)
             status = 406
         elif area == "plain" and odd:
@@ -49,7 +50,6 @@ class Handler(BaseHTTPRequestHandler):
         elif area == "banned" and asked.get("X-Forwarded-For", "") == "127.0.0.9":
             status = int(self.path.split("/")[2])
         elif area == "closed":
-            import time
             with lock:
                 asking += 1
                 most = max(most, asking)
@@ -59,6 +59,15 @@ class Handler(BaseHTTPRequestHandler):
                 with open(sys.argv[2] + ".most", "w") as log:
                     log.write("%d" % most)
             status, vary = 403, None
+        elif area == "mine" and "Accept-Language" in asked:
+            time.sleep(0.7)
+            control = "private"
+        elif area == "always":
+            control = "private"
+        elif area == "lang" and asked.get("Accept-Language", "").startswith("x-"):
+            time.sleep(1)
+            status, vary = int(asked["Accept-Language"][2:]), None
+            control = "private"
         elif area == "api" and "X-Wanted" not in asked:
             status, vary = 403, "Accept"
         body = ("%s of %s\n" % (status, asked.get(field or "Host", ""))).encode()
@@ -66,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         if vary:
             self.send_header("Vary", vary)
         if status == 200:
-            self.send_header("Cache-Control", "max-age=60, stale-if-error=600")
+            self.send_header("Cache-Control", control)
         elif area == "ranges":
             self.send_header("Cache-Control", "max-age=60")
         self.send_header("Content-Length", str(len(body)))
@@ -78,6 +87,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 ThreadingHTTPServer.daemon_threads = True
+ThreadingHTTPServer.request_queue_size = 128
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 EOF
 : > "$DIR/log/odd"
@@ -199,6 +209,85 @@ done
 is "the crowd's pages" "$(cat "$DIR"/crowd.* | sort -u)" '200 of text/html'
 test "$(asked /slow/1)" -le 5 || fail "the backend was asked $(asked /slow/1) times"
 await is_hit_with -H "$html" "$url/slow/1"
+
+# However many odd ones come before a visitor, it waits for one of them.
+gathered() {
+    for pid in $crowd; do
+        wait "$pid" || fail "$1: a visitor waited for too long"
+    done
+}
+for form in new known; do
+    crowd=
+    if [ $form = known ]; then
+        for i in 1 2 3; do
+            get "/slow/known/$i" -H "Accept: text/$i"
+        done
+    fi
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        curl -s --max-time 20 -o /dev/null -H "$evil/$i" "$url/slow/$form" &
+        crowd="$crowd $!"
+    done
+    await grep -q -x -F "/slow/$form" "$DIR/log/odd"
+    odd_ones=$crowd
+    crowd=
+    for i in 1 2 3; do
+        curl -s --max-time 5 -o "$DIR/crowd.$i" -H "$html" "$url/slow/$form" &
+        crowd="$crowd $!"
+    done
+    gathered "odd ones before a $form page"
+    is "the visitors' pages" "$(cat "$DIR"/crowd.[123] | sort -u)" '200 of text/html'
+    crowd=$odd_ones
+    gathered "odd ones"
+    await is_hit_with -H "$html" "$url/slow/$form"
+done
+# Nor do those wait for each other whose pages are their own.
+crowd=
+for i in 1 2 3 4 5 6 7 8; do
+    curl -s --max-time 5 -o /dev/null -H 'Accept-Language: de' "$url/mine/1" &
+    crowd="$crowd $!"
+    curl -s --max-time 5 -o /dev/null -H "Accept-Language: d$i" "$url/mine/1" &
+    crowd="$crowd $!"
+done
+gathered "pages of one's own"
+
+# Where the pages of a kind vary by a field, its value alone may have been the cause of any answer that is not
+# everybody's. Those who wait are then led by one of them.
+for i in 1 2 3; do
+    get "/lang/$i" -H "Accept-Language: l$i"
+done
+crowd=
+codes='404 405 410 414 415 422 429 431 451 302 200'
+for code in $codes; do
+    curl -s --max-time 20 -o /dev/null -H "Accept-Language: x-$code" "$url/lang/$code" &
+    crowd="$crowd $!"
+done
+for code in $codes; do
+    await grep -q -x -F "/lang/$code" "$DIR/log/odd"
+done
+for code in $codes; do
+    for i in 1 2 3; do
+        curl -s --max-time 20 -o /dev/null -H 'Accept-Language: de' "$url/lang/$code" &
+        crowd="$crowd $!"
+    done
+done
+gathered "odd languages"
+for code in $codes; do
+    # One that is no refusal may be a page that is always its visitor's own: it leaves a mark for two seconds.
+    most=2
+    test $code -ne 200 || most=4
+    test "$(asked "/lang/$code")" -le $most || fail "/lang/$code: asked $(asked "/lang/$code") times"
+    await -t 3 is_hit_with -H 'Accept-Language: de' "$url/lang/$code"
+done
+# And that has its mark, so that it is asked for once for each visitor.
+for page in /always/1 /always/2; do
+    for i in 1 2 3; do
+        get "$page" -H "Accept-Language: d$i"
+        sleep 0.3
+        before=$(asked "$page")
+    done
+    get "$page" -H 'Accept-Language: de'
+    is "$page: asked" "$(($(asked "$page") - before))" 1
+done
 
 # What is not there for an odd value is there for the others, and stays stored.
 for i in 1 2 3; do
