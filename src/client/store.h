@@ -402,7 +402,7 @@ enum larder_status store_variant_touch(struct larder *cache, const char *primary
 
 /*
  * All variants that are known of under this primary key end with their freshness: those that are stale
- * at once, and so does what is none. Each has at `times_at`, as big-endian numbers of 8 bytes, when
+ * at once, and so does what is none. Where there are no variants this goes for what stands under it. Each has at `times_at`, as big-endian numbers of 8 bytes, when
  * it came and how long it is fresh from then, in milliseconds. The marker stays.
  */
 enum larder_status store_variants_age(struct larder *cache, const char *primary, size_t times_at,

@@ -167,7 +167,11 @@ store_variant_admit(struct larder *cache, const char *primary, const char *key, 
 
 static const char age_script[] = UNLINK_FUNCTION
     "local now, at = tonumber(ARGV[2]), tonumber(ARGV[3])\n"
-    "for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do\n"
+    "local members = redis.call('ZRANGE', KEYS[1], 0, -1)\n"
+    "if #members == 0 then\n"
+    "    members = {ARGV[4]}\n"
+    "end\n"
+    "for _, member in ipairs(members) do\n"
     "    local hash = string.match(member, 'response:([0-9a-f]+)$')\n"
     "    if hash and #hash == 64 then\n"
     "        local key, left = ARGV[1] .. member, 0\n"
@@ -197,8 +201,8 @@ store_variants_age(struct larder *cache, const char *primary, size_t times_at, i
     if (status != LARDER_OK)
         return status;
     status = command_ask(cache, COMMAND_AGE, deadline_ms, &reply, err,
-                         "EVAL %s 1 " SET_NAME " %s %lld %lld", age_script, primary, cache->prefix,
-                         (long long)now_wall_ms, (long long)times_at);
+                         "EVAL %s 1 " SET_NAME " %s %lld %lld %s", age_script, primary,
+                         cache->prefix, (long long)now_wall_ms, (long long)times_at, primary);
     if (status != LARDER_OK)
         return status;
     if (reply->type != REDIS_REPLY_INTEGER)

@@ -82,6 +82,7 @@ struct exchange {
     bool generations_complete;
     bool has_entry;    /* it is this request's, and no generation is against it; fresh or not */
     bool has_marker;   /* the URL has variants */
+    bool unseen;       /* there may be a stored response that the look-up could not look at */
     bool use_entry;    /* has_entry, and what is asked for can be made of it */
     bool background;   /* a refresh: there is no client any more */
     bool early;        /* a refresh of what is still fresh */

@@ -26,7 +26,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "client/store.h"
-#include "responder/storer.h"
+#include "responder/gone_later.h"
 
 static void
 drop(struct exchange *exchange)
@@ -43,7 +43,7 @@ drop(struct exchange *exchange)
     if (status == LARDER_OK || status == LARDER_EXISTS)
         return;
     log_write(LARDER_LOG_DEBUG, "cannot drop %s at once: %s", exchange->found, err.message);
-    storer_drop(site, exchange->found, ancestor ? NULL : entry->checksum);
+    gone_later(site, exchange->found, GONE_ONE, ancestor ? NULL : entry->checksum);
 }
 
 void
@@ -72,9 +72,26 @@ settle_variants(struct exchange *exchange, bool was_there)
                                     ? store_variants_drop(cache, primary, until_ms, &err)
                                     : store_variants_age(cache, primary, ENTRY_TIMES_AT,
                                                          store_clock_ms(cache), until_ms, &err);
-    if (status != LARDER_OK)
-        log_write(LARDER_LOG_DEBUG, "cannot drop the variants of %s: %s", exchange->key.primary,
-                  err.message);
+    if (status == LARDER_OK)
+        return;
+    log_write(LARDER_LOG_DEBUG, "cannot drop the variants of %s at once: %s", primary, err.message);
+    gone_later(exchange->site, primary, was_there ? GONE_PAGE : GONE_STALE, NULL);
+}
+
+/* A new form of it, which is stored, or would be if Redis were there. */
+static bool
+is_page(const struct fetch *fetch)
+{
+    return fetch->status <= 299 && (fetch->cacheable || keep_is_unproven(&fetch->kept));
+}
+
+/* There may be something, fresh or stale, with variants or without. */
+static void
+settle_unseen(const struct fetch *fetch)
+{
+    const struct exchange *exchange = fetch->exchange;
+    bool of_page = !status_is_of_sender(fetch->status) && !exchange->sends_all;
+    gone_later(exchange->site, exchange->key.primary, of_page ? GONE_PAGE : GONE_STALE, NULL);
 }
 
 /* Does a HEAD say it of the page, and not of HEAD? Many a backend does not let it in (405, 403, 501). */
@@ -108,6 +125,8 @@ gone_settle(struct fetch *fetch)
         drop(exchange);
         exchange->has_entry = exchange->use_entry = false;
     }
+    if (exchange->unseen && !is_page(fetch))
+        settle_unseen(fetch);
     if (exchange->has_marker && is_gone(fetch->status) && !exchange->sends_all)
         settle_variants(exchange, was_there);
 }

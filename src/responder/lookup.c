@@ -231,7 +231,9 @@ follow_marker(struct exchange *exchange, int64_t wall_ms)
         !key_select(&exchange->key, &exchange->marker.vary, &selecting, exchange->arena))
         return REASON_NO_MEMORY;
     hints_add(&asked, exchange->key.name, exchange->arena);
-    if (get(exchange, &asked, exchange->redis_until_ms) != LARDER_OK)
+    enum larder_status status = get(exchange, &asked, exchange->redis_until_ms);
+    exchange->unseen = status != LARDER_OK && status != LARDER_MISS;
+    if (status != LARDER_OK)
         return REASON_VARY_MISS;
     enum reason reason = examine(exchange, &asked, wall_ms);
     return reason == REASON_MISS ? REASON_VARY_MISS : reason;
@@ -260,6 +262,7 @@ lookup(struct exchange *exchange, int64_t wall_ms)
     bool failed;
     exchange->missing = REASON_MISS;
     exchange->has_entry = exchange->has_marker = false;
+    exchange->unseen = true;
     /* What Redis has may be what somebody has been told is gone. */
     if (site_distrusts_redis(exchange->site)) {
         exchange->missing = REASON_JOURNAL;
@@ -279,14 +282,18 @@ lookup(struct exchange *exchange, int64_t wall_ms)
     exchange->generations.count = exchange->key.tags.count;
     exchange->identity = exchange->value.identity;
     exchange->generations_complete = exchange_has_generations(exchange);
+    exchange->unseen = status != LARDER_MISS;
     if (overdue)
         exchange->missing = REASON_SILENT;
     if (status != LARDER_OK || overdue)
         return;
     bool marker = !exchange->site->config->compat_ancestor &&
                   marker_is_one(exchange->value.data, exchange->value.len);
+    exchange->unseen = false;
     exchange->missing = marker ? follow_marker(exchange, wall_ms)
                                : examine(exchange, &asked, wall_ms);
+    exchange->unseen |= exchange->missing == REASON_NO_GENERATIONS ||
+                        exchange->missing == REASON_NO_MEMORY;
     exchange->has_entry = exchange->missing == REASON_NONE;
     exchange->found = exchange->key.name;
 }

@@ -17,6 +17,7 @@
 #include "client/store.h"
 #include "responder/drain.h"
 #include "responder/entry.h"
+#include "responder/gone_later.h"
 #include "responder/marker.h"
 #include "runtime/counters.h"
 
@@ -48,10 +49,11 @@ struct job {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
-static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t work;                              /* by CLOCK_MONOTONIC */
 static struct job *first, **last = &first;
 static size_t count, bytes;
-static size_t touches; /* of them */
+static size_t touches;  /* of them */
+static int64_t gone_ms; /* when to see to what is gone; 0: there is nothing */
 static bool stopping;
 static int64_t give_up_ms; /* when stopping: do not store beyond this time */
 static pthread_t thread;
@@ -244,16 +246,51 @@ run(struct job *job)
     }
 }
 
+/* Called with the lock held: until there is something to do. */
+static void
+wait_for_work(void)
+{
+    const struct timespec until = {(time_t)(gone_ms / 1000), (long)(gone_ms % 1000) * 1000000};
+    if (gone_ms > 0)
+        pthread_cond_timedwait(&work, &lock, &until);
+    else
+        pthread_cond_wait(&work, &lock);
+}
+
+static bool
+is_gone_due(void)
+{
+    return gone_ms > 0 && (clock_now_ms() >= gone_ms || (stopping && !first));
+}
+
+/* Called with the lock held, which it gives up meanwhile. */
+static void
+drop_gone(void)
+{
+    gone_ms = 0;
+    pthread_mutex_unlock(&lock);
+    int64_t again_ms = gone_later_run();
+    pthread_mutex_lock(&lock);
+    /* One that has come meanwhile waits no longer. */
+    bool is_last = stopping && (again_ms > 0 || clock_now_ms() >= give_up_ms);
+    if (again_ms >= 0 && gone_ms == 0 && !is_last)
+        gone_ms = clock_now_ms() + again_ms;
+}
+
 static void *
 storer(void *unused)
 {
     (void)unused;
     pthread_mutex_lock(&lock);
     for (;;) {
-        while (!first && !stopping)
-            pthread_cond_wait(&work, &lock);
-        if (!first)
+        while (!first && !stopping && !is_gone_due())
+            wait_for_work();
+        if (is_gone_due())
+            drop_gone();
+        if (!first && stopping && gone_ms == 0)
             break;
+        if (!first)
+            continue;
         struct job *job = first;
         first = job->next;
         if (!first)
@@ -281,6 +318,11 @@ storer(void *unused)
 bool
 storer_start(void)
 {
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&work, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     return pthread_create(&thread, NULL, storer, NULL) == 0;
 }
 
@@ -428,6 +470,16 @@ storer_drop(struct site *site, const char *key, const char *checksum)
         memcpy(job->checksum, checksum, sizeof job->checksum);
     }
     put_small(job);
+}
+
+void
+storer_nudge(void)
+{
+    pthread_mutex_lock(&lock);
+    if (gone_ms == 0)
+        gone_ms = clock_now_ms();
+    pthread_cond_signal(&work);
+    pthread_mutex_unlock(&lock);
 }
 
 bool

@@ -58,6 +58,9 @@ bool storer_touch(struct site *site, const char *primary, const char *key, size_
  * is there). Dropped when the queue is busy. */
 void storer_drop(struct site *site, const char *key, const char *checksum);
 
+/* There is something for gone_later_run(). */
+void storer_nudge(void);
+
 /* Invalidate after the answer. What it names is copied. Never dropped for lack of room in the
  * queue; false: no memory. */
 bool storer_invalidate(struct site *site, const struct purge *purge);
