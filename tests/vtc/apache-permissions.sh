@@ -1,6 +1,6 @@
 # What Larder's files for PHP behind Apache refuse is refused whatever the operator permits besides: Apache
 # merges <Files>, <Location> and <If> after what the snippets say, and "Satisfy Any" turns a denial around.
-# needs: apache2 mod_proxy_fcgi mod_fcgid mod_rewrite spawn-fcgi redis-server redis-cli curl php-fpm
+# needs: apache2 mod_proxy_fcgi mod_fcgid mod_rewrite mod_include mod_dav_fs spawn-fcgi redis-server redis-cli curl php-fpm
 # time: 60
 . case
 
@@ -13,6 +13,8 @@ wordpress='wp-config.php wp-config.php/x wp-config.bak wp-content/uploads/e.php 
     wp-content/uploads/e.phtml wp-content/uploads/'
 # What a page with server-side includes is asked to include, from a directory.
 included='lib.inc config.php.bak CONFIG.PHP.old .env .git/config'
+mkdir -p "$root"
+mkdir -m 777 "$root/dav"
 mkdir -p "$root/parts/.git" "$root/.git" "$root/wp-content/uploads" "$root/members" "$root/index"
 for file in index.php lib.inc Acme.Inc config.php.bak view.phtml~ CONFIG.PHP index/lib.inc .env \
     .git/config .git/index.php larder-answers-itself.php members/larder-answers-itself.php wp-config.php \
@@ -62,10 +64,11 @@ extra() {
     snippet=$1
     shift
     echo '</VirtualHost>'
-    for module in authz_host access_compat setenvif negotiation include "$@"; do
+    for module in authz_host access_compat setenvif negotiation include dav dav_fs "$@"; do
         echo "LoadModule ${module}_module $(apache-modules)/mod_$module.so"
     done
     printf '<Directory "%s">\nOptions FollowSymLinks MultiViews Includes\nRequire all granted\nAcceptPathInfo On\nAddOutputFilter INCLUDES .shtml\n</Directory>\n' "$root"
+    printf 'DavLockDB "%s/run/dav"\n<Directory "%s/dav">\nDav On\nRewriteEngine Off\n</Directory>\n' "$DIR" "$root"
     printf '<Directory "%s/index">\nDirectoryIndex lib.inc\n</Directory>\n' "$root"
     echo 'Include larder/larder-php-guard.conf'
     for name in $names; do
@@ -133,6 +136,19 @@ for mount in apache-proxy-fcgi-php apache-mod-fcgid-php; do
         done
         get '/wp-content.shtml?e.php' -H "Host: $permitted.test"
         ! grep -q 'it ran' "$DIR/body" || fail "$mount, $permitted: what is uploaded runs as a part"
+        # What WebDAV may write is not read as configuration.
+        for written in '.user.ini -T' 'x.txt -T' "x.txt -HDestination:http://$permitted.test/dav/.user.ini -XCOPY" \
+            '.d -XMKCOL'; do
+            upload=
+            case $written in *' -T') upload=$DIR/larder.conf ;; esac
+            # shellcheck disable=SC2086
+            get "/dav/${written%% *}" -H "Host: $permitted.test" ${written#* } $upload
+            case $written in
+            x.txt*-T) is "$mount, $permitted: PUT" "$(status | sed s/204/201/)" 201 ;;
+            *) is "$mount, $permitted: $written" "$(status)" 403 ;;
+            esac
+        done
+        is "$mount, $permitted: written" "$(ls -A "$root/dav")" x.txt
         get / -H "Host: $permitted.test"
         is "$mount, $permitted: a script" "$(status) $(cat "$DIR/body")" '200 it ran'
         get /Acme.Inc -H "Host: $permitted.test"

@@ -118,6 +118,12 @@ answers 200 /front/no/such/thing "app/index.php - /front/index.php"
 answers 200 /front/ "app/index.php - /front/index.php"
 answers 200 /front/rest.php/x "app/rest.php /x /front/rest.php"
 answers 200 /front/up/x.jpg picture
+answers 200 /front/.NET "app/index.php - /front/index.php"
+answers 200 /front/up/.NET/x "app/index.php - /front/index.php"
+for hidden in .env .git .git/ .git/config .git/x.php .user.ini; do
+    answers 403 "/front/$hidden"
+done
+answers 403 /app/.NET
 answers 200 /front/nothing.php "app/index.php - /front/index.php"
 answers 200 /front/nothing.php/x "app/index.php - /front/index.php"
 answers 200 /front/up/x.jpg/y.php "app/index.php - /front/index.php"
