@@ -63,11 +63,24 @@ is_unregistered(const struct exchange *exchange)
     return exchange->site->config->compat_ancestor || is_async(exchange);
 }
 
-/* How long the backend may be at it after we have been heard of last. */
+/* How long a script may go on behind the end of its answer: the longer word of two routes. */
 static int64_t
-hold_ms(const struct config *config)
+commit_delay_ms(const struct exchange *exchange)
 {
-    return config->mutation_max_ms + upstream_dial_ms(&config->upstream) + MARGIN_MS;
+    const struct route *route = exchange->match.route, *beside = route_beside(&exchange->match);
+    int64_t own_ms = route ? route->commit_delay_ms : 0;
+    int64_t other_ms = beside ? beside->commit_delay_ms : 0;
+    return own_ms > other_ms ? own_ms : other_ms;
+}
+
+/* How long the backend may be at it after we have been heard of last. That nobody has seen the end of the
+ * answer does not mean that the script has not come to it, and gone on. */
+static int64_t
+hold_ms(const struct exchange *exchange)
+{
+    const struct config *config = exchange->site->config;
+    return config->mutation_max_ms + upstream_dial_ms(&config->upstream) + MARGIN_MS +
+           commit_delay_ms(exchange);
 }
 
 static int64_t
@@ -118,7 +131,7 @@ note(struct mutation *mutation, const struct exchange *exchange, const struct la
         return MUTATION_NO_MEMORY;
     mutation->noted = true;
     mutation->in_memory =
-        !site_note_intent(exchange->site, &mutation->known, mutation->token, hold_ms(config));
+        !site_note_intent(exchange->site, &mutation->known, mutation->token, hold_ms(exchange));
     if (mutation->in_memory)
         log_trouble(exchange, "what it invalidates could be told neither Redis nor the journal",
                     why);
@@ -130,8 +143,8 @@ enroll(struct mutation *mutation, const struct exchange *exchange)
 {
     struct larder_error err = {0};
     enum larder_status status = store_mutation_begin(
-        exchange->site->cache, mutation->known.tags, mutation->known.tag_count,
-        hold_ms(exchange->site->config), step_deadline(exchange), &mutation->registered, &err);
+        exchange->site->cache, mutation->known.tags, mutation->known.tag_count, hold_ms(exchange),
+        step_deadline(exchange), &mutation->registered, &err);
     if (status == LARDER_OK)
         return MUTATION_GO;
     if (status == LARDER_NOMEM)
@@ -284,51 +297,57 @@ leave_routes(struct mutation *mutation, const struct exchange *exchange, int sta
 /* A reload has gone to another Redis, or namespace, meanwhile: there it may be anything. false: none
  * has. */
 static bool
-hold_moved(struct mutation *mutation, const struct exchange *exchange)
+hold_moved(struct mutation *mutation, const struct exchange *exchange, int64_t for_ms)
 {
     const char *all[] = {"all"};
     const struct purge purge = {.tags = all, .tag_count = 1};
-    int64_t max_ms = hold_ms(exchange->site->config);
     bool fresh;
     struct site *now = site_take();
     bool moved = now->serves != exchange->site->serves && !now->config->compat_ancestor;
     if (moved &&
-        store_silence(now->cache, all, 1, max_ms, step_deadline(exchange), &fresh, NULL) !=
+        store_silence(now->cache, all, 1, for_ms, step_deadline(exchange), &fresh, NULL) !=
             LARDER_OK &&
-        !site_note_silent(now, &purge, max_ms))
+        !site_note_silent(now, &purge, for_ms))
         mutation->in_memory = true;
     site_give(now);
     return moved;
 }
 
 /*
- * Nobody knows the outcome: the backend has its time from now on, and so long it is
- * dropped by all. true: nobody is at that already, so that it is to be dropped now. A
- * flood of them drops no more than one does.
+ * The backend may be at it for so long yet, and is not heard of: it is dropped by all meanwhile,
+ * whatever becomes of this process. registered: by what is so no more then, or NULL. true: nobody is
+ * at that already, so that it is to be dropped now. A flood of them drops no more than one does.
  */
 static bool
-hold(struct mutation *mutation, struct exchange *exchange)
+hold_for(struct mutation *mutation, struct exchange *exchange, struct store_mutation *registered,
+         int64_t for_ms)
 {
     bool fresh = true;
     struct site *site = exchange->site;
     const struct purge *known = &mutation->known;
     struct larder_error err = {0};
     enum larder_status status;
-    if (mutation->registered)
-        status = store_mutation_silence(site->cache, mutation->registered, step_deadline(exchange),
-                                        &fresh, &err);
+    if (registered)
+        status =
+            store_mutation_silence(site->cache, registered, step_deadline(exchange), &fresh, &err);
     else
-        status = store_silence(site->cache, known->tags, known->tag_count, hold_ms(site->config),
+        status = store_silence(site->cache, known->tags, known->tag_count, for_ms,
                                step_deadline(exchange), &fresh, &err);
-    mutation->registered = NULL;
-    if (status == LARDER_OK)
-        return hold_moved(mutation, exchange) || fresh;
-    mutation->in_memory = !site_note_silent(site, known, hold_ms(site->config));
+    mutation->in_memory = status != LARDER_OK && !site_note_silent(site, known, for_ms);
     if (mutation->in_memory)
         log_trouble(exchange, "what it invalidates could be told neither Redis nor the journal",
                     &err);
-    (void)hold_moved(mutation, exchange);
-    return true;
+    bool moved = hold_moved(mutation, exchange, for_ms);
+    return moved || fresh || status != LARDER_OK;
+}
+
+/* Nobody knows the outcome: the backend has its time from now on. */
+static bool
+hold(struct mutation *mutation, struct exchange *exchange)
+{
+    struct store_mutation *registered = mutation->registered;
+    mutation->registered = NULL;
+    return hold_for(mutation, exchange, registered, hold_ms(exchange));
 }
 
 /* The ancestor's way: after the answer. */
@@ -341,37 +360,6 @@ queue(struct mutation *mutation, struct exchange *exchange, const struct fields 
          (response && !effect_add_answer(&all, exchange, response))))
         return "failed";
     return storer_invalidate(exchange->site, &all) ? "queued" : NULL;
-}
-
-/* The longer word of two routes. */
-static int64_t
-commit_delay_ms(const struct exchange *exchange)
-{
-    const struct route *route = exchange->match.route, *beside = route_beside(&exchange->match);
-    int64_t own_ms = route ? route->commit_delay_ms : 0;
-    int64_t other_ms = beside ? beside->commit_delay_ms : 0;
-    return own_ms > other_ms ? own_ms : other_ms;
-}
-
-/* The script goes on behind the end of its answer (fastcgi_finish_request()), as the route says: it is
- * dropped by all for so long, whatever becomes of this process. */
-static void
-hold_for_the_rest(struct mutation *mutation, struct exchange *exchange)
-{
-    struct site *site = exchange->site;
-    const struct purge *known = &mutation->known;
-    int64_t delay_ms = commit_delay_ms(exchange);
-    struct larder_error err = {0};
-    bool fresh;
-    if (delay_ms <= 0 || known->tag_count == 0 ||
-        store_silence(site->cache, known->tags, known->tag_count, delay_ms, step_deadline(exchange),
-                      &fresh, &err) == LARDER_OK)
-        return;
-    if (!site_note_silent(site, known, delay_ms))
-        log_trouble(exchange,
-                    "what its script may still change could be told neither Redis nor "
-                    "the journal",
-                    &err);
 }
 
 static const char *
@@ -450,13 +438,15 @@ mutation_whole(struct mutation *mutation, struct exchange *exchange, bool broken
 {
     if (!mutation->changed)
         return;
+    int64_t rest_ms = commit_delay_ms(exchange);
     bool drops = true;
     if (broken) {
         /* It may still be at it. */
         *post = NULL;
         drops = mutation->known.tag_count == 0 || hold(mutation, exchange);
-    } else {
-        hold_for_the_rest(mutation, exchange);
+    } else if (rest_ms > 0 && mutation->known.tag_count > 0) {
+        /* The script goes on behind the end of its answer (fastcgi_finish_request()). */
+        (void)hold_for(mutation, exchange, NULL, rest_ms);
     }
     if (drops)
         mutation_again(mutation, exchange, response, post);

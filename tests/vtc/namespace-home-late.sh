@@ -4,7 +4,10 @@
 . case
 . two-pools
 
-routes='{ path = "/**"; ttl = "1h"; tags = ["t"]; }'
+routes='
+    { path = "/late"; methods = ["POST"]; tags = ["t"]; commit_delay = "30s"; },
+    { path = "/async"; methods = ["POST"]; tags = ["t"]; invalidate = ["x:*"]; async = true; },
+    { path = "/**"; ttl = "1h"; tags = ["t"]; }'
 two_pools routes="$routes"
 SOCKET=$DIR/b.sock pool term
 conf file=away.conf routes="$routes"
@@ -23,13 +26,21 @@ is_told() {
 is_reloaded() {
     test "$(in_log 'read again')" -eq "$1"
 }
+# What is stored there now is not the page from before the change.
+is_new() {
+    ! is_home "$1" || test "$(cat "$DIR/home")" != "$before"
+}
 # late NUMBER TARGET GATE: a POST begins away, and its backend ends it after the machine has come home.
 late() {
+    : > "$DIR/head"
     echo "$away" > "$DIR/away.conf"
     SOCKET=$DIR/b.sock pool start -n 1 "$LARDER_FCGI" -f "$DIR/away.conf"
     curl -sS -D "$DIR/head" -o "$DIR/body" -H "Host: $host" -d '' "$other$2" &
     post=$!
     await backend least POST "$2" 1
+    case $2 in
+    *midgate*) await test -s "$DIR/head" ;;
+    esac
     echo "$home" > "$DIR/away.conf"
     SOCKET=$DIR/b.sock pool signal HUP
     await is_reloaded "$1"
@@ -40,9 +51,10 @@ late() {
     backend open "$3"
     wait "$post" || true
     for side in "$url" "$other"; do
-        if is_home "$side"; then
-            test "$(cat "$DIR/home")" != "$before" || fail "$2: the page from before the change"
-        fi
+        case $2 in
+        /async*) await is_new "$side" ;;
+        *) is_new "$side" || fail "$2: the page from before the change" ;;
+        esac
     done
 }
 await is_home "$url"
@@ -54,3 +66,18 @@ SOCKET=$DIR/b.sock pool term
 late 2 '/api?gate=h&hangup=1' h
 redis cli hget larder:gen-mutations =all | grep -q '^[1-9]' ||
     fail "$(redis cli hgetall larder:gen-mutations)"
+SOCKET=$DIR/b.sock pool term
+redis cli del larder:gen-mutations > /dev/null
+
+# It has come home between the head and the end of the answer.
+late 3 '/api?size=20000&midgate=i' i
+SOCKET=$DIR/b.sock pool term
+
+# What is dropped behind the answer.
+late 4 '/async?gate=j' j
+SOCKET=$DIR/b.sock pool term
+
+# And for as long as its script goes on.
+late 5 '/late?gate=k' k
+left=$(redis cli hget larder:gen-mutations =all | cut -d ' ' -f 4)
+test "${left:-0}" -gt 20000 && test "$left" -le 30000 || fail "$(redis cli hgetall larder:gen-mutations)"

@@ -34,7 +34,7 @@ cat > "$DIR/front.extra" << 'END'
 rewrite ^/blog/(.*)$ /articles/$1 last;
 rewrite ^/lax/([^/]*)/(.*)$ /plain/$2 last;
 rewrite ^/articles/lax/(.*)$ /plain/$1 last;
-rewrite ^/articles/(bypass|key|silent)/lax/(.*)$ /plain/$2 last;
+rewrite ^/articles/(bypass|key|silent|members)/lax/(.*)$ /plain/$2 last;
 END
 front nginx "$PORT1"
 
@@ -136,6 +136,8 @@ await was_hit /articles/tagged/2
 # By its own answers, though: one that is refused by the one route is no change by that.
 changes '/blog/members/1?status=302&h=Location:/login'
 was_hit /articles/tagged/2 || fail "a refusal dropped it"
+changes '/articles/members/lax/1?status=302&h=Location:/login'
+was_hit /articles/tagged/2 || fail "a refusal of the visitor's URL dropped it"
 changes '/blog/saves/1'
 was_hit /articles/tagged/2 || fail "what is no change dropped it"
 changes '/blog/saves/1?h=X-Saved:1'
