@@ -96,10 +96,9 @@ command_deadline(const struct larder *cache)
 #define LIVELY_MS 200
 
 static bool
-is_lively(const struct larder *cache, enum larder_status status, int64_t now_ms)
+is_lively(const struct larder *cache, enum larder_status status, const char *words, int64_t now_ms)
 {
-    bool slow = status == LARDER_TIMEOUT || status == LARDER_REFUSED;
-    return slow &&
+    return (status == LARDER_TIMEOUT || conn_found_no_room(words)) &&
            now_ms - atomic_load_explicit(&cache->answered_ms, memory_order_relaxed) < LIVELY_MS;
 }
 
@@ -108,7 +107,7 @@ note_failure(struct larder *cache, enum larder_status status, const char *words)
 {
     int64_t now_ms = clock_now_ms();
 
-    if (is_lively(cache, status, now_ms)) {
+    if (is_lively(cache, status, words, now_ms)) {
         breaker_note(&cache->breaker, words);
     } else if (breaker_failure(&cache->breaker, now_ms, words)) {
         pool_rest(&cache->pool);

@@ -93,12 +93,13 @@ fill_pool(struct larder *cache, struct rest *rest)
         int64_t deadline = clock_now_ms() + PATIENCE_MS;
         enum larder_status status =
             conn_dial(&cache->endpoint, deadline, cache->keeper.stop_fd, &conn, &err);
-        pool_add_spare(&cache->pool, conn);
         if (status != LARDER_OK) {
             rest_again(cache, rest, clock_now_ms());
-            command_note_failure(cache, &err);
+            if (!pool_dial_failed(&cache->pool, &err))
+                command_note_failure(cache, &err);
             return;
         }
+        pool_add_spare(&cache->pool, conn);
         command_note_answer(cache);
         rest->rest_ms = FIRST_REST_MS;
     }

@@ -6,6 +6,7 @@
 #include "client/pool.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -19,6 +20,10 @@
  * what callers give back meanwhile is closed within twice its time. */
 #define EXPIRE_LOOK_MS 60000
 #define EXPIRE_LOOK_LEAST_MS 10
+
+/* A server that takes no more is asked for one more so often, and the log is told so often. */
+#define LIMITED_MS 5000
+#define TELL_MS 60000
 
 /* Somebody in line; lives on his stack. */
 struct pool_waiter {
@@ -94,6 +99,13 @@ release_slot(struct pool *pool)
 }
 
 static bool
+may_grow(const struct pool *pool)
+{
+    return pool->total < pool->options->pool_max &&
+           (pool->total < pool->limit || clock_now_ms() >= pool->limited_until_ms);
+}
+
+static bool
 spare_is_wanted(const struct pool *pool)
 {
     int least = pool->options->pool_min_idle;
@@ -101,7 +113,7 @@ spare_is_wanted(const struct pool *pool)
     /* More than may stay idle would be dialled and closed in turns. */
     if (least > pool->options->pool_max_idle)
         least = pool->options->pool_max_idle;
-    return pool->idle_count < least && pool->total < pool->options->pool_max;
+    return pool->idle_count < least && may_grow(pool);
 }
 
 /* Wait for a turn: a connection, or a slot to dial in. */
@@ -149,7 +161,7 @@ wait_in_line(struct pool *pool, int64_t deadline_ms, struct conn **out, struct l
         pool->last = before;
     count(&pool->timeouts);
     return error_set(err, LARDER_TIMEOUT, "%s: all %d connections are in use",
-                     pool->endpoint->where, pool->options->pool_max);
+                     pool->endpoint->where, pool->total);
 }
 
 /* --------------------------------------------------------------------------- */
@@ -170,16 +182,75 @@ is_expired(const struct pool *pool, const struct conn *conn, int64_t now_ms)
            (max_idle_ms > 0 && now_ms - conn->idle_since_ms >= max_idle_ms);
 }
 
-/* Dial in a slot that is ours; on failure the slot is given back. */
-static enum larder_status
-dial(struct pool *pool, int64_t deadline_ms, struct conn **out, struct larder_error *err)
+/* With the lock held: is it time to tell the log? */
+static bool
+tell(struct pool *pool, int64_t now_ms)
 {
-    count(&pool->misses);
-    enum larder_status status = conn_dial(pool->endpoint, deadline_ms, -1, out, err);
-    if (status != LARDER_OK) {
-        pthread_mutex_lock(&pool->lock);
+    if (!pool->options->log || (pool->told_ms != 0 && now_ms - pool->told_ms < TELL_MS))
+        return false;
+    pool->told_ms = now_ms;
+    return true;
+}
+
+bool
+pool_dial_failed(struct pool *pool, const struct larder_error *err)
+{
+    char line[LARDER_ERROR_MAX + 64];
+    int64_t now_ms = clock_now_ms();
+    bool told = false;
+
+    pthread_mutex_lock(&pool->lock);
+    int others = pool->total - 1;
+    bool limited = others > 0 && conn_found_no_room(err->message);
+    if (limited) {
+        pool->total = pool->limit = others;
+        pool->limited_until_ms = now_ms + LIMITED_MS;
+        told = tell(pool, now_ms);
+    } else {
         release_slot(pool);
-        pthread_mutex_unlock(&pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (told) {
+        snprintf(line, sizeof line, "%s; going on with the %d connections that there are",
+                 err->message, others);
+        pool->options->log(pool->options->log_arg, LARDER_LOG_WARNING, line);
+    }
+    return limited;
+}
+
+/* Dial in a slot that is ours; on failure the slot is given back. *limited: there are others. */
+static enum larder_status
+dial(struct pool *pool, int64_t deadline_ms, struct conn **out, bool *limited,
+     struct larder_error *caller_err)
+{
+    struct larder_error err = {.status = LARDER_OK};
+
+    count(&pool->misses);
+    enum larder_status status = conn_dial(pool->endpoint, deadline_ms, -1, out, &err);
+    *limited = status != LARDER_OK && pool_dial_failed(pool, &err);
+    if (status != LARDER_OK && caller_err)
+        *caller_err = err;
+    return status;
+}
+
+/* What the server does not give is what the others have, sooner or later. */
+static enum larder_status
+dial_or_wait(struct pool *pool, int64_t deadline_ms, struct conn **out, bool *dialled,
+             struct larder_error *err)
+{
+    bool limited;
+    enum larder_status status = dial(pool, deadline_ms, out, &limited, err);
+
+    *dialled = !limited;
+    if (!limited)
+        return status;
+    pthread_mutex_lock(&pool->lock);
+    *out = pop_idle(pool);
+    status = *out ? LARDER_OK : wait_in_line(pool, deadline_ms, out, err);
+    pthread_mutex_unlock(&pool->lock);
+    if (status == LARDER_OK && !*out) { /* a slot, because one of them has ended */
+        *dialled = true;
+        status = dial(pool, deadline_ms, out, &limited, err);
     }
     return status;
 }
@@ -213,7 +284,7 @@ pool_get(struct pool *pool, int64_t deadline_ms, bool fresh, struct conn **out, 
         slot = true;
         pthread_mutex_lock(&pool->lock);
     }
-    if (!slot && pool->total < pool->options->pool_max) {
+    if (!slot && may_grow(pool)) {
         pool->total++;
         slot = true;
     }
@@ -235,8 +306,7 @@ pool_get(struct pool *pool, int64_t deadline_ms, bool fresh, struct conn **out, 
     if (conn && !fresh)
         count(&pool->stale);
     conn_close(conn);
-    *dialled = true;
-    return dial(pool, deadline_ms, out, err);
+    return dial_or_wait(pool, deadline_ms, out, dialled, err);
 }
 
 /* When a connection of now will have lived long enough. Up to a tenth less for each, so that those
@@ -367,13 +437,7 @@ pool_reserve_spare(struct pool *pool)
 void
 pool_add_spare(struct pool *pool, struct conn *conn)
 {
-    if (conn) {
-        pool_put(pool, conn);
-        return;
-    }
-    pthread_mutex_lock(&pool->lock);
-    release_slot(pool);
-    pthread_mutex_unlock(&pool->lock);
+    pool_put(pool, conn);
 }
 
 void

@@ -29,7 +29,10 @@ struct pool {
     pthread_mutex_t lock; /* guards the rest but the counters */
     struct conn *idle;    /* last used first */
     int idle_count;
-    int total; /* slots taken */
+    int total;                /* slots taken */
+    int limit;                /* the server has refused one more than these ... */
+    int64_t limited_until_ms; /* ... and is not tried again before then; monotonic */
+    int64_t told_ms;          /* when the log was told of it; 0: never */
     struct pool_waiter *first;
     struct pool_waiter *last;
 
@@ -46,8 +49,8 @@ void pool_destroy(struct pool *pool);
 
 /*
  * Take a connection: a warm idle one if there is one (fresh: not even then), a
- * new one if there is a free slot, otherwise the next that comes back, waiting
- * until the deadline or for pool_timeout_ms.
+ * new one if there is a free slot and the server takes one more, otherwise the next
+ * that comes back, waiting until the deadline or for pool_timeout_ms.
  *
  * LARDER_TIMEOUT with *dialled false: none came back in time. Any failure with
  * *dialled true is the server's; err has its words. The caller gives the
@@ -68,8 +71,13 @@ void pool_rest(struct pool *pool);
 int64_t pool_expire(struct pool *pool, int64_t now_ms);
 /* Take a slot for a spare connection, if one more should be idle. */
 bool pool_reserve_spare(struct pool *pool);
-/* A new connection into a reserved slot; NULL: dialling failed, the slot is free again. */
+/* A new connection into a reserved slot. */
 void pool_add_spare(struct pool *pool, struct conn *conn);
+/*
+ * Dialling into a slot has failed, which is free again. true: the server takes no more (maxclients),
+ * but there are connections that it has taken: these have to do for a while. That is no failure.
+ */
+bool pool_dial_failed(struct pool *pool, const struct larder_error *err);
 
 /* Fills the pool's part. */
 void pool_stats(struct pool *pool, struct larder_stats *out);

@@ -262,19 +262,22 @@ conn_end(struct conn *conn, struct larder_error *err)
     return LARDER_OK;
 }
 
+#define CROWDED "ERR max number of clients"
+
+bool
+conn_found_no_room(const char *why)
+{
+    return strstr(why, CROWDED) != NULL;
+}
+
 enum larder_status
 conn_refused(struct conn *conn, const char *text, size_t len, struct larder_error *err)
 {
     conn->refused = true;
     /* What a failover, a start, somebody's slow script or a full house makes it say; nothing was
      * done. */
-    static const char *const passing[] = {"LOADING ",
-                                          "READONLY ",
-                                          "MASTERDOWN ",
-                                          "CLUSTERDOWN ",
-                                          "BUSY ",
-                                          "TRYAGAIN ",
-                                          "ERR max number of clients"};
+    static const char *const passing[] = {"LOADING ", "READONLY ", "MASTERDOWN ", "CLUSTERDOWN ",
+                                          "BUSY ",    "TRYAGAIN ", CROWDED};
 
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
         size_t n = strlen(passing[i]);

@@ -92,6 +92,9 @@ enum larder_status conn_end(struct conn *conn, struct larder_error *err);
 /* When one reply must be here: read_timeout_ms from now, but by the deadline. */
 int64_t conn_reply_deadline(const struct conn *conn, int64_t deadline_ms);
 
+/* Did dialling fail, by these words of larder_error, because the server has too many clients? */
+bool conn_found_no_room(const char *why);
+
 /* Redis answered with an error: its words into err, LARDER_REFUSED; notes whether it passes. */
 enum larder_status conn_refused(struct conn *conn, const char *text, size_t len,
                                 struct larder_error *err);
