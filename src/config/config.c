@@ -24,6 +24,7 @@
 
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/shown.h"
 #include "config/document.h"
 #include "config/options.h"
 #include "routing/path.h"
@@ -120,15 +121,17 @@ check_url(struct reader *reader, const config_setting_t *where, const char *opti
           const char *text, const struct upstream_url *first, struct upstream_url *url)
 {
     struct larder_error why;
+    char shown[SHOWN_URL_SIZE];
+    shown_url(shown, text, strlen(text));
     if (upstream_url_parse(text, url, &why) != LARDER_OK)
         return reader_error(reader, where,
                             "upstream.%s: found \"%.60s\", expected " UPSTREAM_URL_FORMS, option,
-                            text);
+                            shown);
     if (first && first->fastcgi != url->fastcgi)
         return reader_error(reader, where,
                             "upstream.%s: found \"%.60s\", expected the protocol of the first "
                             "backend, %s",
-                            option, text, first->fastcgi ? "FastCGI" : "HTTP");
+                            option, shown, first->fastcgi ? "FastCGI" : "HTTP");
     return LARDER_OK;
 }
 

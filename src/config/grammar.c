@@ -20,6 +20,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/shown.h"
+
 static bool
 in_group(const struct grammar *grammar)
 {
@@ -47,11 +49,29 @@ expected(const struct grammar *grammar)
     return grammar->brackets[grammar->depth - 1].open == '[' ? "a comma or ]" : "a comma or )";
 }
 
+static bool
+is_beside_secret(const struct grammar *grammar, struct place place)
+{
+    return grammar->secret_place.line && grammar->secret_place.line == place.line &&
+           grammar->secret_place.file == place.file;
+}
+
+/* A word, as it may be shown: a password whose quotes are missing or end too early is none. */
+static const char *
+show(const struct grammar *grammar, struct place place, char buf[SOURCE_SHOWN_SIZE],
+     const char *text, size_t n)
+{
+    bool mark = n == 1 && strchr("{}[]();,=:\"", *text);
+    if (!mark && (grammar->secret || is_beside_secret(grammar, place)))
+        return "...";
+    return source_shown(buf, text, n);
+}
+
 static enum larder_status
 unexpected(struct grammar *grammar, struct place place, const char *what, size_t n)
 {
-    char shown[SOURCE_SHOWN_SIZE];
-    source_shown(shown, what, n);
+    char buf[SOURCE_SHOWN_SIZE];
+    const char *shown = show(grammar, place, buf, what, n);
     if (grammar->expect == EXPECT_VALUE)
         return place_error(grammar->err, grammar->name_place,
                            "`%s` has no value: found `%s` after =", grammar->name, shown);
@@ -137,8 +157,8 @@ is_yes_or_no(const char *word, size_t n)
 static enum larder_status
 value_word(struct grammar *grammar, struct place place, const char *word, size_t n, bool assigned)
 {
-    char shown[SOURCE_SHOWN_SIZE];
-    source_shown(shown, word, n);
+    char buf[SOURCE_SHOWN_SIZE];
+    const char *shown = show(grammar, place, buf, word, n);
     bool fits = true;
     if (!is_boolean(word, n) && !is_number(word, n, &fits)) {
         /* The name of the next setting: it is this one's value that is missing. */
@@ -162,7 +182,12 @@ value_word(struct grammar *grammar, struct place place, const char *word, size_t
 static enum larder_status
 setting_name(struct grammar *grammar, struct place place, const char *word, size_t n)
 {
-    source_shown(grammar->name, word, n);
+    /* Without a separator before it, it may be the rest of a password with a quote in it. */
+    bool rest = grammar->expect == EXPECT_SEPARATOR && is_beside_secret(grammar, place);
+    source_shown(grammar->name, rest ? "..." : word, rest ? 3 : n);
+    grammar->secret = rest || shown_is_secret(word, n);
+    if (grammar->secret)
+        grammar->secret_place = place;
     grammar->name_place = place;
     grammar->expect = EXPECT_ASSIGN;
     if (n > GRAMMAR_NAME_MAX)

@@ -33,6 +33,8 @@ struct grammar {
     bool after_string;            /* in a group another string may follow, and is joined to it */
     char name[SOURCE_SHOWN_SIZE]; /* of the setting whose value is awaited */
     struct place name_place;
+    bool secret;               /* that one is, or may be, a secret: no word of it is shown ... */
+    struct place secret_place; /* ... nor what stands on the line of the last one */
     struct {
         char open;
         struct place place;

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "config/scalar.h"
 
 #define FOUND_SIZE 96
@@ -53,7 +54,7 @@ reader_setting(const struct reader *reader, const char *section, const char *nam
 static const char *
 found(const config_setting_t *setting, char buf[FOUND_SIZE])
 {
-    char shown[SOURCE_SHOWN_SIZE], number[32];
+    char shown[SOURCE_SHOWN_SIZE], url[SHOWN_URL_SIZE], number[32];
     switch (config_setting_type(setting)) {
     case CONFIG_TYPE_INT:
     case CONFIG_TYPE_INT64:
@@ -69,7 +70,8 @@ found(const config_setting_t *setting, char buf[FOUND_SIZE])
         break;
     case CONFIG_TYPE_STRING: {
         const char *text = config_setting_get_string(setting);
-        snprintf(buf, FOUND_SIZE, "\"%s\"", source_shown(shown, text, strlen(text)));
+        shown_url(url, text, strlen(text));
+        snprintf(buf, FOUND_SIZE, "\"%s\"", source_shown(shown, url, strlen(url)));
         break;
     }
     case CONFIG_TYPE_GROUP:
@@ -90,7 +92,7 @@ wrong_value(struct reader *reader, const struct option *option, const config_set
     char name[OPTION_NAME_SIZE];
     char is[FOUND_SIZE];
     option_full_name(name, option);
-    bool secret = option == option_find("redis", "password");
+    bool secret = shown_is_secret(option->name, strlen(option->name));
     bool has_unit = option->type == OPTION_DURATION || option->type == OPTION_SIZE;
     if (has_unit && config_setting_type(setting) == CONFIG_TYPE_INT)
         return reader_error(

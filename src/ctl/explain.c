@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/shown.h"
 #include "ctl/ctl.h"
 #include "runtime/control.h"
 
@@ -171,8 +172,9 @@ ctl_explain(struct ctl *ctl)
     if (code != CTL_OK)
         return code;
     if (!url_parse(&url, ctl->args[0])) {
+        char shown[SHOWN_URL_SIZE];
         complain("explain: '%s' is neither http://HOST/PATH, https://HOST/PATH nor /PATH",
-                 ctl->args[0]);
+                 shown_url(shown, ctl->args[0], strlen(ctl->args[0])));
         return CTL_USAGE;
     }
     if (strlen(ctl->args[0]) > 8000) {

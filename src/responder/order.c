@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "client/store.h"
 #include "routing/path.h"
 #include "http/response_tags.h"
@@ -47,6 +48,8 @@ order_kind_name(enum order_kind kind)
 const char *
 order_shown(char buf[ORDER_SHOWN_SIZE], struct slice text)
 {
+    char url[SHOWN_URL_SIZE];
+    text = slice_of(shown_url(url, text.p, text.n));
     size_t n = text.n < ORDER_SHOWN_SIZE - 4 ? text.n : ORDER_SHOWN_SIZE - 4;
     for (size_t i = 0; i < n; i++)
         buf[i] = text.p[i] >= 0x20 && text.p[i] < 0x7f ? text.p[i] : '?';

@@ -16,6 +16,7 @@
 #include <sys/un.h>
 
 #include "base/error.h"
+#include "base/shown.h"
 
 /* Letters, digits, dots, hyphens; or an IPv6 address in brackets. Everything that could be user
  * information, a path or a query is neither. */
@@ -111,6 +112,7 @@ upstream_url_parse(const char *text, struct upstream_url *out, struct larder_err
             return LARDER_OK;
         break;
     }
+    char shown[SHOWN_URL_SIZE];
     return error_set(err, LARDER_INVALID, "\"%.60s\" is none of " UPSTREAM_URL_FORMS,
-                     text ? text : "");
+                     text ? shown_url(shown, text, strlen(text)) : "");
 }

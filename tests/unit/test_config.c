@@ -144,6 +144,21 @@ grammar_is_checked_at_the_right_line(void **state)
         {"cache = {\n budget = 30s;\n};", "t.conf:2: found `30s`, expected it in quotes: \"30s\""},
         {"log = {\n to = syslog;\n};",
          "t.conf:2: found `syslog`, expected it in quotes: \"syslog\""},
+        /* No secret in a message, whatever is wrong with its line. */
+        {"redis = {\n password = s3cret;\n};",
+         "t.conf:2: found `...`, expected it in quotes: \"...\""},
+        {"redis = { pasword = s3cret; };", "t.conf:1: found `...`, expected it in quotes: \"...\""},
+        {"admin = {\n tokn: s3cret;\n};", "t.conf:2: found `...`, expected it in quotes: \"...\""},
+        {"redis = {\n password = \"a\"s3cret\";\n};",
+         "t.conf:2: found `\"` after `...`, expected ="},
+        {"redis = {\n password = s3cret = \"a\";\n};",
+         "t.conf:2: `password` has no value: found `...` after ="},
+        {"redis = {\n password = \"a\" 5s3cret;\n};", "t.conf:2: found `...`, expected ;"},
+        {"redis = {\n password = 123456789012345;\n};",
+         "t.conf:2: found ..., expected an integer of 32 bits (sizes and durations are strings: "
+         "\"8M\", \"30s\")"},
+        {"redis = {\n password = \"a\";\n port = x;\n};",
+         "t.conf:3: found `x`, expected it in quotes: \"x\""},
         {"log = {\n to \"syslog\";\n};", "t.conf:2: found `\"` after `to`, expected ="},
         {"log = {\n 5 = 1;\n};", "t.conf:2: found `5`, expected the name of a setting, or }"},
         {"log.to = \"syslog\";", "t.conf:1: found `log.to`, expected the name of a setting"},
@@ -392,6 +407,10 @@ types_are_named_in_words(void **state)
          "t.conf:2: redis.host: found \"\", expected a string of 1 to 255 bytes"},
         {URL "redis = { password = 12345; };",
          "t.conf:2: redis.password: found a value, expected a string of 1 to 4096 bytes"},
+        {URL "admin = { token = 12345; };",
+         "t.conf:2: admin.token: found a value, expected a string of 16 to 4096 bytes"},
+        {URL "admin = { token = \"s3cret\"; };",
+         "t.conf:2: admin.token: found a value, expected a string of 16 to 4096 bytes"},
         {URL "cache = { enabled = 1; };",
          "t.conf:2: cache.enabled: found the integer 1, expected true or false, without quotes"},
         {URL "cache = { enabled = \"yes\"; };",
@@ -555,7 +574,7 @@ urls_are_of_one_of_the_forms(void **state)
     static const char *const bad[] = {
         "127.0.0.1:8080",     "ftp://a",     "http://",        "http://:80",
         "http://a:",          "http://a:0",  "http://a:65536", "http://a:8o",
-        "http://a/path",      "http://u@a",  "http://a?b",     "http://a b",
+        "http://a/path",      "http://a?@",  "http://a?b",     "http://a b",
         "http+unix:relative", "http+unix:/", "http+unix://",   "HTTP://a",
         "http://[::1",        "http://[]",   "http://a:80:80", "https//a",
         "http://a:000080",    "http://a#b",  "http://a:+80",   "http://[::1]x",
@@ -578,6 +597,30 @@ urls_are_of_one_of_the_forms(void **state)
                  "t.conf:2: upstream.url: found \"%s\", expected http://HOST[:PORT], "
                  "https://HOST[:PORT], http+unix:/PATH, fastcgi://HOST:PORT or fastcgi+unix:/PATH",
                  bad[i]);
+        refuse(text, expected);
+    }
+}
+
+static void
+what_stands_before_the_host_is_not_shown(void **state)
+{
+    static const char *const urls[][2] = {
+        {"http://u:s3cret@host", "http://...@host"},
+        {"http://u:s3/cr?et@host:80/", "http://...@host:80/"},
+        {"u:s3cret@host:80", "...@host:80"},
+        {"fastcgi://s3cret@[::1]:9000", "fastcgi://...@[::1]:9000"},
+        {"http://u:s3@cret@host/@name", "http://...@host/@name"},
+        {"http://host:80/@name", "http://host:80/@name"},
+        {"http://[::1]/@name", "http://[::1]/@name"},
+    };
+    char text[512], expected[512];
+    (void)state;
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        snprintf(text, sizeof text, "upstream = {\n url = \"%s\"; };", urls[i][0]);
+        snprintf(expected, sizeof expected,
+                 "t.conf:2: upstream.url: found \"%s\", expected http://HOST[:PORT], "
+                 "https://HOST[:PORT], http+unix:/PATH, fastcgi://HOST:PORT or fastcgi+unix:/PATH",
+                 urls[i][1]);
         refuse(text, expected);
     }
 }
@@ -1210,7 +1253,7 @@ what_nobody_should_purge_with_is_refused(void **state)
     (void)state;
 #define ADMIN(text) URL "admin = {\n " text "\n};"
     refuse(ADMIN("token = \"0123456789abcde\";"),
-           "t.conf:3: admin.token: found \"0123456789abcde\", expected a string of 16 to 4096 "
+           "t.conf:3: admin.token: found a value, expected a string of 16 to 4096 "
            "bytes");
     refuse(ADMIN("token = \" 0123456789 abcdef\";"),
            "t.conf:3: admin.token: expected letters, digits and signs of ASCII, without blanks at "
@@ -1800,6 +1843,7 @@ main(void)
         cmocka_unit_test(ranges_hold_at_their_ends),
         cmocka_unit_test(contradictions_are_refused),
         cmocka_unit_test(urls_are_of_one_of_the_forms),
+        cmocka_unit_test(what_stands_before_the_host_is_not_shown),
         cmocka_unit_test(backends_are_one_or_several_of_one_protocol),
         cmocka_unit_test(routes_that_cannot_do_what_they_say_are_refused),
         cmocka_unit_test(everything_has_its_place),
