@@ -180,11 +180,13 @@ mutation_begin(struct mutation *mutation, struct exchange *exchange)
         !effect_add_route(&mutation->known, exchange, exchange->match.other))
         return MUTATION_NO_MEMORY;
     mutation->of_route = mutation->known.tag_count;
-    if (is_unregistered(exchange))
-        return begin_unregistered(exchange);
-    if ((mutation->known.tag_count > 0 || registers_url(exchange)) &&
+    /* Also where nothing is registered: it is held if nobody knows the outcome. */
+    if (!exchange->site->config->compat_ancestor &&
+        (mutation->known.tag_count > 0 || registers_url(exchange)) &&
         !effect_add_url(&mutation->known, exchange))
         return MUTATION_NO_MEMORY;
+    if (is_unregistered(exchange))
+        return begin_unregistered(exchange);
     return mutation->known.tag_count > 0 ? enroll(mutation, exchange) : MUTATION_GO;
 }
 
@@ -365,7 +367,6 @@ queue(struct mutation *mutation, struct exchange *exchange, const struct fields 
 static const char *
 end_unknown(struct mutation *mutation, struct exchange *exchange)
 {
-    /* Also where nothing was registered before: on a route with async. */
     if (mutation->known.tag_count == 0)
         return purge_outcome_name(drop(mutation, exchange, NULL, NULL, true));
     enum purge_outcome dropped = PURGE_DONE;
