@@ -503,6 +503,66 @@ is_empty(void)
     return strcmp(answer, ":0") == 0;
 }
 
+static bool
+has_beaten(struct registry *registry)
+{
+    pthread_mutex_lock(&registry->lock);
+    bool has = registry->beat_ms != 0;
+    pthread_mutex_unlock(&registry->lock);
+    return has;
+}
+
+static bool
+has_none(struct registry *registry)
+{
+    pthread_mutex_lock(&registry->lock);
+    bool none = registry->own == NULL;
+    pthread_mutex_unlock(&registry->lock);
+    return none;
+}
+
+struct one_turn {
+    struct larder *cache;
+    struct conn *conn;
+};
+
+static void *
+tend_once(void *arg)
+{
+    struct one_turn *turn = arg;
+
+    registry_tend(turn->cache, turn->conn, soon());
+    return NULL;
+}
+
+/* That its record is lost is told when its owner has left it: it is not to be put back. */
+static void
+what_is_lost_when_it_is_over_is_not_put_back(void **state)
+{
+    struct larder *cache = open_redis();
+    struct registry *registry = &cache->registry;
+    struct one_turn turn = {cache, NULL};
+    pthread_t thread;
+
+    (void)state;
+    assert_ok(conn_dial(&cache->endpoint, soon(), -1, &turn.conn, NULL));
+    struct store_mutation *mutation = enroll(cache, HOLD);
+    redis_says("DEL " REGISTER, ":1");
+    redis_fixture_pause(&redis);
+    pthread_mutex_lock(&registry->lock);
+    registry->beat_ms = 0;
+    pthread_mutex_unlock(&registry->lock);
+    assert_int_equal(pthread_create(&thread, NULL, tend_once, &turn), 0);
+    await(has_beaten(registry));
+    store_mutation_leave(cache, mutation, clock_now_ms() + 50);
+    redis_fixture_resume(&redis);
+    pthread_join(thread, NULL);
+    conn_close(turn.conn);
+    await(has_none(registry));
+    assert_true(is_empty());
+    larder_close(cache);
+}
+
 /* A Redis that hangs carries the registration out when it wakes; a network may bring it later still. */
 static void
 what_was_never_sent_leaves_nothing_although_redis_hears_of_it_late(void **state)
@@ -1003,6 +1063,7 @@ main(void)
         TEST(what_is_read_first_is_overdue_also_right_after_the_start_of_the_machine),
         TEST(what_is_first_read_during_a_round_was_not_purged),
         TEST(what_ends_while_its_record_is_lost_leaves_nothing),
+        TEST(what_is_lost_when_it_is_over_is_not_put_back),
         TEST(what_was_never_sent_leaves_nothing_although_redis_hears_of_it_late),
         TEST(what_may_be_put_back_late_is_removed_again),
         TEST(any_number_of_mutations_gives_signs_of_life),

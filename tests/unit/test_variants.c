@@ -335,8 +335,25 @@ variants_end_with_their_freshness(void **state)
     redis_says("EXISTS t:response:p", ":1");
     redis_says("EXISTS t:mine", ":1");
     /* Of the future: as long as if it had come now. */
+    struct iovec fresh[] = {{(void *)came, sizeof came}, {(void *)times[0], 8}};
+    assert_ok(store_put(cache, variant(0), fresh, 2, 60000, NULL, soon(), NULL));
     assert_ok(store_variants_age(cache, "response:p", 4, 0, soon(), NULL));
-    assert_in_range(left_ms(variant(0)), 1, 9000);
+    assert_in_range(left_ms(variant(0)), 5000, 10000);
+    larder_close(cache);
+}
+
+static void
+what_has_no_variants_ends_with_its_freshness(void **state)
+{
+    (void)state;
+    struct larder *cache = open_redis();
+    static const char page[4 + 8 + 8] = {'h', 'e', 'a', 'd', [10] = 0x40, [18] = 0x27, 0x10};
+    struct iovec pieces[] = {{(void *)page, sizeof page}};
+    assert_ok(store_put(cache, variant(0), pieces, 1, 60000, NULL, soon(), NULL));
+    assert_ok(store_variants_age(cache, variant(0), 4, 0x4000 + 1000, soon(), NULL));
+    assert_in_range(left_ms(variant(0)), 5000, 9000);
+    assert_ok(store_variants_age(cache, variant(0), 4, 0x4000 + 10000, soon(), NULL));
+    assert_false(is_stored(variant(0)));
     larder_close(cache);
 }
 
@@ -381,6 +398,7 @@ main(void)
         TEST(the_set_outlives_its_longest_variant),
         TEST(all_variants_are_dropped_and_nothing_else),
         TEST(variants_end_with_their_freshness),
+        TEST(what_has_no_variants_ends_with_its_freshness),
         TEST(a_peek_tells_value_and_life_and_is_bounded),
     };
     if (!redis_fixture_available())

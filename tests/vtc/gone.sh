@@ -6,7 +6,8 @@
 # Each page is there once (after=1), and what follows it is in the query.
 routes='{ path = "/while/**"; ttl = "1s"; stale_while_revalidate = "1h"; stale_if_error = "1h"; },
     { path = "/error/**"; ttl = "1s"; stale_if_error = "1h"; fields = { forward = ["X-A"]; }; },
-    { path = "/fresh/**"; ttl = "1h"; stale_if_error = "1h"; client_control = "honour"; }'
+    { path = "/fresh/**"; ttl = "1h"; stale_if_error = "1h"; client_control = "honour";
+      fields = { forward = ["X-A"]; }; }'
 site -n 2 cache='max_object = "1M";' coalesce='hit_for_miss = "0";' routes="$routes"
 
 gone='status=404 status=410 status=451 status=401 status=403 status=302&h=Location:/login status=301&h=Location:/new
@@ -103,6 +104,29 @@ for status in 404 410; do
     get "/error/third?status=$status&after=2&h=Vary:X-A&h=Cache-Control:no-store" -H 'X-A: 3'
     is "variant 3: status" "$(status)" "$status"
 done
+# A value that somebody has made up never had the page, however often it is asked for.
+made_up='/fresh/made-up?status=404&after=2&h=Vary:X-A&h=Cache-Control:max-age%3D3600'
+for value in 1 2; do
+    get "$made_up" -H "X-A: $value"
+done
+get "$made_up" -H 'X-A: 9'
+await curl -sS -f -o /dev/null "$url$made_up" -H 'X-A: 1' -H 'Cache-Control: only-if-cached'
+until_stored() {
+    get "$made_up" -H 'X-A: 9'
+    test "$(field X-Cache)" = HIT
+}
+await until_stored
+for _ in 1 2; do
+    get "$made_up" -H 'X-A: 9' -H 'Cache-Control: no-cache'
+    is "a made-up value: status" "$(status)" 404
+done
+# Behind its answer.
+await until_stored
+for value in 1 2; do
+    get "$made_up" -H "X-A: $value"
+    is "variant $value beside a made-up one: X-Cache" "$(field X-Cache)" HIT
+done
+
 # The client has its answer before that.
 no_variants() {
     for entry in $variants; do
