@@ -50,9 +50,12 @@ struct job {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static pthread_cond_t work;                              /* by CLOCK_MONOTONIC */
-static struct job *first, **last = &first;
-static size_t count, bytes;
-static size_t touches;  /* of them */
+static struct queue {
+    struct job *first, **last;
+    size_t count; /* with the one at work */
+} stores = {.last = &stores.first}, touches = {.last = &touches.first};
+static size_t bytes;
+static bool touched;    /* the last one was a touch: what is to be stored has its turn */
 static int64_t gone_ms; /* when to see to what is gone; 0: there is nothing */
 static bool stopping;
 static int64_t give_up_ms; /* when stopping: do not store beyond this time */
@@ -258,9 +261,33 @@ wait_for_work(void)
 }
 
 static bool
+is_waiting(void)
+{
+    return stores.first || touches.first;
+}
+
+/* Where both wait: by turns, so that neither keeps the other from Redis where that is slow. */
+static struct queue *
+turn(void)
+{
+    touched = touches.first && !(touched && stores.first);
+    return touched ? &touches : &stores;
+}
+
+static struct job *
+take(struct queue *queue)
+{
+    struct job *job = queue->first;
+    queue->first = job->next;
+    if (!queue->first)
+        queue->last = &queue->first;
+    return job;
+}
+
+static bool
 is_gone_due(void)
 {
-    return gone_ms > 0 && (clock_now_ms() >= gone_ms || (stopping && !first));
+    return gone_ms > 0 && (clock_now_ms() >= gone_ms || (stopping && !is_waiting()));
 }
 
 /* Called with the lock held, which it gives up meanwhile. */
@@ -283,18 +310,16 @@ storer(void *unused)
     (void)unused;
     pthread_mutex_lock(&lock);
     for (;;) {
-        while (!first && !stopping && !is_gone_due())
+        while (!is_waiting() && !stopping && !is_gone_due())
             wait_for_work();
         if (is_gone_due())
             drop_gone();
-        if (!first && stopping && gone_ms == 0)
+        if (!is_waiting() && stopping && gone_ms == 0)
             break;
-        if (!first)
+        if (!is_waiting())
             continue;
-        struct job *job = first;
-        first = job->next;
-        if (!first)
-            last = &first;
+        struct queue *queue = turn();
+        struct job *job = take(queue);
         bool too_late = stopping && job->kind != JOB_INVALIDATE && clock_now_ms() >= give_up_ms;
         pthread_mutex_unlock(&lock);
         if (too_late)
@@ -302,13 +327,11 @@ storer(void *unused)
         else
             run(job);
         size_t size = size_of(job);
-        size_t touch = job->kind == JOB_TOUCH;
         tell(job, false); /* unless it has been told already */
         job_free(job);
         pthread_mutex_lock(&lock);
         /* Until now, so that what is being sent counts against the bound as well. */
-        count--;
-        touches -= touch;
+        queue->count--;
         bytes -= size;
     }
     pthread_mutex_unlock(&lock);
@@ -328,11 +351,11 @@ storer_start(void)
 
 /* Called with the lock held. */
 static void
-append(struct job *job)
+append(struct queue *queue, struct job *job)
 {
-    *last = job;
-    last = &job->next;
-    count++;
+    *queue->last = job;
+    queue->last = &job->next;
+    queue->count++;
     bytes += size_of(job);
     pthread_cond_signal(&work);
 }
@@ -398,10 +421,10 @@ storer_put(struct site *site, const struct storer_item *item)
         return;
     size_t size = size_of(job);
     pthread_mutex_lock(&lock);
-    bool fits = count < config->store_queue_count && bytes < config->store_queue_bytes &&
+    bool fits = stores.count < config->store_queue_count && bytes < config->store_queue_bytes &&
                 size <= config->store_queue_bytes - bytes;
     if (fits)
-        append(job);
+        append(&stores, job);
     pthread_mutex_unlock(&lock);
     if (!fits) {
         counters_add(COUNTER_store_skipped_queue, 1);
@@ -429,9 +452,9 @@ put_small(struct job *job)
     if (!job)
         return;
     pthread_mutex_lock(&lock);
-    bool fits = count < SMALL_MAX;
+    bool fits = stores.count < SMALL_MAX;
     if (fits)
-        append(job);
+        append(&stores, job);
     pthread_mutex_unlock(&lock);
     if (!fits)
         job_free(job);
@@ -445,16 +468,9 @@ storer_touch(struct site *site, const char *primary, const char *key, size_t max
         return false;
     job->max_variants = max_variants;
     pthread_mutex_lock(&lock);
-    bool fits = touches < SMALL_MAX;
-    if (fits) {
-        job->next = first;
-        first = job;
-        if (!job->next)
-            last = &job->next;
-        count++;
-        touches++;
-        pthread_cond_signal(&work);
-    }
+    bool fits = touches.count < SMALL_MAX;
+    if (fits)
+        append(&touches, job);
     pthread_mutex_unlock(&lock);
     if (!fits)
         job_free(job);
@@ -491,7 +507,7 @@ storer_invalidate(struct site *site, const struct purge *purge)
         return false;
     }
     pthread_mutex_lock(&lock);
-    append(job);
+    append(&stores, job);
     pthread_mutex_unlock(&lock);
     return true;
 }
@@ -511,7 +527,7 @@ void
 storer_numbers(size_t *out_count, size_t *out_bytes)
 {
     pthread_mutex_lock(&lock);
-    *out_count = count;
+    *out_count = stores.count + touches.count;
     *out_bytes = bytes;
     pthread_mutex_unlock(&lock);
 }

@@ -50,8 +50,8 @@ void storer_put(struct site *site, const struct storer_item *item);
 #define STORER_NOW_MAX ((size_t)64 * 1024)
 void storer_put_now(struct site *site, const struct storer_item *item, int64_t deadline_ms);
 
-/* A variant has been used, and keeps its place. It goes before what is to be stored, since its place may
- * be lost meanwhile. false: dropped, because there is much of that kind, or no memory. */
+/* A variant has been used, and keeps its place. It does not wait for all that is to be stored, since its
+ * place may be lost meanwhile, but goes by turns with it. false: dropped, because there is much of that kind, or no memory. */
 bool storer_touch(struct site *site, const char *primary, const char *key, size_t max_variants);
 
 /* An entry is of no use any more: unlink it, if it is still the one with this checksum (NULL: whatever

@@ -7,7 +7,8 @@ backend start
 delay "$PORT4" "$DIR/redis.sock" 0 HELDHELD "until test -e '$DIR/run/go'; do sleep 0.02; done" &
 between=$!
 await listening "$PORT4"
-conf store="host = \"127.0.0.1\"; port = $PORT4;" routes='{ path = "/**"; ttl = "5m"; variants = 2; }'
+conf store="host = \"127.0.0.1\"; port = $PORT4;" \
+    routes='{ path = "/many"; ttl = "5m"; }, { path = "/**"; ttl = "5m"; variants = 2; }'
 pool start -n 1
 front lighttpd-spawn-fcgi "$PORT1"
 
@@ -17,6 +18,7 @@ has_one() {
 }
 get "$page" -H 'Accept-Language: de'
 await has_one
+set=$(redis cli --raw --scan --pattern '*:variants')
 # Until then a newcomer has its place.
 sleep 1.1
 get '/held?h=X-Word:HELDHELD'
@@ -32,4 +34,36 @@ is "X-Cache while the storer is held" "$(field X-Cache)" MISS
 await is_hit /last
 get "$page" -H 'Accept-Language: de'
 is "X-Cache of what is in use" "$(field X-Cache)" HIT
+
+# But however much is used, what is to be stored is, by turns.
+rm "$DIR/run/go"
+for i in $(seq 30); do
+    get "/many?h=Vary:Accept-Language" -H "Accept-Language: l$i"
+done
+many_stored() {
+    test "$(redis cli zcard "$(redis cli --raw --scan --pattern '*:variants' | grep -v "$set")")" = 30
+}
+await many_stored
+get '/held-again?h=X-Word:HELDHELD'
+for i in $(seq 30); do
+    get "/many?h=Vary:Accept-Language" -H "Accept-Language: l$i"
+    is "X-Cache of the first use" "$(field X-Cache)" HIT
+done
+get /behind
+redis cli config set slowlog-max-len 1000
+redis cli config set slowlog-log-slower-than 0
+redis cli slowlog reset
+: > "$DIR/run/go"
+key=$("$LARDERCTL" -f "$DIR/larder.conf" explain "$url/behind" | sed -n 's/^Key: *//p')
+is_stored() {
+    test "$(redis cli exists "$key")" = 1
+}
+await is_stored
+# The newest comes first.
+uses=$(redis cli --raw slowlog get 1000 | awk -v key="$key" '
+    before == "SET" && $0 == key { found = 1 }
+    found && /^EVAL/ { n++ }
+    { before = $0 }
+    END { print n + 0 }')
+test "$uses" -le 5 || fail "$uses uses went before what was to be stored"
 kill "$between"
