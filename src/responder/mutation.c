@@ -354,9 +354,12 @@ hold(struct mutation *mutation, struct exchange *exchange)
 
 /* The ancestor's way: after the answer. */
 static const char *
-queue(struct mutation *mutation, struct exchange *exchange, const struct fields *response)
+queue(struct mutation *mutation, struct exchange *exchange, const struct fields *response,
+      bool patterns)
 {
     struct purge all = mutation->known;
+    if (!patterns)
+        all.pattern_count = 0;
     if (!exchange->site->config->compat_ancestor &&
         (!effect_add_url(&all, exchange) ||
          (response && !effect_add_answer(&all, exchange, response))))
@@ -403,12 +406,12 @@ mutation_end(struct mutation *mutation, struct exchange *exchange, int status, b
     counters_add(COUNTER_invalidations, 1);
     if (outcome == UNKNOWN)
         return end_unknown(mutation, exchange);
+    mutation->changed = true;
     if (is_async(exchange)) {
-        const char *said = queue(mutation, exchange, response);
+        const char *said = queue(mutation, exchange, response, true);
         if (said)
             return said;
     }
-    mutation->changed = true;
     const char *own = NULL;
     if (*post && !(mutation->registered && post_is_own(exchange, status, response)))
         *post = NULL;
@@ -423,7 +426,7 @@ void
 mutation_again(struct mutation *mutation, struct exchange *exchange, const struct fields *response,
                struct exchange **post)
 {
-    if (!mutation->changed)
+    if (!mutation->changed || (is_async(exchange) && queue(mutation, exchange, response, false)))
         return;
     const char *own = NULL;
     if (mutation->claimed && *post) {

@@ -6,6 +6,7 @@
 
 site -n 2 routes='
     { path = "/page/{name}"; ttl = "1h"; tags = ["{name}"]; },
+    { path = "/async/{name}"; methods = ["POST"]; tags = ["{name}"]; invalidate = ["x:*"]; async = true; },
     { path = "/import/{name}"; methods = ["POST"]; tags = ["{name}"]; }'
 front apache-proxy-fcgi "$PORT2"
 front nginx "$PORT3"
@@ -37,6 +38,7 @@ done
 
 # Nobody has the last byte before it is dropped, also where the length says which that is.
 url=http://127.0.0.1:$PORT1
+rm "$DIR/import"
 curl -sS --max-time 60 -o "$DIR/import" -d '' "$url/import/last?size=40000&midgate=last" &
 import=$!
 await test -s "$DIR/import"
@@ -47,3 +49,14 @@ test "$(wc -c < "$DIR/import")" -lt 40000 || fail "the answer was whole while Re
 redis resume
 wait "$import" || fail "curl said $?"
 is "last: size" "$(wc -c < "$DIR/import")" 40000
+
+# With async it is dropped behind the answer: behind its head, and behind its end.
+page=/page/async
+await is_hit "$url$page"
+curl -sS --max-time 60 -o "$DIR/import" -d '' "$url/async/async?size=40000&midgate=async&framing=chunked" &
+import=$!
+await is_page 2
+await is_hit "$url$page"
+backend open async
+wait "$import" || fail "curl said $?"
+await is_page 3
