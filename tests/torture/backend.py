@@ -13,6 +13,9 @@ import truth as facts
 import wire
 
 
+LARGE = 2000000
+
+
 class Backend:
     def __init__(self, truth, rng, port):
         self.truth = truth
@@ -187,6 +190,11 @@ class Backend:
             writer.close()
             return False
         body = json.dumps({"mutation": mutation.number, "version": version}).encode()
+        if mutation.left:
+            # Time to leave before the head, and more of a body than anybody takes from us at once.
+            await asyncio.sleep(self.rng.uniform(0.1, 0.3))
+            mutation.said = self.truth.now()
+            return self.say(writer, 200, fields, body + b" " * LARGE)
         if fate < 0.18:
             writer.write(wire.text_of("HTTP/1.1 200 OK", fields +
                                       [("Content-Length", str(len(body) + 50))], body))

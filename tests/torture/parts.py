@@ -18,6 +18,7 @@ import proxy
 
 GRACE_S = 20  # a program that was told to end
 BEGINS_S = 0.5  # a program that was started
+REGISTER = "larder:gen-mutations"
 
 
 class Child:

@@ -25,6 +25,8 @@ import time
 MUTATION_MAX_S = 3.0
 SILENT_S = 4.5  # L and X of doc/promises
 SLACK_S = 1.0  # timers, and a machine that does other things
+# How long what nobody knows of is dropped for: mutation_max, the time to connect and a margin (parts.py).
+HOLD_S = MUTATION_MAX_S + 4.0 + 5.0
 CALM_S = 5.0  # Redis was found back, and the journal replayed
 LONGEST_S = 10.0  # a read, whatever happens
 PURGES_KEPT = 50  # for each target; older ones have been superseded
@@ -54,6 +56,7 @@ class Mutation:
         self.status = None  # None: no answer
         self.word = None  # X-Cache-Invalidate
         self.why = ""
+        self.left = False  # its visitor hangs up
         self.cut = False  # its body breaks off: the backend must not hear of it
         self.given_up = False  # it was answered that nobody knows the outcome
 
@@ -448,6 +451,18 @@ class Truth:
             return
         self.report("error mutation", ["%s: %s" % (self.story_of(mutation), words)] +
                     self.faults_near(mutation.sent - 3, mutation.ended + 0.5))
+
+    def judge_register(self, fields, since):
+        """What is left in the register of mutations, though all has been answered since then."""
+        unknown = [mutation for mutation in self.mutations if mutation.sent >= since and
+                   mutation.said is None and mutation.received is not None]
+        if unknown:
+            self.count("registers that say nothing: a change had no answer")
+        elif fields:
+            left = [self.story_of(mutation) for mutation in self.mutations
+                    if mutation.left and mutation.sent >= since]
+            self.report("register", ["the register of mutations has %s at %.3f, though the backend has "
+                                     "answered each since %.3f" % (fields, self.now(), since)] + left)
 
     def judge_purge(self, purge, words):
         """One that has not succeeded."""

@@ -13,6 +13,7 @@ import wire
 
 LIMIT_S = 15
 CROWD = 5
+LAST_LEFT = 6
 PURGE_PATH = "/.larder/purge"
 
 
@@ -34,6 +35,13 @@ class Visitors:
         while self.running:
             await visitor.act()
             await asyncio.sleep(rng.expovariate(1 / pause_s))
+        visitor.close()
+
+    async def leave(self, visitor_number, rng, machine):
+        """Some changes whose visitors hang up."""
+        visitor = Visitor(self, visitor_number, rng)
+        for _ in range(LAST_LEFT):
+            await visitor.change(machine, leaves=True)
         visitor.close()
 
     async def sweep(self, visitor_number, rng, machine):
@@ -138,7 +146,7 @@ class Visitor:
 
     # --------------------------------------------------------------- changing
 
-    async def change(self, machine):
+    async def change(self, machine, leaves=False):
         change = self.all.changes.choose(self.rng)
         method = self.rng.choice(change.methods)
         mutation = self.truth.begin_mutation(method, change.target, change.resource, machine)
@@ -148,12 +156,11 @@ class Visitor:
                                                          pages.session_of(change.user))))
         # One of its own: whether it arrived on a connection that was closed meanwhile nobody knows.
         connection = wire.Connection(self.all.ports["front_" + machine])
-        if self.rng.random() < 0.15:
+        if not leaves and self.rng.random() < 0.15:
             await self.upload(change, method, mutation, fields, machine, connection)
             return
-        if self.rng.random() < 0.02:
-            await connection.abandon(method, change.target, fields, b"x", self.rng.uniform(0, 0.5))
-            self.truth.end_mutation(mutation, why="the visitor left")
+        if leaves or self.rng.random() < 0.04:
+            await self.leave(change, method, mutation, fields, connection)
             return
         try:
             answer = await connection.ask(method, change.target, fields, b"x", LIMIT_S)
@@ -166,6 +173,16 @@ class Visitor:
         self.end(mutation, answer)
         if mutation.acknowledged:
             await self.look(change, machine)
+
+    async def leave(self, change, method, mutation, fields, connection):
+        """Hang up before the head of the answer or in its body: neither makes anything unknown."""
+        mutation.left = True
+        if self.rng.random() < 0.5:
+            await connection.abandon(method, change.target, fields, b"x", self.rng.uniform(0, 0.2))
+        else:
+            await connection.leave(method, change.target, fields, b"x", self.rng.uniform(0, 0.1))
+        self.truth.count("visitors who left a change")
+        self.truth.end_mutation(mutation, why="the visitor left")
 
     async def upload(self, change, method, mutation, fields, machine, connection):
         """A body that takes its time, and half of them break off: those are no mutations."""

@@ -9,6 +9,7 @@ import asyncio
 
 HEAD_MAX = 64 * 1024  # also the streams' own limit
 BODY_MAX = 16 * 1024 * 1024
+LEAVES_S = 5  # who would have left in the body, had one come
 
 
 class Broken(Exception):
@@ -226,6 +227,19 @@ class Connection:
         """Ask, and be gone before the answer is there."""
         try:
             await asyncio.wait_for(self.exchange(method, target, fields, body), after_s)
+        except (asyncio.TimeoutError, Broken, OSError):
+            pass
+        self.close()
+
+    async def leave(self, method, target, fields, body, after_s):
+        """Ask, and be gone in the body of the answer, after_s behind its head."""
+        try:
+            async with asyncio.timeout(LEAVES_S):
+                self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+                fields = [("Host", "torture"), ("Content-Length", str(len(body)))] + fields
+                self.writer.write(text_of("%s %s HTTP/1.1" % (method, target), fields, body))
+                await read_head(self.reader)
+                await asyncio.sleep(after_s)
         except (asyncio.TimeoutError, Broken, OSError):
             pass
         self.close()
