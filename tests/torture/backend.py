@@ -181,6 +181,8 @@ class Backend:
             fields.append(("Cache-Group-Invalidation", '"group-%s"' % group))
         if 0.18 <= fate < 0.3:
             return await self.change_behind_the_head(mutation, fields, writer)
+        if mutation.late and fate >= 0.3:
+            return self.change_behind_the_end(mutation, fields, writer)
         version = self.truth.commit(mutation)
         await self.dawdle(0.4)
         if fate < 0.16:
@@ -219,6 +221,14 @@ class Backend:
         mutation.said = self.truth.now()
         writer.write(b"0\r\n\r\n")
         return True
+
+    def change_behind_the_end(self, mutation, fields, writer):
+        """As fastcgi_finish_request() has it."""
+        self.truth.count("commits behind the end")
+        mutation.said = self.truth.now()
+        asyncio.get_running_loop().call_later(self.rng.uniform(0.1, pages.LATE_S - 0.2),
+                                              self.truth.commit, mutation)
+        return self.say(writer, 200, fields, b"soon\n")
 
     # ------------------------------------------------------------------ answers
 

@@ -12,6 +12,7 @@ of pages takes another way through Larder:
     vary    three languages under one URL
     mixed   sometimes for all, sometimes private, with a cookie, or not to be stored
     file    the same bytes for the same version: strong ETag, ranges
+    late    changed behind the end of the answer, within the route's commit_delay
     tagged  tags that only the response knows (Cache-Groups); dropped by what the answer to a
             mutation of something else says (Cache-Group-Invalidation)
 """
@@ -21,6 +22,8 @@ import itertools
 
 ITEMS, PARTS, LISTS, SHEETS, VARIES, MIXED, FILES, TAGGED, GROUPS = 24, 9, 3, 6, 6, 8, 4, 8, 4
 SHEET_PAGES = 3
+LATES = 4
+LATE_S = 1  # commit_delay
 USERS = ["u%d" % n for n in range(6)]
 MINE = 3
 LANGUAGES = ["en", "de", "fr"]
@@ -35,9 +38,10 @@ ROUTES = """
     { path = "/vary/{id}"; resource = "vary"; ttl = "10m"; },
     { path = "/mixed/{id}"; resource = "mixed"; ttl = "10m"; },
     { path = "/file/{id}"; resource = "file"; ttl = "10m"; },
+    { path = "/late/{id}"; ttl = "10m"; commit_delay = "%ds"; },
     { path = "/tagged/{id}"; ttl = "10m"; directory_tags = 2; },
     { path = "/touch/{id}"; methods = ["POST"]; }
-"""
+""" % LATE_S
 
 
 class Page:
@@ -104,6 +108,8 @@ def all_pages():
         add(1, "/mixed/%d" % n)
     for n in range(FILES):
         add(1.5, "/file/%d" % n)
+    for n in range(LATES):
+        add(1.5, "/late/%d" % n)
     for n in range(TAGGED):
         add(1.8, "/tagged/%d" % n)
     return found
@@ -112,7 +118,8 @@ def all_pages():
 def all_changes():
     found = []
     for family, count, weight in (("item", ITEMS, 1), ("part", PARTS, 0.4), ("sheet", SHEETS, 1),
-                                  ("vary", VARIES, 1), ("mixed", MIXED, 0.5), ("file", FILES, 1)):
+                                  ("vary", VARIES, 1), ("mixed", MIXED, 0.5), ("file", FILES, 1),
+                                  ("late", LATES, 1)):
         for n in range(count):
             page = "/%s/%d" % (family, n)
             found.append((weight, Change(("POST", "PUT", "DELETE", "PATCH"), page,

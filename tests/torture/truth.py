@@ -8,6 +8,8 @@ each machine the least version that a read may show, which depends only on when 
         holds from the answer on, on both machines. Where the answer says that the invalidation went
         to the journal, it holds at once on that machine and on the other from CALM_S after the
         machine has Redis back.
+    one that is made behind the end of its answer, within commit_delay
+        holds from SILENT_S after it was made, likewise.
     a change without an answer (broken off, timeout, process killed, visitor gone)
         holds from SILENT_S after the backend committed it and its process gave its last sign of
         life. (It is registered before.)
@@ -59,6 +61,11 @@ class Mutation:
         self.left = False  # its visitor hangs up
         self.cut = False  # its body breaks off: the backend must not hear of it
         self.given_up = False  # it was answered that nobody knows the outcome
+
+    @property
+    def late(self):
+        """Made behind the end of its answer."""
+        return self.resource.startswith("late:")
 
     @property
     def acknowledged(self):
@@ -239,7 +246,7 @@ class Truth:
             return None
         if mutation.status is not None and not mutation.acknowledged:
             return None
-        if mutation.acknowledged and mutation.commits[-1][0] == version:
+        if mutation.acknowledged and mutation.commits[-1][0] == version and not mutation.late:
             if machine == mutation.machine or mutation.word != "journal":
                 return mutation.ended
             return self.calm_after(mutation.machine, mutation.ended)
@@ -439,7 +446,7 @@ class Truth:
 
     def judge_mutation(self, mutation):
         """Answered, once, if the backend answered; done if it was answered so."""
-        if mutation.acknowledged and not mutation.commits:
+        if mutation.acknowledged and not mutation.commits and not mutation.late:
             words = "was answered as if it were done"
         elif len(mutation.commits) > 1 and not self.disturbed(mutation.machine, mutation.sent,
                                                               mutation.ended):
