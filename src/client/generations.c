@@ -22,15 +22,19 @@
 /* What the life of a generation is compared with is a little more than that of the entry. */
 #define SLACK_MS INT64_C(60000)
 /* All tags of one entry. */
-#define KEEP_MAX ((size_t)(STORE_TAGS_MAX + STORE_OWN_TAGS_MAX))
 /* The time in a soft part, before its random digits. */
 #define SOFT_TIME_DIGITS 12
 
-/* Not PEXPIRE alone: what came meanwhile has a life of its own. */
-static const char life_script[] = "if redis.call('GET', KEYS[1]) == ARGV[1] then\n"
-                                  "    redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
-                                  "end\n"
-                                  "return 0\n";
+/* Of each tag: ARGV[1] is what its generation has to live, ARGV[2] what it gets if it would not. Not what
+ * came meanwhile, which has a life of its own. */
+static const char lives_script[] =
+    "for i, key in ipairs(KEYS) do\n"
+    "    local left = redis.call('PTTL', key)\n"
+    "    if left >= 0 and left < tonumber(ARGV[1]) and redis.pcall('GET', key) == ARGV[i + 2] then\n"
+    "        redis.call('PEXPIRE', key, ARGV[2])\n"
+    "    end\n"
+    "end\n"
+    "return 0\n";
 
 void
 generations_key(const struct larder *cache, struct wire *wire, const char *tag)
@@ -125,43 +129,39 @@ store_new_generations_live(struct larder *cache, int64_t life_ms)
     cache->new_life_ms = life_ms < 1 ? 1 : life_ms < most_ms ? life_ms : most_ms;
 }
 
+void
+generations_write_lives(const struct larder *cache, struct wire *wire,
+                        const struct store_lives *lives, int64_t ttl_ms)
+{
+    const int64_t needed_ms = ttl_ms + SLACK_MS, most_ms = STORE_GENERATION_TTL_S * 1000;
+
+    command_begin(cache, wire, 2 * lives->n + 2, "EVAL %s %d", lives_script, (int)lives->n);
+    for (size_t i = 0; i < lives->n; i++)
+        generations_key(cache, wire, lives->tags[i]);
+    wire_number(wire, needed_ms);
+    wire_number(wire, 2 * needed_ms < most_ms ? 2 * needed_ms : most_ms);
+    for (size_t i = 0; i < lives->n; i++)
+        wire_arg(wire, lives->values[i], STORE_GENERATION_LEN);
+}
+
 enum larder_status
-store_generations_keep(struct larder *cache, const char *const *tags,
-                       const store_generation *values, size_t n, int64_t ttl_ms,
+store_generations_keep(struct larder *cache, const struct store_lives *lives, int64_t ttl_ms,
                        int64_t deadline_ms, struct larder_error *err)
 {
-    redisReply *lives[KEEP_MAX], *replies[KEEP_MAX];
-    const int64_t needed_ms = ttl_ms + SLACK_MS, most_ms = STORE_GENERATION_TTL_S * 1000;
+    redisReply *reply;
     struct wire wire;
-    size_t due = 0;
 
     if (!cache->options.enabled)
         return error_set(err, LARDER_DISABLED, "the cache is switched off");
-    enum larder_status status = generations_check(tags, n, KEEP_MAX, err);
-    if (status != LARDER_OK || n == 0)
+    enum larder_status status = generations_check(lives->tags, lives->n, STORE_LIVES_MAX, err);
+    if (status != LARDER_OK || lives->n == 0)
         return status;
     wire_init(&wire);
-    for (size_t i = 0; i < n; i++)
-        command_write(cache, &wire, "PTTL " GENERATION_NAME, tags[i]);
-    status = command_run(cache, COMMAND_TTL, &wire, deadline_ms, lives, n, NULL, err);
+    generations_write_lives(cache, &wire, lives, ttl_ms);
+    status = command_run(cache, COMMAND_LIFE, &wire, deadline_ms, &reply, 1, NULL, err);
     wire_free(&wire);
-    if (status != LARDER_OK)
-        return status;
-    wire_init(&wire);
-    for (size_t i = 0; i < n; i++)
-        if (lives[i]->type == REDIS_REPLY_INTEGER && lives[i]->integer >= 0 &&
-            lives[i]->integer < needed_ms) {
-            command_write(cache, &wire, "EVAL %s 1 " GENERATION_NAME " %.*s %lld", life_script,
-                          tags[i], STORE_GENERATION_LEN, values[i],
-                          (long long)(2 * needed_ms < most_ms ? 2 * needed_ms : most_ms));
-            due++;
-        }
-    command_free_replies(lives, n);
-    if (due > 0)
-        status = command_run(cache, COMMAND_LIFE, &wire, deadline_ms, replies, due, NULL, err);
-    wire_free(&wire);
-    if (due > 0 && status == LARDER_OK)
-        command_free_replies(replies, due);
+    if (status == LARDER_OK)
+        command_free_replies(&reply, 1);
     return status;
 }
 

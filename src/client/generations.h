@@ -16,6 +16,10 @@
 #define GENERATION_NAME ":gen:%s"
 void generations_key(const struct larder *cache, struct wire *wire, const char *tag);
 
+/* The command that lets them live as long as store_generations_keep() says: one reply. */
+void generations_write_lives(const struct larder *cache, struct wire *wire,
+                             const struct store_lives *lives, int64_t ttl_ms);
+
 /* LARDER_INVALID: more than most, or too long. */
 enum larder_status generations_check(const char *const *tags, size_t n, size_t most,
                                      struct larder_error *err);

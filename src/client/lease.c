@@ -71,54 +71,64 @@ store_lease_take(struct larder *cache, const char *name, int64_t life_ms, int64_
 }
 
 enum larder_status
-store_lease_extend(struct larder *cache, const char *name, const store_token token, int64_t life_ms,
-                   int64_t deadline_ms, struct larder_error *err)
+store_leases_extend(struct larder *cache, struct store_lease *const *leases, size_t n,
+                    int64_t deadline_ms, struct larder_error *err)
 {
-    redisReply *reply = NULL;
-
-    enum larder_status status = check_lease(cache, name, err);
-    if (status != LARDER_OK)
-        return status;
-    if (life_ms <= 0)
-        return error_set(err, LARDER_INVALID, "a lease for %lld ms", (long long)life_ms);
-    status = command_ask(cache, COMMAND_LEASE_EXTEND, deadline_ms, &reply, err,
-                         "EVAL %s 1 " LEASE_NAME " %s %lld", extend_script, name, token,
-                         (long long)life_ms);
-    if (status != LARDER_OK)
-        return status;
-    if (reply->type != REDIS_REPLY_INTEGER)
-        status = command_unexpected(cache, COMMAND_LEASE_EXTEND, err);
-    else if (reply->integer != 1)
-        status = error_set(err, LARDER_MISS, "the lease of %s is not ours any more", name);
-    command_free_replies(&reply, 1);
-    return status;
-}
-
-enum larder_status
-store_lease_end(struct larder *cache, const char *name, const store_token token, char word,
-                int64_t deadline_ms, struct larder_error *err)
-{
-    redisReply *replies[2];
+    redisReply *replies[STORE_LEASES_MAX];
     struct wire wire;
+    enum larder_status status =
+        n <= STORE_LEASES_MAX ? LARDER_OK : error_set(err, LARDER_INVALID, "%zu leases at once", n);
 
-    enum larder_status status = check_lease(cache, name, err);
-    if (status != LARDER_OK)
+    for (size_t i = 0; i < n && status == LARDER_OK; i++)
+        status = check_lease(cache, leases[i]->name, err);
+    if (status != LARDER_OK || n == 0)
         return status;
     wire_init(&wire);
-    command_write(cache, &wire, "EVAL %s 1 " LEASE_NAME " %s", drop_script, name, token);
-    /* "<word> <name>" to all who listen. */
-    command_begin(cache, &wire, 1, "PUBLISH :" LISTEN_CHANNEL);
-    wire_join(&wire, (char[]){word, ' '}, 2, name, strlen(name));
-    status = command_run(cache, COMMAND_LEASE_END, &wire, deadline_ms, replies, 2, NULL, err);
+    for (size_t i = 0; i < n; i++)
+        command_write(cache, &wire, "EVAL %s 1 " LEASE_NAME " %s %lld", extend_script,
+                      leases[i]->name, leases[i]->token, (long long)leases[i]->life_ms);
+    status = command_run(cache, COMMAND_LEASE_EXTEND, &wire, deadline_ms, replies, n, NULL, err);
     wire_free(&wire);
     if (status != LARDER_OK)
         return status;
-    for (size_t i = 0; i < 2 && status == LARDER_OK; i++) {
+    for (size_t i = 0; i < n; i++)
+        leases[i]->lost = replies[i]->type == REDIS_REPLY_INTEGER && replies[i]->integer != 1;
+    command_free_replies(replies, n);
+    return LARDER_OK;
+}
+
+enum larder_status
+store_leases_end(struct larder *cache, struct store_lease *const *leases, size_t n,
+                 int64_t deadline_ms, struct larder_error *err)
+{
+    redisReply *replies[2 * STORE_LEASES_MAX];
+    struct wire wire;
+    enum larder_status status =
+        n <= STORE_LEASES_MAX ? LARDER_OK : error_set(err, LARDER_INVALID, "%zu leases at once", n);
+
+    for (size_t i = 0; i < n && status == LARDER_OK; i++)
+        status = check_lease(cache, leases[i]->name, err);
+    if (status != LARDER_OK || n == 0)
+        return status;
+    wire_init(&wire);
+    for (size_t i = 0; i < n; i++) {
+        command_write(cache, &wire, "EVAL %s 1 " LEASE_NAME " %s", drop_script, leases[i]->name,
+                      leases[i]->token);
+        /* "<word> <name>" to all who listen. */
+        command_begin(cache, &wire, 1, "PUBLISH :" LISTEN_CHANNEL);
+        wire_join(&wire, (char[]){leases[i]->word, ' '}, 2, leases[i]->name,
+                  strlen(leases[i]->name));
+    }
+    status = command_run(cache, COMMAND_LEASE_END, &wire, deadline_ms, replies, 2 * n, NULL, err);
+    wire_free(&wire);
+    if (status != LARDER_OK)
+        return status;
+    for (size_t i = 0; i < 2 * n && status == LARDER_OK; i++) {
         if (replies[i]->type == REDIS_REPLY_ERROR)
             status = command_refused(cache, COMMAND_LEASE_END, replies[i], err);
         else if (replies[i]->type != REDIS_REPLY_INTEGER)
             status = command_unexpected(cache, COMMAND_LEASE_END, err);
     }
-    command_free_replies(replies, 2);
+    command_free_replies(replies, 2 * n);
     return status;
 }

@@ -469,19 +469,22 @@ check_put(const struct larder *cache, const char *key, const struct iovec *iov, 
 }
 
 enum larder_status
-store_put(struct larder *cache, const char *key, const struct iovec *iov, int iovcnt,
-          int64_t ttl_ms, const struct store_guard *guard, int64_t deadline_ms,
-          struct larder_error *err)
+store_put_under(struct larder *cache, const char *key, const struct iovec *iov, int iovcnt,
+                int64_t ttl_ms, const struct store_guard *guard, const struct store_lives *lives,
+                int64_t deadline_ms, struct larder_error *err)
 {
     enum command command = !guard          ? COMMAND_SET
                            : guard->unless ? COMMAND_PUT_UNLESS
                                            : COMMAND_PUT_IF;
-    redisReply *reply = NULL;
+    redisReply *replies[2];
+    size_t n = lives && lives->n > 0 ? 2 : 1;
     struct wire wire;
 
     if (!cache->options.enabled)
         return disabled(err);
     enum larder_status status = check_put(cache, key, iov, iovcnt, ttl_ms, guard, err);
+    if (status == LARDER_OK && n == 2)
+        status = generations_check(lives->tags, lives->n, STORE_LIVES_MAX, err);
     if (status != LARDER_OK)
         return status;
     wire_init(&wire);
@@ -489,16 +492,29 @@ store_put(struct larder *cache, const char *key, const struct iovec *iov, int io
         put_guarded(cache, &wire, key, iov, iovcnt, ttl_ms, guard);
     else
         put_plain(cache, &wire, key, iov, iovcnt, ttl_ms);
-    status = command_run(cache, command, &wire, deadline_ms, &reply, 1, NULL, err);
+    if (n == 2)
+        generations_write_lives(cache, &wire, lives, ttl_ms);
+    status = command_run(cache, command, &wire, deadline_ms, replies, n, NULL, err);
     wire_free(&wire);
     if (status != LARDER_OK)
         return status;
-    if (guard)
-        status = guarded_reply(cache, command, reply, key, err);
-    else if (reply->type != REDIS_REPLY_STATUS)
+    /* What became of the lives is of no consequence. */
+    if (replies[0]->type == REDIS_REPLY_ERROR)
+        status = command_refused(cache, command, replies[0], err);
+    else if (guard)
+        status = guarded_reply(cache, command, replies[0], key, err);
+    else if (replies[0]->type != REDIS_REPLY_STATUS)
         status = command_unexpected(cache, command, err);
-    command_free_replies(&reply, 1);
+    command_free_replies(replies, n);
     return status;
+}
+
+enum larder_status
+store_put(struct larder *cache, const char *key, const struct iovec *iov, int iovcnt,
+          int64_t ttl_ms, const struct store_guard *guard, int64_t deadline_ms,
+          struct larder_error *err)
+{
+    return store_put_under(cache, key, iov, iovcnt, ttl_ms, guard, NULL, deadline_ms, err);
 }
 
 enum larder_status

@@ -179,16 +179,23 @@ enum larder_status store_generations(struct larder *cache, const struct store_ta
  * said before any other call; at most STORE_GENERATION_TTL_S. */
 void store_new_generations_live(struct larder *cache, int64_t life_ms);
 
+/* Tags, and the generations of theirs that an entry has. */
+struct store_lives {
+    const char *const *tags;
+    const store_generation *values;
+    size_t n; /* STORE_LIVES_MAX at most */
+};
+#define STORE_LIVES_MAX (STORE_TAGS_MAX + STORE_OWN_TAGS_MAX)
+
 /*
  * An entry with these generations has been stored for ttl_ms, or soon will be: let
  * those live longer that would not live as long, if they are still what they were;
- * for twice as long, so that the next time nothing is to be done. n at most
- * STORE_TAGS_MAX + STORE_OWN_TAGS_MAX. One round trip, mostly; what fails only
- * makes the entry die early.
+ * for twice as long, so that the next time nothing is to be done. One round trip;
+ * what fails only makes the entry die early.
  */
-enum larder_status store_generations_keep(struct larder *cache, const char *const *tags,
-                                          const store_generation *values, size_t n, int64_t ttl_ms,
-                                          int64_t deadline_ms, struct larder_error *err);
+enum larder_status store_generations_keep(struct larder *cache, const struct store_lives *lives,
+                                          int64_t ttl_ms, int64_t deadline_ms,
+                                          struct larder_error *err);
 
 /* Is it settled, so that an entry may carry it? */
 static inline bool
@@ -240,6 +247,12 @@ struct store_guard {
 enum larder_status store_put(struct larder *cache, const char *key, const struct iovec *iov,
                              int iovcnt, int64_t ttl_ms, const struct store_guard *guard,
                              int64_t deadline_ms, struct larder_error *err);
+
+/* The same for an entry, with store_generations_keep() in the same round trip. */
+enum larder_status store_put_under(struct larder *cache, const char *key, const struct iovec *iov,
+                                   int iovcnt, int64_t ttl_ms, const struct store_guard *guard,
+                                   const struct store_lives *lives, int64_t deadline_ms,
+                                   struct larder_error *err);
 
 /*
  * Invalidate tags, any number: append to the news, then delete their generations,
@@ -346,18 +359,30 @@ void store_register_state(struct larder *cache, struct store_register_state *out
 enum larder_status store_lease_take(struct larder *cache, const char *name, int64_t life_ms,
                                     int64_t deadline_ms, store_token token, int64_t *left_ms,
                                     struct larder_error *err);
-/* LARDER_MISS: it is not ours any more. */
-enum larder_status store_lease_extend(struct larder *cache, const char *name,
-                                      const store_token token, int64_t life_ms, int64_t deadline_ms,
-                                      struct larder_error *err);
-/* Give it back if it is still ours, and in any case wake who waits for it, on every process
- * (store_listen()): `word` is one of 'S' it is stored, look; 'N' it is not, fetch yourselves. */
-enum larder_status store_lease_end(struct larder *cache, const char *name, const store_token token,
-                                   char word, int64_t deadline_ms, struct larder_error *err);
+
+/* One that is ours. */
+struct store_lease {
+    const char *name;
+    store_token token;
+    int64_t life_ms;
+    char
+        word; /* for who waits, when it ends: 'S' it is stored, look; 'N' it is not, fetch yourselves */
+    bool lost; /* out, store_leases_extend(): it is not ours any more */
+};
+/* So many at once, in one round trip. */
+#define STORE_LEASES_MAX 32
+
+/* Let each live for its life from now on. */
+enum larder_status store_leases_extend(struct larder *cache, struct store_lease *const *leases,
+                                       size_t n, int64_t deadline_ms, struct larder_error *err);
+/* Give each back if it is still ours, and in any case wake who waits for it, on every process
+ * (store_listen()), with its word. */
+enum larder_status store_leases_end(struct larder *cache, struct store_lease *const *leases,
+                                    size_t n, int64_t deadline_ms, struct larder_error *err);
 
 /*
  * Hear of leases that end, on all processes. fn is called from a thread of the
- * client's with the name that store_lease_end() got, and must not block; word 0
+ * client's with the name that store_leases_end() got, and must not block; word 0
  * and name "" mean that some may have been missed (the connection was broken).
  * One listener a client, to be set once, before the first lease is asked for; it
  * keeps a connection of its own, outside of the pool, and tries again by itself.

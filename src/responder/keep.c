@@ -394,12 +394,11 @@ keep_hold(const struct kept *kept, const struct exchange *exchange)
     if (exchange->site->config->compat_ancestor)
         return;
     /* What fails costs a fetch later. */
-    (void)store_generations_keep(cache, tags->name,
-                                 (const store_generation *)exchange->generations.value, tags->count,
-                                 kept->decision.keep_ms, until_ms, NULL);
-    (void)store_generations_keep(cache, kept->own.name,
-                                 (const store_generation *)kept->own.generation, kept->own.count,
-                                 kept->decision.keep_ms, until_ms, NULL);
+    const struct store_lives lives[] = {
+        {tags->name, (const store_generation *)exchange->generations.value, tags->count},
+        {kept->own.name, (const store_generation *)kept->own.generation, kept->own.count}};
+    for (size_t i = 0; i < sizeof lives / sizeof *lives; i++)
+        (void)store_generations_keep(cache, &lives[i], kept->decision.keep_ms, until_ms, NULL);
 }
 
 /* Of a part it is known now what it is. */

@@ -1,9 +1,9 @@
 /*
  * The leases that this process holds.
  *
- * One thread for all of them. It extends each when a third of its life is over,
- * so that two attempts may fail before anybody else thinks that we are dead, and
- * gives back those that have ended: nobody's answer waits for that. A process
+ * One thread for all of them, many in one round trip. It extends each when a third
+ * of its life is over, so that two attempts may fail before anybody else thinks that
+ * we are dead, and gives back those that have ended: nobody's answer waits for that. A process
  * that dies is missed when its leases have run out, `coalesce.lease` later.
  */
 #include "responder/lease.h"
@@ -21,11 +21,8 @@
 struct lease {
     struct lease *next;
     struct site *site;
-    store_token token;
-    int64_t life_ms;
-    int64_t due_ms; /* to be extended */
-    char word;      /* '\0': it is being held */
-    bool lost;      /* somebody else has it, or nobody: we were too slow */
+    struct store_lease store; /* lost: somebody else has it, or nobody: we were too slow */
+    int64_t due_ms;           /* to be extended */
     char name[];
 };
 
@@ -47,9 +44,9 @@ lease_take(struct site *site, const char *name, int64_t life_ms, int64_t deadlin
     memcpy(lease->name, name, n);
     /* From before it is asked for: so it never lives longer than we think. */
     lease->due_ms = clock_now_ms() + life_ms / 3;
-    lease->life_ms = life_ms;
-    enum larder_status status =
-        store_lease_take(site->cache, name, life_ms, deadline_ms, lease->token, left_ms, NULL);
+    lease->store = (struct store_lease){.name = lease->name, .life_ms = life_ms};
+    enum larder_status status = store_lease_take(site->cache, name, life_ms, deadline_ms,
+                                                 lease->store.token, left_ms, NULL);
     if (status != LARDER_OK) {
         free(lease);
         return status;
@@ -75,7 +72,7 @@ lease_end(struct lease *lease, char word)
         at = &(*at)->next;
     *at = lease->next;
     lease->next = NULL;
-    lease->word = word;
+    lease->store.word = word;
     *last_ended = lease;
     last_ended = &lease->next;
     pthread_cond_signal(&changed);
@@ -84,17 +81,33 @@ lease_end(struct lease *lease, char word)
 
 /* ------------------------------------------------------------------- the thread */
 
-/* With the lock held. */
-static struct lease *
-pop_ended(void)
+/* Some of one site's, for one call. */
+struct batch {
+    struct lease *of[STORE_LEASES_MAX];
+    struct store_lease *stores[STORE_LEASES_MAX];
+    size_t n;
+};
+
+/* false: there is no room, or it is another site's. */
+static bool
+batch_add(struct batch *batch, struct lease *lease)
 {
-    struct lease *lease = ended;
-    if (lease) {
-        ended = lease->next;
+    if (batch->n == STORE_LEASES_MAX || (batch->n > 0 && batch->of[0]->site != lease->site))
+        return false;
+    batch->of[batch->n] = lease;
+    batch->stores[batch->n++] = &lease->store;
+    return true;
+}
+
+/* With the lock held. */
+static void
+pop_ended(struct batch *batch)
+{
+    while (ended && batch_add(batch, ended)) {
+        ended = ended->next;
         if (!ended)
             last_ended = &ended;
     }
-    return lease;
 }
 
 /* With the lock held: the one that is due first, NULL: none is held. */
@@ -103,35 +116,39 @@ first_due(void)
 {
     struct lease *first = NULL;
     for (struct lease *lease = held; lease; lease = lease->next)
-        if (!lease->lost && (!first || lease->due_ms < first->due_ms))
+        if (!lease->store.lost && (!first || lease->due_ms < first->due_ms))
             first = lease;
     return first;
 }
 
-/* With the lock held, which is let go while Redis is asked: meanwhile the lease may end, and be
+/* With the lock held, which is let go while Redis is asked: meanwhile a lease may end, and be
  * pushed to those that have ended, but only this thread takes them from there. */
 static void
-extend(struct lease *lease)
+extend(struct lease *first, int64_t now_ms)
 {
-    int64_t now_ms = clock_now_ms();
-    lease->due_ms = now_ms + lease->life_ms / 3;
+    const int64_t until_ms = now_ms + first->store.life_ms / 3;
+    struct batch batch = {.n = 0};
+    batch_add(&batch, first);
+    for (struct lease *lease = held; lease; lease = lease->next)
+        if (lease != first && !lease->store.lost && lease->due_ms <= now_ms)
+            batch_add(&batch, lease);
+    for (size_t i = 0; i < batch.n; i++)
+        batch.of[i]->due_ms = now_ms + batch.of[i]->store.life_ms / 3;
     pthread_mutex_unlock(&lock);
-    enum larder_status status = store_lease_extend(lease->site->cache, lease->name, lease->token,
-                                                   lease->life_ms, now_ms + lease->life_ms / 3,
-                                                   NULL);
+    store_leases_extend(first->site->cache, batch.stores, batch.n, until_ms, NULL);
     pthread_mutex_lock(&lock);
-    if (status == LARDER_MISS)
-        lease->lost = true;
 }
 
 static void
-give_back(struct lease *lease, bool too_late)
+give_back(struct batch *batch, bool too_late)
 {
     if (!too_late)
-        store_lease_end(lease->site->cache, lease->name, lease->token, lease->word,
-                        clock_now_ms() + END_TIMEOUT_MS, NULL);
-    site_give(lease->site);
-    free(lease);
+        store_leases_end(batch->of[0]->site->cache, batch->stores, batch->n,
+                         clock_now_ms() + END_TIMEOUT_MS, NULL);
+    for (size_t i = 0; i < batch->n; i++) {
+        site_give(batch->of[i]->site);
+        free(batch->of[i]);
+    }
 }
 
 static void
@@ -150,21 +167,25 @@ keeper(void *unused)
     (void)unused;
     pthread_mutex_lock(&lock);
     for (;;) {
-        struct lease *lease = pop_ended();
-        if (lease) {
-            bool too_late = stopping && clock_now_ms() >= give_up_ms;
+        struct batch batch = {.n = 0};
+        int64_t now_ms = clock_now_ms();
+        struct lease *due = stopping ? NULL : first_due();
+        /* First what would be lost: giving back may take its time. */
+        if (due && due->due_ms <= now_ms) {
+            extend(due, now_ms);
+            continue;
+        }
+        pop_ended(&batch);
+        if (batch.n > 0) {
+            bool too_late = stopping && now_ms >= give_up_ms;
             pthread_mutex_unlock(&lock);
-            give_back(lease, too_late);
+            give_back(&batch, too_late);
             pthread_mutex_lock(&lock);
             continue;
         }
         if (stopping)
             break;
-        lease = first_due();
-        if (lease && lease->due_ms <= clock_now_ms())
-            extend(lease);
-        else
-            wait_until(lease ? lease->due_ms : -1);
+        wait_until(due ? due->due_ms : -1);
     }
     pthread_mutex_unlock(&lock);
     return NULL;

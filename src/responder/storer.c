@@ -5,12 +5,17 @@
  * grows while Redis is slow would eat the memory of the machine, so it is
  * bounded and what does not fit is dropped: a cache may always forget. An
  * invalidation may not, and has no such bound.
+ *
+ * Redis may be some milliseconds away, so there are several threads, each with a
+ * lane of its own. All that is stored of one URL goes into the same lane, in order;
+ * invalidations have one to themselves, because each may take seconds.
  */
 #include "responder/storer.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -48,18 +53,28 @@ struct job {
     struct purge purge;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
-static pthread_cond_t work;                              /* by CLOCK_MONOTONIC */
-static struct queue {
+struct queue {
     struct job *first, **last;
-    size_t count; /* with the one at work */
-} stores = {.last = &stores.first}, touches = {.last = &touches.first};
-static size_t bytes;
-static bool touched;    /* the last one was a touch: what is to be stored has its turn */
-static int64_t gone_ms; /* when to see to what is gone; 0: there is nothing */
+};
+
+/* Of jobs that are about URLs, and that of invalidations, behind them. */
+#define URL_LANES 4
+#define LANES (URL_LANES + 1)
+
+struct lane {
+    pthread_t thread;
+    pthread_cond_t work; /* by CLOCK_MONOTONIC */
+    struct queue stores, touches;
+    bool touched;    /* the last one was a touch: what is to be stored has its turn */
+    int64_t gone_ms; /* when to see to what is gone; 0: there is nothing, or it is another lane's */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
+static struct lane lanes[LANES];
+/* Of all lanes, with what is at work. */
+static size_t stores, touches, bytes;
 static bool stopping;
 static int64_t give_up_ms; /* when stopping: do not store beyond this time */
-static pthread_t thread;
 
 static void
 job_free(struct job *job)
@@ -139,26 +154,28 @@ put_marker(const struct job *job, int64_t deadline_ms, struct larder_error *err)
     return status;
 }
 
-/* The generations under which it has been stored live as long as it does. */
-static void
-keep_generations(const struct job *job, int64_t deadline_ms)
+/* The entry, and the generations under which it is stored live as long as it does. */
+static enum larder_status
+put_entry(const struct job *job, const struct store_guard *guard, int64_t deadline_ms,
+          struct larder_error *err)
 {
-    enum { MOST = STORE_TAGS_MAX + STORE_OWN_TAGS_MAX };
-    const char *tags[MOST];
-    store_generation values[MOST];
-    struct arena *arena = arena_new((size_t)MOST * STORE_TAG_SIZE);
-    size_t n = arena ? entry_tags(job->head, job->head_len, tags, values, MOST, arena) : 0;
-    if (n > 0)
-        (void)store_generations_keep(job->site->cache, tags, (const store_generation *)values, n,
-                                     job->ttl_ms, deadline_ms, NULL);
+    struct slice body = job->body ? spool_body(job->body) : (struct slice){NULL, 0};
+    const struct iovec value[2] = {{job->head, job->head_len}, {(void *)body.p, body.n}};
+    const char *tags[STORE_LIVES_MAX];
+    store_generation values[STORE_LIVES_MAX];
+    struct arena *arena = arena_new((size_t)STORE_LIVES_MAX * STORE_TAG_SIZE);
+    struct store_lives lives = {tags, (const store_generation *)values, 0};
+    if (arena)
+        lives.n = entry_tags(job->head, job->head_len, tags, values, STORE_LIVES_MAX, arena);
+    enum larder_status status = store_put_under(job->site->cache, job->key, value, 2, job->ttl_ms,
+                                                guard, &lives, deadline_ms, err);
     arena_free(arena);
+    return status;
 }
 
 static void
 run_put(struct job *job, int64_t deadline_ms)
 {
-    struct slice body = job->body ? spool_body(job->body) : (struct slice){NULL, 0};
-    struct iovec value[2] = {{job->head, job->head_len}, {(void *)body.p, body.n}};
     struct larder_error err = {0};
     struct larder *cache = job->site->cache;
     enum larder_status status;
@@ -171,7 +188,7 @@ run_put(struct job *job, int64_t deadline_ms)
     if (!job->primary) {
         if (!guard && !job->site->config->compat_ancestor)
             guard = &marker;
-        status = store_put(cache, job->key, value, 2, job->ttl_ms, guard, deadline_ms, &err);
+        status = put_entry(job, guard, deadline_ms, &err);
     } else {
         bool admitted = false;
         status = store_variant_admit(cache, job->primary, job->key, job->ttl_ms,
@@ -183,14 +200,13 @@ run_put(struct job *job, int64_t deadline_ms)
             return;
         }
         if (status == LARDER_OK)
-            status = store_put(cache, job->key, value, 2, job->ttl_ms, guard, deadline_ms, &err);
+            status = put_entry(job, guard, deadline_ms, &err);
         if (status == LARDER_OK)
             status = put_marker(job, deadline_ms, &err);
     }
     tell(job, status == LARDER_OK || status == LARDER_EXISTS);
     if (status == LARDER_OK) {
         counters_add(COUNTER_stored, 1);
-        keep_generations(job, deadline_ms);
         return;
     }
     if (status == LARDER_EXISTS) {
@@ -251,27 +267,28 @@ run(struct job *job)
 
 /* Called with the lock held: until there is something to do. */
 static void
-wait_for_work(void)
+wait_for_work(struct lane *lane)
 {
-    const struct timespec until = {(time_t)(gone_ms / 1000), (long)(gone_ms % 1000) * 1000000};
-    if (gone_ms > 0)
-        pthread_cond_timedwait(&work, &lock, &until);
+    const struct timespec until = {(time_t)(lane->gone_ms / 1000),
+                                   (long)(lane->gone_ms % 1000) * 1000000};
+    if (lane->gone_ms > 0)
+        pthread_cond_timedwait(&lane->work, &lock, &until);
     else
-        pthread_cond_wait(&work, &lock);
+        pthread_cond_wait(&lane->work, &lock);
 }
 
 static bool
-is_waiting(void)
+is_waiting(const struct lane *lane)
 {
-    return stores.first || touches.first;
+    return lane->stores.first || lane->touches.first;
 }
 
 /* Where both wait: by turns, so that neither keeps the other from Redis where that is slow. */
 static struct queue *
-turn(void)
+turn(struct lane *lane)
 {
-    touched = touches.first && !(touched && stores.first);
-    return touched ? &touches : &stores;
+    lane->touched = lane->touches.first && !(lane->touched && lane->stores.first);
+    return lane->touched ? &lane->touches : &lane->stores;
 }
 
 static struct job *
@@ -285,53 +302,59 @@ take(struct queue *queue)
 }
 
 static bool
-is_gone_due(void)
+is_gone_due(const struct lane *lane)
 {
-    return gone_ms > 0 && (clock_now_ms() >= gone_ms || (stopping && !is_waiting()));
+    return lane->gone_ms > 0 &&
+           (clock_now_ms() >= lane->gone_ms || (stopping && !is_waiting(lane)));
 }
 
 /* Called with the lock held, which it gives up meanwhile. */
 static void
-drop_gone(void)
+drop_gone(struct lane *lane)
 {
-    gone_ms = 0;
+    lane->gone_ms = 0;
     pthread_mutex_unlock(&lock);
     int64_t again_ms = gone_later_run();
     pthread_mutex_lock(&lock);
     /* One that has come meanwhile waits no longer. */
     bool is_last = stopping && (again_ms > 0 || clock_now_ms() >= give_up_ms);
-    if (again_ms >= 0 && gone_ms == 0 && !is_last)
-        gone_ms = clock_now_ms() + again_ms;
+    if (again_ms >= 0 && lane->gone_ms == 0 && !is_last)
+        lane->gone_ms = clock_now_ms() + again_ms;
+}
+
+static size_t *
+count_of(const struct job *job)
+{
+    return job->kind == JOB_TOUCH ? &touches : &stores;
 }
 
 static void *
-storer(void *unused)
+storer(void *arg)
 {
-    (void)unused;
+    struct lane *lane = arg;
     pthread_mutex_lock(&lock);
     for (;;) {
-        while (!is_waiting() && !stopping && !is_gone_due())
-            wait_for_work();
-        if (is_gone_due())
-            drop_gone();
-        if (!is_waiting() && stopping && gone_ms == 0)
+        while (!is_waiting(lane) && !stopping && !is_gone_due(lane))
+            wait_for_work(lane);
+        if (is_gone_due(lane))
+            drop_gone(lane);
+        if (!is_waiting(lane) && stopping && lane->gone_ms == 0)
             break;
-        if (!is_waiting())
+        if (!is_waiting(lane))
             continue;
-        struct queue *queue = turn();
-        struct job *job = take(queue);
+        struct job *job = take(turn(lane));
         bool too_late = stopping && job->kind != JOB_INVALIDATE && clock_now_ms() >= give_up_ms;
         pthread_mutex_unlock(&lock);
         if (too_late)
             counters_add(COUNTER_store_skipped_queue, 1);
         else
             run(job);
-        size_t size = size_of(job);
+        size_t size = size_of(job), *count = count_of(job);
         tell(job, false); /* unless it has been told already */
         job_free(job);
         pthread_mutex_lock(&lock);
         /* Until now, so that what is being sent counts against the bound as well. */
-        queue->count--;
+        (*count)--;
         bytes -= size;
     }
     pthread_mutex_unlock(&lock);
@@ -344,20 +367,39 @@ storer_start(void)
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&work, &monotonic);
+    bool ok = true;
+    for (size_t i = 0; i < LANES && ok; i++) {
+        struct lane *lane = &lanes[i];
+        lane->stores.last = &lane->stores.first;
+        lane->touches.last = &lane->touches.first;
+        pthread_cond_init(&lane->work, &monotonic);
+        ok = pthread_create(&lane->thread, NULL, storer, lane) == 0;
+    }
     pthread_condattr_destroy(&monotonic);
-    return pthread_create(&thread, NULL, storer, NULL) == 0;
+    return ok;
+}
+
+/* That of its URL: a variant goes with all others of the page. */
+static struct lane *
+lane_of(const struct job *job)
+{
+    const char *name = job->primary ? job->primary : job->key;
+    if (job->kind == JOB_INVALIDATE)
+        return &lanes[URL_LANES];
+    return &lanes[XXH3_64bits(name, strlen(name)) % URL_LANES];
 }
 
 /* Called with the lock held. */
 static void
-append(struct queue *queue, struct job *job)
+append(struct job *job)
 {
+    struct lane *lane = lane_of(job);
+    struct queue *queue = job->kind == JOB_TOUCH ? &lane->touches : &lane->stores;
     *queue->last = job;
     queue->last = &job->next;
-    queue->count++;
+    (*count_of(job))++;
     bytes += size_of(job);
-    pthread_cond_signal(&work);
+    pthread_cond_signal(&lane->work);
 }
 
 static char *
@@ -421,10 +463,10 @@ storer_put(struct site *site, const struct storer_item *item)
         return;
     size_t size = size_of(job);
     pthread_mutex_lock(&lock);
-    bool fits = stores.count < config->store_queue_count && bytes < config->store_queue_bytes &&
+    bool fits = stores < config->store_queue_count && bytes < config->store_queue_bytes &&
                 size <= config->store_queue_bytes - bytes;
     if (fits)
-        append(&stores, job);
+        append(job);
     pthread_mutex_unlock(&lock);
     if (!fits) {
         counters_add(COUNTER_store_skipped_queue, 1);
@@ -452,9 +494,9 @@ put_small(struct job *job)
     if (!job)
         return;
     pthread_mutex_lock(&lock);
-    bool fits = stores.count < SMALL_MAX;
+    bool fits = stores < SMALL_MAX;
     if (fits)
-        append(&stores, job);
+        append(job);
     pthread_mutex_unlock(&lock);
     if (!fits)
         job_free(job);
@@ -468,9 +510,9 @@ storer_touch(struct site *site, const char *primary, const char *key, size_t max
         return false;
     job->max_variants = max_variants;
     pthread_mutex_lock(&lock);
-    bool fits = touches.count < SMALL_MAX;
+    bool fits = touches < SMALL_MAX;
     if (fits)
-        append(&touches, job);
+        append(job);
     pthread_mutex_unlock(&lock);
     if (!fits)
         job_free(job);
@@ -491,10 +533,11 @@ storer_drop(struct site *site, const char *key, const char *checksum)
 void
 storer_nudge(void)
 {
+    struct lane *lane = &lanes[URL_LANES];
     pthread_mutex_lock(&lock);
-    if (gone_ms == 0)
-        gone_ms = clock_now_ms();
-    pthread_cond_signal(&work);
+    if (lane->gone_ms == 0)
+        lane->gone_ms = clock_now_ms();
+    pthread_cond_signal(&lane->work);
     pthread_mutex_unlock(&lock);
 }
 
@@ -507,7 +550,7 @@ storer_invalidate(struct site *site, const struct purge *purge)
         return false;
     }
     pthread_mutex_lock(&lock);
-    append(&stores, job);
+    append(job);
     pthread_mutex_unlock(&lock);
     return true;
 }
@@ -518,16 +561,18 @@ storer_stop(int64_t timeout_ms)
     pthread_mutex_lock(&lock);
     stopping = true;
     give_up_ms = clock_now_ms() + timeout_ms;
-    pthread_cond_signal(&work);
+    for (size_t i = 0; i < LANES; i++)
+        pthread_cond_signal(&lanes[i].work);
     pthread_mutex_unlock(&lock);
-    pthread_join(thread, NULL);
+    for (size_t i = 0; i < LANES; i++)
+        pthread_join(lanes[i].thread, NULL);
 }
 
 void
 storer_numbers(size_t *out_count, size_t *out_bytes)
 {
     pthread_mutex_lock(&lock);
-    *out_count = stores.count + touches.count;
+    *out_count = stores + touches;
     *out_bytes = bytes;
     pthread_mutex_unlock(&lock);
 }

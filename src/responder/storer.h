@@ -1,6 +1,6 @@
 /*
  * What happens after the answer: stores, and invalidations of routes that asked
- * for the ancestor's way. One thread, a queue bounded in bytes and count.
+ * for the ancestor's way. A few threads, a queue bounded in bytes and count.
  */
 #ifndef RESPONDER_STORER_H
 #define RESPONDER_STORER_H

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
@@ -23,6 +24,14 @@ struct heard {
     char last[128];
     char word;
 };
+
+static enum larder_status
+end(struct larder *cache, const char *name, const char *token, char word)
+{
+    struct store_lease lease = {.name = name, .word = word}, *list = &lease;
+    snprintf(lease.token, sizeof lease.token, "%s", token);
+    return store_leases_end(cache, &list, 1, soon(), NULL);
+}
 
 static void
 hear(void *arg, const char *name, size_t len, char word)
@@ -67,7 +76,7 @@ nothing(void)
 static void
 end_lease(struct larder *cache, const char *name, char word)
 {
-    assert_ok(store_lease_end(cache, name, "0123456789abcdef", word, soon(), NULL));
+    assert_ok(end(cache, name, "0123456789abcdef", word));
 }
 
 static void
@@ -88,7 +97,7 @@ the_end_of_a_lease_is_heard_by_all(void **state)
     store_token token;
     int64_t left_ms = 0;
     assert_ok(store_lease_take(first, "response:x y", 10000, soon(), token, &left_ms, NULL));
-    assert_ok(store_lease_end(first, "response:x y", token, 'S', soon(), NULL));
+    assert_ok(end(first, "response:x y", token, 'S'));
     await(has_heard(&one, 1, "response:x y", 'S') && has_heard(&two, 1, "response:x y", 'S'));
     /* Also when the lease was lost meanwhile. */
     end_lease(second, "b", 'N');

@@ -363,23 +363,56 @@ a_generation_lives_long_once_something_is_stored_under_it(void **state)
     assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
     redis_says("EXPIRE t:gen:all 5000", ":1");
     /* It lives long enough for that one. */
-    const store_generation *values = (const store_generation *)now.value;
-    assert_ok(store_generations_keep(cache, tags.name, values, tags.count, 1000000, soon(), NULL));
+    const struct store_lives lives = {tags.name, (const store_generation *)now.value, tags.count};
+    assert_ok(store_generations_keep(cache, &lives, 1000000, soon(), NULL));
     assert_in_range(life_of("all"), 4990, 5000);
     assert_in_range(life_of("url:1234"), 1, STORE_GENERATION_NEW_S);
     /* One of them does not for this one. */
-    assert_ok(store_generations_keep(cache, tags.name, values, tags.count, 4500000, soon(), NULL));
+    assert_ok(store_generations_keep(cache, &lives, 4500000, soon(), NULL));
     assert_in_range(life_of("all"), 4990, 5000);
     assert_in_range(life_of("url:1234"), 9110, 9120);
     /* Another one by now, or none, or an older Larder has marked it: it is nobody's to prolong. */
     redis_says("SET t:gen:all fedcba98765432100000000000000000 EX 50", "+OK");
     redis_says("DEL t:gen:url:1234", ":1");
-    assert_ok(store_generations_keep(cache, tags.name, values, tags.count, 4500000, soon(), NULL));
+    assert_ok(store_generations_keep(cache, &lives, 4500000, soon(), NULL));
     assert_in_range(life_of("all"), 1, 50);
     assert_int_equal(life_of("url:1234"), -2);
     redis_says("SET t:gen:all M0_-_x EX 50", "+OK");
-    assert_ok(store_generations_keep(cache, tags.name, values, tags.count, 4500000, soon(), NULL));
+    assert_ok(store_generations_keep(cache, &lives, 4500000, soon(), NULL));
     assert_in_range(life_of("all"), 1, 50);
+    larder_close(cache);
+}
+
+static void
+an_entry_and_the_lives_of_its_generations_are_one_round_trip(void **state)
+{
+    struct larder *cache = open_redis();
+    struct store_tags tags = tags_for(NULL, NULL);
+    struct store_generations now;
+    uint64_t identity = 0;
+    char x[] = "x";
+    struct iovec piece = {x, 1};
+    const struct store_guard guard = {.bytes = "y", .len = 1};
+
+    (void)state;
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    const struct store_lives lives = {tags.name, (const store_generation *)now.value, tags.count};
+    assert_ok(store_put_under(cache, "k", &piece, 1, 2000000, NULL, &lives, soon(), NULL));
+    redis_says("STRLEN t:k", ":1");
+    assert_in_range(life_of("url:1234"), 1, STORE_GENERATION_NEW_S);
+    /* A key that is none of ours keeps the others from nothing. */
+    redis_says("DEL t:gen:all", ":1");
+    redis_says("LPUSH t:gen:all x", ":1");
+    redis_says("EXPIRE t:gen:all 10", ":1");
+    assert_ok(store_put_under(cache, "k", &piece, 1, 4500000, NULL, &lives, soon(), NULL));
+    assert_in_range(life_of("url:1234"), 9110, 9120);
+    assert_in_range(life_of("all"), 1, 10);
+    assert_status(store_put_under(cache, "k", &piece, 1, 1000, &guard, &lives, soon(), NULL),
+                  LARDER_EXISTS);
+    redis_says("CONFIG SET maxmemory 1", "+OK");
+    assert_status(store_put_under(cache, "k", &piece, 1, 1000, NULL, &lives, soon(), NULL),
+                  LARDER_REFUSED);
+    redis_says("CONFIG SET maxmemory 0", "+OK");
     larder_close(cache);
 }
 
@@ -658,6 +691,8 @@ main(void)
         cmocka_unit_test_setup(a_value_too_long_is_corrupt_and_harms_nobody, empty_redis),
         cmocka_unit_test_setup(a_key_of_another_type_is_a_miss_and_harms_nobody, empty_redis),
         cmocka_unit_test_setup(lifetimes_out_of_range_are_refused, empty_redis),
+        cmocka_unit_test_setup(an_entry_and_the_lives_of_its_generations_are_one_round_trip,
+                               empty_redis),
         cmocka_unit_test(an_answer_may_come_in_any_pieces),
         cmocka_unit_test(garbage_is_never_believed),
         cmocka_unit_test(a_line_without_end_is_garbage),

@@ -21,7 +21,13 @@ await has_one
 set=$(redis cli --raw --scan --pattern '*:variants')
 # Until then a newcomer has its place.
 sleep 1.1
-get '/held?h=X-Word:HELDHELD'
+# Each lane of the storer.
+hold() {
+    for number in $(seq 40); do
+        get "/$1/$number?h=X-Word:HELDHELD"
+    done
+}
+hold held
 for stranger in a b c; do
     get "$page" -H "Accept-Language: $stranger"
     is "X-Cache of a stranger" "$(field X-Cache)" MISS
@@ -44,7 +50,7 @@ many_stored() {
     test "$(redis cli zcard "$(redis cli --raw --scan --pattern '*:variants' | grep -v "$set")")" = 30
 }
 await many_stored
-get '/held-again?h=X-Word:HELDHELD'
+hold held-again
 for i in $(seq 30); do
     get "/many?h=Vary:Accept-Language" -H "Accept-Language: l$i"
     is "X-Cache of the first use" "$(field X-Cache)" HIT
