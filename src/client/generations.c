@@ -27,14 +27,14 @@
 
 /* Of each tag: ARGV[1] is what its generation has to live, ARGV[2] what it gets if it would not. Not what
  * came meanwhile, which has a life of its own. */
-static const char lives_script[] =
-    "for i, key in ipairs(KEYS) do\n"
-    "    local left = redis.call('PTTL', key)\n"
-    "    if left >= 0 and left < tonumber(ARGV[1]) and redis.pcall('GET', key) == ARGV[i + 2] then\n"
-    "        redis.call('PEXPIRE', key, ARGV[2])\n"
-    "    end\n"
-    "end\n"
-    "return 0\n";
+static const char lives_script[] = "for i, key in ipairs(KEYS) do\n"
+                                   "    local left = redis.call('PTTL', key)\n"
+                                   "    if left >= 0 and left < tonumber(ARGV[1]) and "
+                                   "redis.pcall('GET', key) == ARGV[i + 2] then\n"
+                                   "        redis.call('PEXPIRE', key, ARGV[2])\n"
+                                   "    end\n"
+                                   "end\n"
+                                   "return 0\n";
 
 void
 generations_key(const struct larder *cache, struct wire *wire, const char *tag)
