@@ -33,15 +33,15 @@
 #define READS_MAX 16
 
 struct client {
-    int fd;
     int64_t due_ms;
-    unsigned char header[8]; /* of a record */
-    size_t header_n, left;   /* bytes of it; content and padding still to be read */
-    size_t at;               /* bytes of its content that were read */
+    size_t header_n, left; /* bytes of a record's header; content and padding still to be read */
+    size_t at;             /* bytes of its content that were read */
+    size_t nginx_n;        /* bytes of nginx_says that its parameters end with, until it is found */
+    int fd;
     int request_id;
-    bool keeps;     /* the web server would use the connection again */
-    size_t nginx_n; /* bytes of nginx_says that its parameters end with, until it is found */
-    bool answered;  /* the rest is read, so that the close does not take the answer away */
+    unsigned char header[8];
+    bool keeps;    /* the web server would use the connection again */
+    bool answered; /* the rest is read, so that the close does not take the answer away */
 };
 
 /* A parameter's name and value, one behind the other as they are sent. A visitor who makes them up gets a

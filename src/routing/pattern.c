@@ -278,14 +278,14 @@ pattern_match(const struct route_segment *row, struct slice text, struct spans *
 }
 
 bool
-route_takes_paths_of(const struct route *route, const struct route *other)
+route_takes_paths_of(const struct route *all, const struct route *some)
 {
-    const struct route_segment *row = route->compiled, *of = other->compiled;
+    const struct route_segment *row = all->compiled, *of = some->compiled;
     struct spans spans;
     if (of->kind == SEGMENT_LITERAL && of[1].kind == SEGMENT_END)
         return pattern_match(row, of->text, &spans);
-    size_t n = route->literal_prefix;
+    size_t n = all->literal_prefix;
     row += row->kind == SEGMENT_LITERAL;
-    return row->kind == SEGMENT_DEEP && row[1].kind == SEGMENT_END && n <= other->literal_prefix &&
-           (n == 0 || memcmp(route->compiled->text.p, of->text.p, n) == 0);
+    return row->kind == SEGMENT_DEEP && row[1].kind == SEGMENT_END && n <= some->literal_prefix &&
+           (n == 0 || memcmp(all->compiled->text.p, of->text.p, n) == 0);
 }

@@ -151,7 +151,7 @@ enum larder_status route_compile(struct route *route, struct arena *arena,
                                  struct larder_error *err);
 
 /* Does the one take every path of the other, as far as one can see without trying? */
-bool route_takes_paths_of(const struct route *route, const struct route *other);
+bool route_takes_paths_of(const struct route *all, const struct route *some);
 
 /* target: raw, with its query if it has one. host: as received, may have a port. false: no memory. */
 bool route_find(const struct route_table *routes, struct arena *arena, struct slice method,
