@@ -17,6 +17,7 @@
 #include "client/change.h"
 #include "client/client.h"
 #include "client/command.h"
+#include "client/news.h"
 #include "client/token.h"
 
 /* What the life of a generation is compared with is a little more than that of the entry. */
@@ -167,14 +168,18 @@ store_generations_keep(struct larder *cache, const struct store_lives *lives, in
 
 enum larder_status
 store_generations(struct larder *cache, const struct store_tags *tags, int64_t deadline_ms,
-                  struct store_generations *out, uint64_t *identity, struct larder_error *err)
+                  struct store_generations *out, uint64_t *identity,
+                  struct store_position *position, struct larder_error *err)
 {
-    redisReply *replies[STORE_TAGS_MAX * GENERATIONS_PER_TAG];
+    redisReply *replies[STORE_TAGS_MAX * GENERATIONS_PER_TAG + 1];
+    const size_t due = tags->count * GENERATIONS_PER_TAG + (position ? 1 : 0);
     struct command_more more = {.judges = false};
     struct wire wire;
 
     memset(out, 0, sizeof *out);
     *identity = 0;
+    if (position)
+        *position = (struct store_position){.identity = 0};
     if (!cache->options.enabled)
         return error_set(err, LARDER_DISABLED, "the cache is switched off");
     enum larder_status status = generations_check(tags->name, tags->count, STORE_TAGS_MAX, err);
@@ -187,16 +192,21 @@ store_generations(struct larder *cache, const struct store_tags *tags, int64_t d
     /* One pipeline, so that all are of one connection and with that of one server. */
     wire_init(&wire);
     status = generations_ask(cache, &wire, tags->name, tags->count, err);
+    if (position)
+        news_ask_last(cache, &wire);
     if (status == LARDER_OK)
-        status = command_run(cache, COMMAND_GENERATIONS, &wire, deadline_ms, replies,
-                             tags->count * GENERATIONS_PER_TAG, &more, err);
+        status =
+            command_run(cache, COMMAND_GENERATIONS, &wire, deadline_ms, replies, due, &more, err);
     wire_free(&wire);
     if (status != LARDER_OK)
         return status;
     *identity = more.identity;
     generations_read(replies, tags->count, out->value);
     generations_tend(cache, tags->name, tags->count, replies, deadline_ms);
-    command_free_replies(replies, tags->count * GENERATIONS_PER_TAG);
+    /* What is no record is found out, and said, by store_position(). */
+    if (position && news_read_last(replies[due - 1], position))
+        position->identity = more.identity;
+    command_free_replies(replies, due);
     return LARDER_OK;
 }
 

@@ -128,27 +128,43 @@ exchange(struct conn *conn, const struct wire *wire, int64_t deadline_ms, redisR
     return status;
 }
 
+void
+news_ask_last(const struct larder *cache, struct wire *wire)
+{
+    command_write(cache, wire, "XREVRANGE :" NEWS_KEY " + - COUNT 1");
+}
+
+bool
+news_read_last(const redisReply *reply, struct store_position *position)
+{
+    struct record record;
+
+    position->id[0] = '\0';
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements > 1 ||
+        (reply->elements == 1 && !record_of(reply->element[0], &record)))
+        return false;
+    if (reply->elements == 1 && !record_name(&record, position->id, sizeof position->id))
+        position->id[0] = '\0'; /* nobody of ours makes such ids */
+    return true;
+}
+
 static enum larder_status
 last_record(const struct larder *cache, struct conn *conn, int64_t deadline_ms,
             struct store_position *position, struct larder_error *err)
 {
     redisReply *reply = NULL;
-    struct record record;
     struct wire wire;
 
     position->id[0] = '\0';
     position->identity = conn->identity;
     wire_init(&wire);
-    command_write(cache, &wire, "XREVRANGE :" NEWS_KEY " + - COUNT 1");
+    news_ask_last(cache, &wire);
     enum larder_status status = exchange(conn, &wire, deadline_ms, &reply, err);
     wire_free(&wire);
     if (status != LARDER_OK)
         return status;
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements > 1 ||
-        (reply->elements == 1 && !record_of(reply->element[0], &record)))
+    if (!news_read_last(reply, position))
         status = conn_error(conn, LARDER_PROTOCOL, err, "not an answer to what was asked");
-    else if (reply->elements == 1 && !record_name(&record, position->id, sizeof position->id))
-        position->id[0] = '\0'; /* nobody of ours makes such ids */
     freeReplyObject(reply);
     return status;
 }

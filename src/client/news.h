@@ -39,4 +39,9 @@ bool news_append(const struct larder *cache, struct wire *wire, const char *cons
  * that is too full to append. */
 void news_drop(const struct larder *cache, struct wire *wire);
 
+/* The command for the last record, and what it answered: a position without its identity, whose id is
+ * "" if there is no record. false: it is not an answer to that. */
+void news_ask_last(const struct larder *cache, struct wire *wire);
+bool news_read_last(const redisReply *reply, struct store_position *position);
+
 #endif

@@ -170,10 +170,14 @@ enum larder_status store_current(struct larder *cache, const char *const *tags, 
                                  int64_t deadline_ms, store_generation *out, uint64_t *identity,
                                  struct larder_error *err);
 
-/* Read the generations, creating the missing. */
+struct store_position;
+
+/* Read the generations, creating the missing, and in the same round trip where the news are; position
+ * NULL: that is not asked for, id "": store_position() has to. */
 enum larder_status store_generations(struct larder *cache, const struct store_tags *tags,
                                      int64_t deadline_ms, struct store_generations *out,
-                                     uint64_t *identity, struct larder_error *err);
+                                     uint64_t *identity, struct store_position *position,
+                                     struct larder_error *err);
 
 /* For how long a generation is created: as long as the fetch may take that is stored under it. To be
  * said before any other call; at most STORE_GENERATION_TTL_S. */

@@ -397,14 +397,16 @@ exchange_note_generations(struct exchange *exchange, int64_t deadline_ms)
     struct larder *cache = exchange->site->cache;
     if (exchange->reason != REASON_NONE || !exchange->redis_answered)
         return;
+    bool needs_position = !exchange->position.id[0] &&
+                          exchange->site->config->response_tags != RESPONSE_TAGS_IGNORE &&
+                          !exchange->site->config->compat_ancestor;
     if (!exchange->generations_complete)
         exchange->generations_complete =
             store_generations(cache, &exchange->key.tags, deadline_ms, &exchange->generations,
-                              &exchange->identity, NULL) == LARDER_OK &&
+                              &exchange->identity, needs_position ? &exchange->position : NULL,
+                              NULL) == LARDER_OK &&
             exchange_has_generations(exchange);
-    if (!exchange->generations_complete || exchange->position.id[0] ||
-        exchange->site->config->response_tags == RESPONSE_TAGS_IGNORE ||
-        exchange->site->config->compat_ancestor)
+    if (!exchange->generations_complete || exchange->position.id[0] || !needs_position)
         return;
     if (store_position(cache, deadline_ms, &exchange->position, NULL) != LARDER_OK)
         exchange->position.id[0] = '\0';

@@ -54,8 +54,9 @@ post_prepare(struct exchange *exchange)
     struct larder *cache = exchange->site->cache;
     int64_t until_ms = clock_now_ms() + config->budget_ms;
     if (store_generations(cache, &get->key.tags, until_ms, &get->generations, &get->identity,
-                          NULL) != LARDER_OK ||
-        store_position(cache, until_ms, &get->position, NULL) != LARDER_OK)
+                          &get->position, NULL) != LARDER_OK ||
+        (!get->position.id[0] &&
+         store_position(cache, until_ms, &get->position, NULL) != LARDER_OK))
         return NULL;
     for (size_t i = 0; i < get->key.tags.count; i++)
         if (!store_generation_settled(get->generations.value[i]))

@@ -105,12 +105,12 @@ main(int argc, char **argv)
         fail("arguments", "numbers are expected");
     if (larder_open(&options, &cache, &err) != LARDER_OK)
         fail("redis", err.message);
-    if (store_generations(cache, &tags, clock_now_ms() + CALL_MS, &generations, &identity, &err) !=
-        LARDER_OK)
+    if (store_generations(cache, &tags, clock_now_ms() + CALL_MS, &generations, &identity, NULL,
+                          &err) != LARDER_OK)
         fail("generations", err.message);
     fill(argv[1], entries, generations.value[0]);
     for (int i = 0; i < rounds; i++) {
-        if (store_generations(cache, &tags, clock_now_ms() + CALL_MS, &generations, &identity,
+        if (store_generations(cache, &tags, clock_now_ms() + CALL_MS, &generations, &identity, NULL,
                               &err) != LARDER_OK)
             fail("generations", err.message);
         int64_t begin = now_us();

@@ -155,7 +155,7 @@ all_that_is_read_tells_whose_it_is(void **state)
     uint64_t made = 0, read = 0, mine = identity_now(cache);
     assert_true(mine != 0);
     assert_true(identity_now(other) == mine);
-    assert_ok(store_generations(cache, &tags, soon(), &now, &made, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &now, &made, NULL, NULL));
     assert_ok(store_current(cache, tags.name, tags.count, soon(), current, &read, NULL));
     assert_ok(store_position(cache, soon(), &at, NULL));
     assert_true(made == mine && read == mine && at.identity == mine);

@@ -114,11 +114,41 @@ tags_that_nobody_touched_are_proven_and_have_their_generations(void **state)
     purge(cache, "tag:aa");
     purge(cache, "resource:a");
     assert_ok(store_own_generations(cache, &since, own, OWN, soon(), seen, NULL));
-    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL, NULL));
     assert_memory_equal(seen, now.value, sizeof seen);
     assert_string_equal(seen[0], "0123456789abcdef0000000000000000");
     assert_true(identity == since.identity);
     assert_ok(store_own_generations(cache, &since, NULL, 0, soon(), NULL, NULL));
+    larder_close(cache);
+}
+
+static void
+a_position_comes_with_the_generations(void **state)
+{
+    (void)state;
+    struct larder *cache = open_redis();
+    struct store_tags tags = {.count = OWN, .name = {own[0], own[1]}};
+    struct store_generations now;
+    struct store_position at = {.id = "x"};
+    uint64_t identity = 0;
+    /* There are no news yet: store_position() begins them. */
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, &at, NULL));
+    assert_string_equal(at.id, "");
+    struct store_position begun = position(cache);
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, &at, NULL));
+    assert_string_equal(at.id, begun.id);
+    assert_true(at.identity == begun.identity && at.identity == identity);
+    assert_status(prove(cache, &at), LARDER_OK);
+    purge(cache, own[1]);
+    assert_status(prove(cache, &at), LARDER_MISS);
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, &at, NULL));
+    assert_status(prove(cache, &at), LARDER_OK);
+    /* Something else under that name: the generations are good all the same. */
+    redis_says("DEL t:gen-news", ":1");
+    redis_says("SET t:gen-news x", "+OK");
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, &at, NULL));
+    assert_string_equal(at.id, "");
+    assert_true(store_generation_settled(now.value[0]));
     larder_close(cache);
 }
 
@@ -404,6 +434,7 @@ main(void)
         TEST(a_position_is_where_the_news_are_now),
         TEST(without_a_position_nothing_is_proven),
         TEST(tags_that_nobody_touched_are_proven_and_have_their_generations),
+        TEST(a_position_comes_with_the_generations),
         TEST(whatever_invalidates_a_tag_is_found_out),
         TEST(an_invalidation_that_failed_to_change_anything_still_was_one),
         TEST(as_many_news_as_can_be_read_prove_it_and_more_do_not),

@@ -841,7 +841,7 @@ what_an_older_larder_has_marked_matches_nothing_and_is_left(void **state)
 
     (void)state;
     redis_says("SET " KEY " M0_-_0123456789abcdef:1 EX 100", "+OK");
-    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL, NULL));
     assert_false(store_generation_settled(now.value[0]));
     purge(cache, true);
     assert_string_equal(generation(), "M0_-_0123456789abcdef:1");

@@ -37,7 +37,7 @@ an_entry_comes_back_whole_at_every_size(void **state)
 
     (void)state;
     tags = tags_for("session", "42");
-    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL, NULL));
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct store_value value;
         char *data = malloc(sizes[i] + 1);
@@ -90,7 +90,7 @@ a_miss_still_tells_the_generations(void **state)
     assert_status(store_lookup(cache, "no", &tags, 10, soon(), &value, NULL), LARDER_MISS);
     assert_int_equal(value.current.count, 3);
     assert_string_equal(value.current.value[0], "");
-    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL, NULL));
     assert_status(store_lookup(cache, "no", &tags, 10, soon(), &value, NULL), LARDER_MISS);
     assert_memory_equal(&value.current, &now, sizeof now);
     assert_null(value.data);
@@ -108,7 +108,7 @@ generations_are_made_once_and_live_on(void **state)
 
     (void)state;
     tags = tags_for("session", "42");
-    assert_ok(store_generations(cache, &tags, soon(), &one, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &one, &identity, NULL, NULL));
     assert_int_equal(one.count, 5);
     for (size_t i = 0; i < 5; i++) {
         assert_int_equal(strspn(one.value[i], "0123456789abcdef"), STORE_GENERATION_LEN);
@@ -118,13 +118,13 @@ generations_are_made_once_and_live_on(void **state)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(one.value[i], one.value[j]);
     }
-    assert_ok(store_generations(cache, &tags, soon(), &two, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &two, &identity, NULL, NULL));
     assert_memory_equal(&one, &two, sizeof one);
     /* Who only asks does not fill Redis for long. */
     assert_true(redis_fixture_command(&redis, "TTL t:gen:all", answer, sizeof answer));
     assert_in_range(strtol(answer + 1, NULL, 10), 1, STORE_GENERATION_NEW_S);
     redis_says("DEL t:gen:user:42", ":1");
-    assert_ok(store_generations(cache, &tags, soon(), &two, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &two, &identity, NULL, NULL));
     assert_string_equal(one.value[0], two.value[0]);
     assert_string_not_equal(one.value[3], two.value[3]);
     larder_close(cache);
@@ -146,7 +146,7 @@ a_full_redis_gives_no_generation_and_no_error(void **state)
     tags = tags_for("session", NULL);
     redis_says("SET t:gen:all 0123456789abcdef0000000000000000", "+OK");
     redis_says("CONFIG SET maxmemory 1", "+OK");
-    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL, NULL));
     assert_string_equal(now.value[0], "0123456789abcdef0000000000000000");
     assert_string_equal(now.value[1], "");
     assert_status(store_put(cache, "k", &iov, 1, 1000, NULL, soon(), &err), LARDER_REFUSED);
@@ -179,10 +179,10 @@ what_is_no_generation_counts_as_missing(void **state)
     assert_string_equal(value.current.value[4], "fedcba98765432100123456789abcdef");
 
     /* Nor is it in the way of fills for longer than one of them. */
-    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL, NULL));
     for (size_t i = 0; i < 4; i++)
         assert_string_equal(now.value[i], "");
-    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL, NULL));
     for (size_t i = 0; i < 5; i++)
         assert_true(store_generation_settled(now.value[i]));
     assert_string_equal(now.value[4], "fedcba98765432100123456789abcdef");
@@ -360,7 +360,7 @@ a_generation_lives_long_once_something_is_stored_under_it(void **state)
     uint64_t identity = 0;
 
     (void)state;
-    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL, NULL));
     redis_says("EXPIRE t:gen:all 5000", ":1");
     /* It lives long enough for that one. */
     const struct store_lives lives = {tags.name, (const store_generation *)now.value, tags.count};
@@ -395,7 +395,7 @@ an_entry_and_the_lives_of_its_generations_are_one_round_trip(void **state)
     const struct store_guard guard = {.bytes = "y", .len = 1};
 
     (void)state;
-    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, soon(), &now, &identity, NULL, NULL));
     const struct store_lives lives = {tags.name, (const store_generation *)now.value, tags.count};
     assert_ok(store_put_under(cache, "k", &piece, 1, 2000000, NULL, &lives, soon(), NULL));
     redis_says("STRLEN t:k", ":1");
@@ -489,7 +489,8 @@ lifetimes_out_of_range_are_refused(void **state)
     assert_status(store_lookup(cache, "k", &tags, 1, soon(), &value, NULL), LARDER_INVALID);
     tags.count = 0;
     assert_status(store_lookup(off, "k", &tags, 1, soon(), &value, NULL), LARDER_DISABLED);
-    assert_status(store_generations(off, &tags, soon(), &now, &identity, NULL), LARDER_DISABLED);
+    assert_status(store_generations(off, &tags, soon(), &now, &identity, NULL, NULL),
+                  LARDER_DISABLED);
     assert_status(store_put(off, "k", &iov, 1, 1, NULL, soon(), NULL), LARDER_DISABLED);
     larder_close(cache);
     larder_close(off);

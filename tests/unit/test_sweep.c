@@ -170,7 +170,7 @@ a_dry_run_counts_and_deletes_nothing(void **state)
     put_many(cache, "k", 3000);
     tags = tags_for("session", "42");
     int64_t deadline = clock_now_ms() + 5000;
-    assert_ok(store_generations(cache, &tags, deadline, &before, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, deadline, &before, &identity, NULL, NULL));
     assert_ok(larder_delete_pattern(cache, "k*", &sweep, &deleted, NULL));
     assert_int_equal(deleted, 3000);
     assert_int_equal(seen.matched, 3000);
@@ -180,7 +180,7 @@ a_dry_run_counts_and_deletes_nothing(void **state)
     assert_ok(larder_delete_user(cache, "42", &sweep, &deleted, NULL));
     assert_ok(larder_flush(cache, &sweep, &deleted, NULL));
     redis_says("DBSIZE", ":3005");
-    assert_ok(store_generations(cache, &tags, deadline, &after, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, deadline, &after, &identity, NULL, NULL));
     assert_memory_equal(&before, &after, sizeof before);
     larder_close(cache);
 }
@@ -352,16 +352,16 @@ every_sweep_kills_the_generations_that_cover_it(void **state)
     tags = tags_for("session", "42");
     int64_t deadline = clock_now_ms() + 20000;
     /* in order: all, resource, user, resource and user; a sweep over "*" takes the keys as well */
-    assert_ok(store_generations(cache, &tags, deadline, &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, deadline, &now, &identity, NULL, NULL));
     changed(cache, "session", "42", &now, "=====");
     assert_ok(larder_delete_pattern(cache, "session:*", NULL, NULL, NULL));
     changed(cache, "session", "42", &now, "==!==");
 
-    assert_ok(store_generations(cache, &tags, deadline, &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, deadline, &now, &identity, NULL, NULL));
     assert_ok(larder_delete_user(cache, "42", NULL, NULL, NULL));
     changed(cache, "session", "42", &now, "===!=");
 
-    assert_ok(store_generations(cache, &tags, deadline, &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, deadline, &now, &identity, NULL, NULL));
     assert_ok(larder_delete_user(cache, "43", NULL, NULL, NULL));
     assert_ok(larder_delete_pattern(cache, "nothing", NULL, NULL, NULL));
     changed(cache, "session", "42", &now, "=====");
@@ -369,7 +369,7 @@ every_sweep_kills_the_generations_that_cover_it(void **state)
     assert_true(invalidated);
     changed(cache, "session", "42", &now, "==!==");
 
-    assert_ok(store_generations(cache, &tags, deadline, &now, &identity, NULL));
+    assert_ok(store_generations(cache, &tags, deadline, &now, &identity, NULL, NULL));
     assert_ok(larder_flush(cache, NULL, NULL, NULL));
     changed(cache, "session", "42", &now, "!!!!!");
     larder_close(cache);
