@@ -12,12 +12,23 @@
 #include <string.h>
 #include <strings.h>
 
-/* Where the authority of a URL begins; 0 where there is no scheme. */
+/* Where the authority of a URL begins, also where a slash was forgotten; 0 where there is no scheme. */
 static size_t
 authority_of(const char *text, size_t n)
 {
-    const char *mark = memmem(text, n, "://", 3);
-    return mark ? (size_t)(mark - text) + 3 : 0;
+    const char *mark = memmem(text, n, ":/", 2);
+    size_t begin = mark ? (size_t)(mark - text) + 2 : 0;
+    return begin && begin < n && text[begin] == '/' ? begin + 1 : begin;
+}
+
+/* The last @, in either spelling; NULL: there is none. */
+static const char *
+last_at(const char *text, size_t n)
+{
+    for (size_t i = n; i > 0; i--)
+        if (text[i - 1] == '@' || (n - i >= 2 && memcmp(text + i - 1, "%40", 3) == 0))
+            return text + i - 1;
+    return NULL;
 }
 
 /* A password with a slash in it does not end where a URL's authority does. What stands there is then
@@ -50,12 +61,16 @@ shown_url(char buf[SHOWN_URL_SIZE], const char *text, size_t n)
     size_t begin = authority_of(text, n), end = begin;
     while (end < n && !strchr("/?#", text[end]))
         end++;
-    const char *at = memrchr(text + begin, '@', end - begin);
-    if (!at && !has_port_or_none(text + begin, end - begin))
-        at = memrchr(text + begin, '@', n - begin);
-    size_t rest = at ? (size_t)(at - text) : begin;
+    const char *at = last_at(text + begin, end - begin);
+    bool odd = !at && begin > 0 && !has_port_or_none(text + begin, end - begin);
+    if (odd)
+        at = last_at(text + begin, n - begin);
+    size_t rest = at ? (size_t)(at - text) : odd ? n : begin;
+    /* What is no port may be a password whose @ was forgotten. */
+    if (odd && !at)
+        begin = (size_t)((const char *)memchr(text + begin, ':', end - begin) - text) + 1;
     size_t len = add(buf, 0, text, begin);
-    len = add(buf, len, "...", at ? 3 : 0);
+    len = add(buf, len, "...", at || odd ? 3 : 0);
     add(buf, len, text + rest, n - rest);
     return buf;
 }

@@ -64,27 +64,29 @@ check_redis(struct config *config, struct reader *reader)
         return reader_error(reader, socket,
                             "redis.socket: host or port is set as well, expected one or the other");
     const config_setting_t *host = reader_setting(reader, "redis", "host");
+    char shown[SHOWN_URL_SIZE];
+    shown_url(shown, redis->host, strlen(redis->host));
     if (host && strstr(redis->host, "://"))
         return reader_error(
             reader, host,
             "redis.host: found \"%.60s\", expected a name or an address alone; the "
             "port, the user and the number of the database have settings of their own",
-            redis->host);
+            shown);
     if (host && strchr(redis->host, '/'))
         return reader_error(reader, host,
                             "redis.host: found \"%.60s\", expected a name or an address; the path "
                             "of a Unix socket is redis.socket",
-                            redis->host);
+                            shown);
     const char *colon = host ? strchr(redis->host, ':') : NULL;
     if (host && (*redis->host == '[' || (colon && !strchr(colon + 1, ':'))))
         return reader_error(reader, host,
                             "redis.host: found \"%.60s\", expected a name or an address alone, "
                             "without brackets; the port is redis.port",
-                            redis->host);
+                            shown);
     if (host && redis->host[strcspn(redis->host, " \t\r\n\"'@?#\\")])
         return reader_error(reader, host,
                             "redis.host: found \"%.60s\", expected a name or an address alone",
-                            redis->host);
+                            shown);
     const config_setting_t *name = reader_setting(reader, "redis", "namespace");
     /* In every key and, escaped, in every pattern: kept to what reads well in both. */
     if (name && redis->name_space[strspn(redis->name_space,

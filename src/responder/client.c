@@ -12,6 +12,8 @@
  */
 #include "responder/client.h"
 
+#include <stdatomic.h>
+
 #include "responder/coalesce.h"
 #include "responder/waiter.h"
 #include "runtime/counters.h"
@@ -133,12 +135,39 @@ client_is_not_alone(const struct fetch *fetch)
     return fetch->mutation.changed || coalesce_is_wanted(fetch->exchange, fetch->spool);
 }
 
-/* false: no memory for what lies in its connection. */
+/* Mutations of this process that go on without a client. Each has a fetcher and a connection of the
+ * backend, perhaps until mutation_max, so they may have a quarter of the fetchers and no more. */
+#define UNATTENDED_MAX 64
+static atomic_int unattended;
+
+static bool
+may_be_unattended(struct fetch *fetch)
+{
+    int most = fetch->exchange->site->config->max_fetchers / 4;
+    if (most > UNATTENDED_MAX)
+        most = UNATTENDED_MAX;
+    if (!fetch->mutation.changed || fetch->unattended)
+        return true;
+    fetch->unattended = atomic_fetch_add(&unattended, 1) < (most > 0 ? most : 1);
+    if (!fetch->unattended)
+        atomic_fetch_sub(&unattended, 1);
+    return fetch->unattended;
+}
+
+void
+client_over(struct fetch *fetch)
+{
+    if (fetch->unattended)
+        atomic_fetch_sub(&unattended, 1);
+    fetch->unattended = false;
+}
+
+/* false: too many do, or no memory for what lies in its connection. */
 static bool
 go_on_without(struct fetch *fetch, bool ended)
 {
     struct exchange *exchange = fetch->exchange;
-    if (!exchange_own(exchange))
+    if (!may_be_unattended(fetch) || !exchange_own(exchange))
         return false;
     exchange_let_go(exchange, ended);
     exchange->background = true;

@@ -32,6 +32,9 @@ bool client_is_not_alone(const struct fetch *fetch);
 /* It is gone. false: the rest is wanted all the same, and the fetch goes on without it. */
 bool client_is_missed_by_nobody(struct fetch *fetch);
 
+/* The fetch is at its end: another may go on without its client. */
+void client_over(struct fetch *fetch);
+
 /* It has all that it gets, and the fetch goes on without it: the web server may send its next request on
  * the connection. Not so without memory. */
 void client_let_go(struct fetch *fetch);

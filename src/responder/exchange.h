@@ -51,6 +51,8 @@ struct exchange {
     struct store_value value; /* the bytes of the entry */
     struct entry entry;
     const char *found; /* the key's name under which that is */
+    /* The checksum of what stands there, whatever it is worth; zeros: nothing. */
+    char stands[ENTRY_CHECKSUM_SIZE];
     struct marker marker;
     /* Fields that the URL's Vary names, by the marker or by an answer that has come: on a fetch that
      * may be shared the backend gets them. NULL: none is known. */

@@ -459,6 +459,7 @@ fetch_and_answer(struct exchange *exchange)
             fetch.kind = ASK_PLAIN;
         }
     }
+    client_over(&fetch);
     mutation_done(&fetch.mutation, exchange);
     spool_give(fetch.spool);
     request_body_done(&fetch.body);

@@ -46,6 +46,7 @@ struct fetch {
     bool collecting; /* the head waits until the length is known (mod_fcgid) */
     bool head_sent;
     bool ended;              /* END_REQUEST is out */
+    bool unattended;         /* a mutation that goes on without its client (client.c) */
     bool satisfied;          /* the client has what it wanted, and nobody else wants the rest */
     bool until_close;        /* the body ends where the backend's connection does */
     int64_t content_length;  /* as the backend says; -1: unknown */

@@ -484,7 +484,14 @@ keep_mark(const struct kept *kept, struct exchange *exchange)
                                    .flags = STORED_HIT_FOR_MISS};
     if (!exchange->generations_complete || life_ms == 0 || exchange->site->config->compat_ancestor)
         return;
-    struct storer_item item = {.key = key->name, .ttl_ms = life_ms};
+    /* A page that was stored meanwhile says more than this answer, which was asked for before. */
+    static const char nothing[ENTRY_CHECKSUM_SIZE];
+    bool over = exchange->found && strcmp(exchange->found, key->name) == 0 &&
+                memcmp(exchange->stands, nothing, sizeof nothing) != 0;
+    struct storer_item item = {.key = key->name,
+                               .ttl_ms = life_ms,
+                               .replaces = over ? exchange->stands : NULL,
+                               .yields = !over};
     item.head = entry_encode(&entry, &key->tags, &item.head_len);
     if (!item.head)
         return;

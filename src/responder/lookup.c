@@ -200,6 +200,7 @@ get(struct exchange *exchange, const struct store_tags *tags, int64_t deadline_m
         most = 2 * config->max_object + ENTRY_META_MAX; /* base64 and JSON escapes */
     free(exchange->value.data);
     exchange->value.data = NULL;
+    memset(exchange->stands, 0, sizeof exchange->stands);
     enum larder_status status = store_lookup(exchange->site->cache, exchange->key.name, tags, most,
                                              deadline_ms, &exchange->value, &err);
     if (status != LARDER_OK && status != LARDER_MISS)
@@ -207,6 +208,8 @@ get(struct exchange *exchange, const struct store_tags *tags, int64_t deadline_m
     /* LARDER_CORRUPT: stored while max_object was larger. */
     if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT)
         note_failure(exchange, &err);
+    if (status == LARDER_OK && exchange->value.len >= ENTRY_HEAD_SIZE)
+        memcpy(exchange->stands, exchange->value.data + ENTRY_CHECKSUM_AT, sizeof exchange->stands);
     return status;
 }
 

@@ -27,6 +27,8 @@
 #include "runtime/counters.h"
 
 #define STORE_TIMEOUT_MS 3000
+/* Entries and markers begin with the same bytes: "LARDER". */
+#define OURS_LEN 6
 
 /* More small work than this is dropped: it is worth less than what waits. */
 #define SMALL_MAX ((size_t)256)
@@ -49,6 +51,7 @@ struct job {
     char *primary; /* NULL: no variant */
     struct slice names;
     bool names_all;
+    bool yields; /* a put */
     size_t max_variants;
     struct purge purge;
 };
@@ -65,7 +68,8 @@ struct lane {
     pthread_t thread;
     pthread_cond_t work; /* by CLOCK_MONOTONIC */
     struct queue stores, touches;
-    bool touched;    /* the last one was a touch: what is to be stored has its turn */
+    size_t count, bytes; /* of what is to be stored, with what is at work */
+    bool touched;        /* the last one was a touch: what is to be stored has its turn */
     int64_t gone_ms; /* when to see to what is gone; 0: there is nothing, or it is another lane's */
 };
 
@@ -184,7 +188,8 @@ run_put(struct job *job, int64_t deadline_ms)
     /* One with Vary has come while this one was fetched: its variants stay. */
     const struct store_guard marker = {
         .bytes = MARKER_MAGIC, .len = sizeof MARKER_MAGIC - 1, .unless = true};
-    const struct store_guard *guard = job->replaces ? &same : NULL;
+    const struct store_guard ours = {.bytes = MARKER_MAGIC, .len = OURS_LEN, .unless = true};
+    const struct store_guard *guard = job->replaces ? &same : job->yields ? &ours : NULL;
     if (!job->primary) {
         if (!guard && !job->site->config->compat_ancestor)
             guard = &marker;
@@ -350,12 +355,15 @@ storer(void *arg)
         else
             run(job);
         size_t size = size_of(job), *count = count_of(job);
+        bool is_touch = job->kind == JOB_TOUCH;
         tell(job, false); /* unless it has been told already */
         job_free(job);
         pthread_mutex_lock(&lock);
         /* Until now, so that what is being sent counts against the bound as well. */
         (*count)--;
         bytes -= size;
+        lane->count -= !is_touch;
+        lane->bytes -= size;
     }
     pthread_mutex_unlock(&lock);
     return NULL;
@@ -399,6 +407,8 @@ append(struct job *job)
     queue->last = &job->next;
     (*count_of(job))++;
     bytes += size_of(job);
+    lane->count += job->kind != JOB_TOUCH;
+    lane->bytes += size_of(job);
     pthread_cond_signal(&lane->work);
 }
 
@@ -450,8 +460,20 @@ job_put(struct site *site, const struct storer_item *item)
     if (item->replaces)
         memcpy(job->checksum, item->replaces, sizeof job->checksum);
     job->names_all = item->names_all;
+    job->yields = item->yields;
     job->max_variants = item->max_variants;
     return job;
+}
+
+/* Called with the lock held. A lane has half of the room at most: all variants of one page go into the same,
+ * and however many visitors make up, other pages are stored. */
+static bool
+has_room(const struct config *config, const struct lane *lane, size_t size)
+{
+    return stores < config->store_queue_count && bytes < config->store_queue_bytes &&
+           size <= config->store_queue_bytes - bytes &&
+           (lane->count == 0 || (lane->count <= config->store_queue_count / 2 &&
+                                 lane->bytes + size <= config->store_queue_bytes / 2));
 }
 
 void
@@ -463,8 +485,7 @@ storer_put(struct site *site, const struct storer_item *item)
         return;
     size_t size = size_of(job);
     pthread_mutex_lock(&lock);
-    bool fits = stores < config->store_queue_count && bytes < config->store_queue_bytes &&
-                size <= config->store_queue_bytes - bytes;
+    bool fits = has_room(config, lane_of(job), size);
     if (fits)
         append(job);
     pthread_mutex_unlock(&lock);

@@ -26,6 +26,7 @@ struct storer_item {
     int64_t ttl_ms;
     const char *replaces; /* NULL, or the checksum of the entry that this is the successor of: it is
                              stored only if that one is still there */
+    bool yields;          /* it is stored only where nothing of ours is */
     /* A variant: key is its own; NULL: none of this counts. */
     const char *primary;
     struct slice names; /* of the selecting fields, as the marker has them */

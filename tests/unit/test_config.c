@@ -15,10 +15,12 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "base/shown.h"
 #include "client/store.h"
 #include "config/config.h"
 #include "config/options.h"
 #include "routing/route.h"
+#include "upstream/url.h"
 
 #define URL "upstream = { url = \"http://127.0.0.1:8080\"; };\n"
 
@@ -506,6 +508,19 @@ contradictions_are_refused(void **state)
         {URL "redis = {\n host = \"db:6379\";\n};",
          "t.conf:3: redis.host: found \"db:6379\", expected a name or an address alone, without "
          "brackets; the port is redis.port"},
+        {URL "redis = {\n host = \"u:s3cretpw@h\";\n};",
+         "t.conf:3: redis.host: found \"...@h\", expected a name or an address alone, without "
+         "brackets; the port is redis.port"},
+        {URL "redis = {\n host = \"http:/u:s3cretpw@h\";\n};",
+         "t.conf:3: redis.host: found \"http:/...@h\", expected a name or an address; the path of "
+         "a "
+         "Unix socket is redis.socket"},
+        {"upstream = {\n url = \"http:/u:s3cretpw@h\";\n};",
+         "t.conf:2: upstream.url: found \"http:/...@h\", expected " UPSTREAM_URL_FORMS},
+        {"upstream = {\n url = \"http://u:s3cretpw\";\n};",
+         "t.conf:2: upstream.url: found \"http://u:...\", expected " UPSTREAM_URL_FORMS},
+        {"upstream = {\n url = \"http://u%3as3cretpw%40h/\";\n};",
+         "t.conf:2: upstream.url: found \"http://...%40h/\", expected " UPSTREAM_URL_FORMS},
         {URL "redis = {\n host = \"[::1]\";\n};",
          "t.conf:3: redis.host: found \"[::1]\", expected a name or an address alone, without "
          "brackets; the port is redis.port"},
@@ -581,7 +596,7 @@ urls_are_of_one_of_the_forms(void **state)
         "fastcgi://php",      "fcgi://a:1",  "fastcgi:/a",     "fastcgi+unix:a",
         "fastcgi+unix:/a b",
     };
-    char text[512], expected[512];
+    char text[512], expected[512], shown[SHOWN_URL_SIZE];
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         snprintf(text, sizeof text, "upstream = { url = \"%s\"; };", good[i]);
@@ -596,7 +611,7 @@ urls_are_of_one_of_the_forms(void **state)
         snprintf(expected, sizeof expected,
                  "t.conf:2: upstream.url: found \"%s\", expected http://HOST[:PORT], "
                  "https://HOST[:PORT], http+unix:/PATH, fastcgi://HOST:PORT or fastcgi+unix:/PATH",
-                 bad[i]);
+                 shown_url(shown, bad[i], strlen(bad[i])));
         refuse(text, expected);
     }
 }

@@ -127,6 +127,10 @@ for mount in apache-proxy-fcgi-php apache-mod-fcgid-php; do
                 case $host-$part in
                 guard-.* | guard-wp-*) continue ;;
                 esac
+                # What the page's own address permits is not permitted to its parts.
+                get "/parts.shtml/Acme.Inc?$part" -H "Host: $permitted.$host"
+                ! grep -q -e '<?php' -e 'it ran' "$DIR/body" ||
+                    fail "$mount, $permitted.$host: includes $part behind /Acme.Inc: $(cat "$DIR/body")"
                 get "/parts.shtml?$part" -H "Host: $permitted.$host"
                 ! grep -q -e '<?php' -e 'it ran' "$DIR/body" ||
                     fail "$mount, $permitted.$host: includes $part: $(cat "$DIR/body")"
