@@ -241,12 +241,16 @@ dial_or_wait(struct pool *pool, int64_t deadline_ms, struct conn **out, bool *di
     bool limited;
     enum larder_status status = dial(pool, deadline_ms, out, &limited, err);
 
-    *dialled = !limited;
+    *dialled = true;
     if (!limited)
         return status;
     pthread_mutex_lock(&pool->lock);
-    *out = pop_idle(pool);
-    status = *out ? LARDER_OK : wait_in_line(pool, deadline_ms, out, err);
+    /* Unless the last of them has ended meanwhile. */
+    if (pool->total > 0) {
+        *dialled = false;
+        *out = pop_idle(pool);
+        status = *out ? LARDER_OK : wait_in_line(pool, deadline_ms, out, err);
+    }
     pthread_mutex_unlock(&pool->lock);
     if (status == LARDER_OK && !*out) { /* a slot, because one of them has ended */
         *dialled = true;
