@@ -421,7 +421,7 @@ send_answer(struct exchange *exchange, int status, struct fields *fields, json_o
     const struct reply reply = {.status = status,
                                 .fields = fields,
                                 .mount = exchange->request.mount,
-                                .x_cache = exchange->x_cache,
+                                .x_cache = exchange->delivery.x_cache,
                                 .invalidation = said,
                                 .age_s = -1,
                                 .content_length = (int64_t)n + 1};
@@ -430,7 +430,7 @@ send_answer(struct exchange *exchange, int status, struct fields *fields, json_o
         exchange_let_go(exchange, false);
         return;
     }
-    exchange->status = status;
+    exchange->delivery.status = status;
     struct iovec pieces[2] = {{(void *)head.p, head.n}, {(void *)body, head_only ? 0 : n + 1}};
     exchange_let_go(exchange, connection_send(exchange->connection, arena, pieces, 2, true, true) ==
                                   CONNECTION_DONE);
@@ -568,7 +568,7 @@ admin_serve(struct exchange *exchange)
     struct work work;
     bool begun = work_begin(&work, exchange->site,
                             access_client(request, exchange->site->config, exchange->arena));
-    exchange->x_cache = "BYPASS";
+    exchange->delivery.x_cache = "BYPASS";
     if (!answer || !begun) {
         json_object_put(answer);
         arena_free(work.arena);

@@ -34,7 +34,7 @@ add(struct ask *ask, struct arena *arena, const char *name, struct slice value)
 static bool
 validators(struct ask *ask, const struct exchange *exchange)
 {
-    const struct fields *stored = &exchange->entry.fields;
+    const struct fields *stored = &exchange->lookup.entry.fields;
     struct slice etag = fields_get(stored, "ETag");
     struct slice modified = fields_get(stored, "Last-Modified");
     ask->validates = etag.n > 0 || modified.n > 0;
@@ -45,18 +45,19 @@ validators(struct ask *ask, const struct exchange *exchange)
 static bool
 completion(struct ask *ask, const struct exchange *exchange)
 {
-    char *range = arena_printf(exchange->arena, "bytes=%zu-", exchange->entry.body.n);
+    char *range = arena_printf(exchange->arena, "bytes=%zu-", exchange->lookup.entry.body.n);
     ask->completes = true;
     return range && add(ask, exchange->arena, "Range", slice_of(range)) &&
-           add(ask, exchange->arena, "If-Range", fields_get(&exchange->entry.fields, "ETag"));
+           add(ask, exchange->arena, "If-Range",
+               fields_get(&exchange->lookup.entry.fields, "ETag"));
 }
 
 /* The whole is asked for, and its beginning is here. */
 static bool
 can_be_completed(const struct exchange *exchange)
 {
-    const struct entry *entry = &exchange->entry;
-    return exchange->has_entry && !exchange->other_fields &&
+    const struct entry *entry = &exchange->lookup.entry;
+    return exchange->lookup.has_entry && !exchange->lookup.other_fields &&
            (entry->stored.flags & STORED_PARTIAL) && !(entry->stored.flags & STORED_VERBATIM) &&
            entry->range_first == 0 && entry->total > (int64_t)entry->body.n &&
            slice_equal(exchange->request.method, slice_of("GET")) &&
@@ -75,16 +76,16 @@ ask_is_for_page(const struct exchange *exchange)
     if (!slice_equal(exchange->request.method, slice_of("HEAD")))
         return slice_equal(exchange->request.method, slice_of("GET"));
     /* Others wait for it. */
-    if (exchange->flight || exchange->background)
+    if (exchange->wait.flight || exchange->background)
         return true;
-    return backend_is_shared(exchange) && !exchange->use_entry &&
-           exchange->missing != REASON_HIT_FOR_MISS && exchange->generations_complete;
+    return backend_is_shared(exchange) && !exchange->lookup.use_entry &&
+           exchange->lookup.missing != REASON_HIT_FOR_MISS && exchange->lookup.generations_complete;
 }
 
 bool
 ask_has_own_ranges(const struct exchange *exchange)
 {
-    return backend_is_shared(exchange) && !exchange->use_entry && !exchange->background &&
+    return backend_is_shared(exchange) && !exchange->lookup.use_entry && !exchange->background &&
            slice_equal(exchange->request.method, slice_of("GET")) &&
            range_count(&exchange->request.fields) > 1;
 }
@@ -98,7 +99,7 @@ ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind)
     ask->head = slice_equal(ask->method, slice_of("HEAD")) && !ask_is_for_page(exchange);
     if (!get && !ask->head && ask_is_for_page(exchange))
         ask->method = slice_of("GET");
-    if (!backend_fields(&ask->base, exchange, exchange->opened))
+    if (!backend_fields(&ask->base, exchange, exchange->opening.opened))
         return false;
     for (size_t i = 0; i < ask->base.count; i++)
         if (!fields_add(&ask->fields, exchange->arena, ask->base.list[i].name,
@@ -110,7 +111,7 @@ ask_make(struct ask *ask, const struct exchange *exchange, enum ask_kind kind)
         return false;
     if (!shared || kind == ASK_PLAIN)
         return true;
-    if (kind == ASK_FIRST && exchange->use_entry)
+    if (kind == ASK_FIRST && exchange->lookup.use_entry)
         return validators(ask, exchange);
     if (kind == ASK_FIRST && can_be_completed(exchange))
         return completion(ask, exchange);

@@ -9,9 +9,9 @@ struct ask {
     struct fields fields; /* what is sent */
     struct slice method;  /* the request's; GET for a HEAD whose page can be stored */
     bool head;            /* it is HEAD: no body comes */
-    bool validates;       /* with the validators of exchange->entry */
+    bool validates;       /* with the validators of exchange->lookup.entry */
     bool range;           /* with the client's Range */
-    bool completes;       /* for the rest of the part that exchange->entry is */
+    bool completes;       /* for the rest of the part that exchange->lookup.entry is */
     bool whole_for_range; /* the client wants a range, and the whole is asked for */
 };
 

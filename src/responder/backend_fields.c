@@ -9,7 +9,7 @@
  *
  * A miss that may be stored is everybody's request, not this visitor's. It has the
  * fields of HTTP in the form that the key or Vary compares, those that the route
- * names (field_use.c), and those that the URL's Vary names: exchange->opened. All
+ * names (field_use.c), and those that the URL's Vary names: exchange->opening.opened. All
  * others stay here, and what most backends expect has one value for everybody:
  *
  *   User-Agent    a fixed one, because firewalls refuse a request without
@@ -106,7 +106,7 @@ static const struct rule parameter_rules[] = {
 bool
 backend_is_shared(const struct exchange *exchange)
 {
-    return exchange->reason == REASON_NONE && !exchange->sends_all;
+    return exchange->reason == REASON_NONE && !exchange->opening.sends_all;
 }
 
 static enum way

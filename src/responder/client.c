@@ -40,16 +40,16 @@ part(struct fetch *fetch, size_t offset)
                                                                 : exchange_part(fetch->exchange);
     if (!client)
         return false;
-    client->body_from = offset;
-    client->spool = spool_again(fetch->spool);
-    client->reader =
+    client->wait.body_from = offset;
+    client->wait.spool = spool_again(fetch->spool);
+    client->wait.reader =
         (struct reader){.connection = client->connection,
-                        .spool = client->spool,
+                        .spool = client->wait.spool,
                         .event = waiter_event,
                         .offset = offset,
                         .end = fetch->view_end < 0 ? SIZE_MAX : (size_t)fetch->view_end};
-    streamer_hold(&client->reader);
-    streamer_add(&client->reader);
+    streamer_hold(&client->wait.reader);
+    streamer_add(&client->wait.reader);
     fetch->client = client;
     return true;
 }
@@ -61,7 +61,7 @@ client_pass_on(struct fetch *fetch, const char *data, size_t n)
     int64_t first = fetch->seen, end = fetch->seen + (int64_t)n;
     fetch->seen = end;
     if (fetch->client)
-        return streamer_outcome(&fetch->client->reader) != READER_GONE;
+        return streamer_outcome(&fetch->client->wait.reader) != READER_GONE;
     if (first < fetch->view_first)
         first = fetch->view_first;
     if (fetch->view_end >= 0 && end > fetch->view_end)
@@ -72,7 +72,7 @@ client_pass_on(struct fetch *fetch, const char *data, size_t n)
     bool last = end == (fetch->view_end >= 0 ? fetch->view_end : fetch->content_length);
     const char *p = data + (n - (size_t)(fetch->seen - first));
     size_t left = (size_t)(end - first), taken;
-    exchange->body_sent += left;
+    exchange->delivery.body_sent += left;
     if (!fetch->spool) {
         struct iovec piece = {(void *)p, left};
         return client_send(fetch, &piece, 1, last);
@@ -80,10 +80,10 @@ client_pass_on(struct fetch *fetch, const char *data, size_t n)
     enum connection_status status =
         connection_stream(exchange->connection, p, left, last, false, &taken);
     if (status == CONNECTION_AGAIN) {
-        exchange->body_sent -= left - taken;
+        exchange->delivery.body_sent -= left - taken;
         if (part(fetch, (size_t)first + taken))
             return true;
-        exchange->body_sent += left - taken;
+        exchange->delivery.body_sent += left - taken;
         size_t rest;
         status =
             connection_stream(exchange->connection, p + taken, left - taken, last, true, &rest);
@@ -96,7 +96,7 @@ bool
 client_wants_more(const struct fetch *fetch)
 {
     if (fetch->client)
-        return streamer_outcome(&fetch->client->reader) == READER_NONE;
+        return streamer_outcome(&fetch->client->wait.reader) == READER_NONE;
     return !fetch->exchange->background && !fetch->ended;
 }
 
@@ -106,16 +106,16 @@ client_take_back(struct fetch *fetch)
     struct exchange *exchange = fetch->exchange, *client = fetch->client;
     if (!client)
         return true;
-    enum reader_event outcome = streamer_reclaim(&client->reader);
+    enum reader_event outcome = streamer_reclaim(&client->wait.reader);
     fetch->client = NULL;
     if (outcome != READER_NONE) {
         bool has_all = outcome == READER_SENT;
-        client->reader.event(&client->reader, outcome);
+        client->wait.reader.event(&client->wait.reader, outcome);
         return has_all;
     }
     exchange->connection = client->connection;
     exchange->background = false;
-    exchange->body_sent += client->reader.offset - client->body_from;
+    exchange->delivery.body_sent += client->wait.reader.offset - client->wait.body_from;
     client->connection = NULL;
     exchange_done(client);
     return true;
@@ -125,7 +125,7 @@ void
 client_leave(struct fetch *fetch)
 {
     if (fetch->client)
-        streamer_leave(&fetch->client->reader);
+        streamer_leave(&fetch->client->wait.reader);
     fetch->client = NULL;
 }
 

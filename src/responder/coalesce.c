@@ -44,20 +44,20 @@
 static bool
 make_name(char name[FLIGHT_NAME_SIZE], const struct exchange *exchange)
 {
-    const struct store_generations *generations = &exchange->generations;
+    const struct store_generations *generations = &exchange->lookup.generations;
     size_t n = strlen(exchange->key.name) + 1, size = n + sizeof *generations + 16;
     char *text = arena_alloc(exchange->arena, size);
     if (!text)
         return false;
     memcpy(text, exchange->key.name, n);
     /* Without them it is a name of its own, which no other process has. */
-    for (size_t i = 0; exchange->generations_complete && i < generations->count; i++) {
+    for (size_t i = 0; exchange->lookup.generations_complete && i < generations->count; i++) {
         memcpy(text + n, generations->value[i], STORE_GENERATION_LEN);
         n += STORE_GENERATION_LEN;
     }
-    if (exchange->generations_complete) {
-        memcpy(text + n, &exchange->identity, sizeof exchange->identity);
-        n += sizeof exchange->identity;
+    if (exchange->lookup.generations_complete) {
+        memcpy(text + n, &exchange->lookup.identity, sizeof exchange->lookup.identity);
+        n += sizeof exchange->lookup.identity;
     } else {
         /* Nor has a site from before a reload, which may be another backend's. */
         const uintptr_t site = (uintptr_t)exchange->site;
@@ -80,13 +80,13 @@ static bool
 may_join(const struct exchange *exchange)
 {
     const struct route *beside = route_beside(&exchange->match);
-    if (exchange->reason != REASON_NONE || exchange->alone || !exchange->site->config->coalesce ||
-        !exchange->match.route->coalesce || (beside && !beside->coalesce) ||
-        exchange->missing == REASON_HIT_FOR_MISS)
+    if (exchange->reason != REASON_NONE || exchange->wait.alone ||
+        !exchange->site->config->coalesce || !exchange->match.route->coalesce ||
+        (beside && !beside->coalesce) || exchange->lookup.missing == REASON_HIT_FOR_MISS)
         return false;
     /* Each use of it has to be asked for, so that nobody can have another's. */
     return exchange->forward != REASON_MUST_VALIDATE &&
-           !(exchange->has_entry && exchange->entry.stored.ttl_ms <= 0);
+           !(exchange->lookup.has_entry && exchange->lookup.entry.stored.ttl_ms <= 0);
 }
 
 /* Would the answer to this one do for others? Not a head, and not a part. */
@@ -102,10 +102,10 @@ may_lead(const struct exchange *exchange)
 void
 coalesce_forget_entry(struct exchange *exchange)
 {
-    exchange->had_entry |= exchange->has_entry;
-    exchange->has_entry = exchange->use_entry = false;
-    free(exchange->value.data);
-    exchange->value.data = NULL;
+    exchange->wait.had_entry |= exchange->lookup.has_entry;
+    exchange->lookup.has_entry = exchange->lookup.use_entry = false;
+    free(exchange->lookup.value.data);
+    exchange->lookup.value.data = NULL;
 }
 
 bool
@@ -114,19 +114,21 @@ coalesce_rejoin(struct exchange *exchange)
     char name[FLIGHT_NAME_SIZE];
     struct spool *spool = NULL;
     int64_t now_ms = clock_now_ms();
-    exchange->rounds = !exchange->generations_complete;
+    exchange->wait.rounds = !exchange->lookup.generations_complete;
     if (!make_name(name, exchange))
         return false;
     /* Who leads looks once more, and gets it then. */
-    if (exchange->has_entry && flight_exists(name))
+    if (exchange->lookup.has_entry && flight_exists(name))
         coalesce_forget_entry(exchange);
-    exchange->parked.since_ms = exchange->started_ms;
-    exchange->parked.until_ms = exchange->started_ms + exchange->site->config->coalesce_wait_ms;
+    exchange->wait.parked.since_ms = exchange->started_ms;
+    exchange->wait.parked.until_ms = exchange->started_ms +
+                                     exchange->site->config->coalesce_wait_ms;
     const struct flight_terms terms = {
         .may_lead = may_lead(exchange),
         .max_age_ms = decide_fetch_age_ms(&exchange->policy, &exchange->facts),
-        .rounds = exchange->rounds};
-    switch (flight_join(name, &exchange->parked, terms, now_ms, &exchange->flight, &spool)) {
+        .rounds = exchange->wait.rounds};
+    switch (
+        flight_join(name, &exchange->wait.parked, terms, now_ms, &exchange->wait.flight, &spool)) {
     case FLIGHT_WAITS:
         return true;
     case FLIGHT_READS:
@@ -142,7 +144,7 @@ coalesce_rejoin(struct exchange *exchange)
 bool
 coalesce_join(struct exchange *exchange)
 {
-    if (exchange->reason == REASON_NONE && exchange->missing == REASON_HIT_FOR_MISS)
+    if (exchange->reason == REASON_NONE && exchange->lookup.missing == REASON_HIT_FOR_MISS)
         counters_add(COUNTER_hit_for_miss, 1);
     if (!may_join(exchange))
         return false;
@@ -154,16 +156,16 @@ bool
 coalesce_refresh(struct exchange *exchange)
 {
     char name[FLIGHT_NAME_SIZE];
-    exchange->rounds = false;
-    if (!exchange->generations_complete || !make_name(name, exchange))
+    exchange->wait.rounds = false;
+    if (!exchange->lookup.generations_complete || !make_name(name, exchange))
         return false;
-    exchange->flight = flight_lead(name, clock_now_ms());
-    return exchange->flight != NULL;
+    exchange->wait.flight = flight_lead(name, clock_now_ms());
+    return exchange->wait.flight != NULL;
 }
 
 /* ------------------------------------------------------------------------- leading */
 
-/* Look again. true: there is something that will do, in exchange->entry. */
+/* Look again. true: there is something that will do, in exchange->lookup.entry. */
 static bool
 look(struct exchange *exchange, int64_t wall_ms)
 {
@@ -172,7 +174,8 @@ look(struct exchange *exchange, int64_t wall_ms)
     exchange->redis_until_ms = clock_now_ms() + budget_ms;
     bool found = exchange_look(exchange, wall_ms).reuse == REUSE_SERVE;
     /* A refresh before its time wants another one than that. */
-    return found && !(exchange->early && exchange->entry.stored.stored_ms == exchange->seen_ms);
+    return found &&
+           !(exchange->early && exchange->lookup.entry.stored.stored_ms == exchange->seen_ms);
 }
 
 /* A part serves the one who asked for it; who waits may want another, or the whole, and looks for
@@ -180,20 +183,20 @@ look(struct exchange *exchange, int64_t wall_ms)
 static bool
 is_whole(const struct exchange *exchange)
 {
-    return !(exchange->entry.stored.flags & STORED_PARTIAL);
+    return !(exchange->lookup.entry.stored.flags & STORED_PARTIAL);
 }
 
 /* Give what has been found to all who wait for it, and to its own client. */
 static void
 serve_found(struct exchange *exchange, int64_t wall_ms)
 {
-    struct flight *flight = exchange->flight;
+    struct flight *flight = exchange->wait.flight;
     bool variant = exchange->key.name != exchange->key.primary;
-    struct slice names = variant ? exchange->marker.names : (struct slice){NULL, 0};
-    exchange->flight = NULL;
+    struct slice names = variant ? exchange->lookup.marker.names : (struct slice){NULL, 0};
+    exchange->wait.flight = NULL;
     if (flight) {
         if (is_whole(exchange) && flight_wanted(flight) && keep_entry_spool(exchange, names))
-            flight_share(flight, exchange->spool, exchange->entry.own.count == 0);
+            flight_share(flight, exchange->wait.spool, exchange->lookup.entry.own.count == 0);
         flight_done(flight);
     }
     if (exchange->background)
@@ -207,13 +210,13 @@ static bool
 serve_alone(struct exchange *exchange)
 {
     int64_t wall_ms = store_clock_ms(exchange->site->cache);
-    if (!exchange->had_entry)
+    if (!exchange->wait.had_entry)
         return false;
     if (look(exchange, wall_ms)) {
         exchange_hit(exchange, wall_ms);
         return true;
     }
-    return exchange->failed && fetch_stand_in(exchange);
+    return exchange->wait.failed && fetch_stand_in(exchange);
 }
 
 /* It is no use to wait for this one; somebody has found out before. */
@@ -229,11 +232,11 @@ let_all_go(struct exchange *exchange, struct lease *lease)
 static bool
 park(struct exchange *exchange, int64_t retry_ms, enum flight_word *word)
 {
-    struct flight *flight = exchange->flight;
+    struct flight *flight = exchange->wait.flight;
     bool waits = !exchange->background;
-    exchange->flight = NULL; /* who is parked leads nobody */
-    if (!flight_park(flight, waits ? &exchange->parked : NULL, retry_ms, word)) {
-        exchange->flight = flight;
+    exchange->wait.flight = NULL; /* who is parked leads nobody */
+    if (!flight_park(flight, waits ? &exchange->wait.parked : NULL, retry_ms, word)) {
+        exchange->wait.flight = flight;
         return false;
     }
     if (!waits)
@@ -245,19 +248,19 @@ bool
 coalesce_lead(struct exchange *exchange)
 {
     struct site *site = exchange->site;
-    struct flight *flight = exchange->flight;
+    struct flight *flight = exchange->wait.flight;
     enum flight_word word = FLIGHT_LOOK;
     if (!flight) {
-        if (exchange->waited) /* and what it had for Redis is used up */
+        if (exchange->wait.waited) /* and what it had for Redis is used up */
             exchange->redis_until_ms = clock_now_ms() + site->config->budget_ms;
         return !serve_alone(exchange);
     }
-    if (exchange->rounds) {
+    if (exchange->wait.rounds) {
         int64_t wall_ms = store_clock_ms(exchange->site->cache);
         /* The next round: what was missing may be there by now. Who comes while we look may have
          * come after an invalidation that what we find does not know of. */
         flight_seal(flight);
-        if (exchange->waited && look(exchange, wall_ms)) {
+        if (exchange->wait.waited && look(exchange, wall_ms)) {
             serve_found(exchange, wall_ms);
             return false;
         }
@@ -279,15 +282,15 @@ coalesce_lead(struct exchange *exchange)
             serve_found(exchange, wall_ms);
             return false;
         }
-        if (exchange->missing == REASON_HIT_FOR_MISS) {
+        if (exchange->lookup.missing == REASON_HIT_FOR_MISS) {
             let_all_go(exchange, lease);
             return true;
         }
         if (status == LARDER_OK) {
-            exchange->lease = lease;
+            exchange->wait.lease = lease;
             break;
         }
-        exchange->had_entry |= exchange->has_entry;
+        exchange->wait.had_entry |= exchange->lookup.has_entry;
         if (park(exchange, clock_now_ms() + left_ms, &word))
             return false;
     }
@@ -300,7 +303,7 @@ coalesce_lead(struct exchange *exchange)
         exchange_done(exchange);
         return false;
     }
-    exchange->waited = exchange->marks = true;
+    exchange->wait.waited = exchange->wait.marks = true;
     return true;
 }
 
@@ -313,7 +316,7 @@ may_share(const struct exchange *exchange, const struct kept *kept)
     const struct store_decision *decision = &kept->decision;
     if (kept->part || (decision->flags & STORED_NO_CACHE) || decision->ttl_ms <= 0)
         return false;
-    return decision->reason == REASON_NONE || (exchange->rounds && keep_is_unproven(kept));
+    return decision->reason == REASON_NONE || (exchange->wait.rounds && keep_is_unproven(kept));
 }
 
 /* Does the response itself forbid it: so that the next one will too? */
@@ -348,15 +351,15 @@ forbids(const struct kept *kept)
 static bool
 is_for_all(const struct exchange *exchange, const struct kept *kept)
 {
-    return (forbids(kept) || exchange->refused) &&
-           (!exchange->has_entry || gone_is_replaced(exchange, kept));
+    return (forbids(kept) || exchange->opening.refused) &&
+           (!exchange->lookup.has_entry || gone_is_replaced(exchange, kept));
 }
 
 /* Will the next visitor's answer be made of its own fields, once there is a mark? */
 static bool
 mark_helps(const struct exchange *exchange)
 {
-    return exchange->reason == REASON_NONE && exchange->missing != REASON_HIT_FOR_MISS &&
+    return exchange->reason == REASON_NONE && exchange->lookup.missing != REASON_HIT_FOR_MISS &&
            backend_fields_withheld(exchange);
 }
 
@@ -372,17 +375,17 @@ refuse(struct exchange *exchange, const struct kept *kept)
         return;
     }
     int64_t now_ms = clock_now_ms(), forbidden_ms = exchange->site->config->hit_for_miss_ms;
-    memcpy(name, flight_name(exchange->flight), sizeof name);
-    exchange->waited |= flight_refuse(exchange->flight, FLIGHT_ALONE);
+    memcpy(name, flight_name(exchange->wait.flight), sizeof name);
+    exchange->wait.waited |= flight_refuse(exchange->wait.flight, FLIGHT_ALONE);
     coalesce_end(exchange, FLIGHT_ALONE);
     if (!is_for_all(exchange, kept))
         return;
-    if (!exchange->waited) {
+    if (!exchange->wait.waited) {
         if (mark_helps(exchange))
             keep_mark(kept, exchange);
         return;
     }
-    if (exchange->generations_complete && forbidden_ms > FORBIDDEN_MS)
+    if (exchange->lookup.generations_complete && forbidden_ms > FORBIDDEN_MS)
         forbidden_ms = FORBIDDEN_MS;
     flight_forbid(name, now_ms + forbidden_ms, now_ms);
     keep_mark(kept, exchange);
@@ -391,36 +394,36 @@ refuse(struct exchange *exchange, const struct kept *kept)
 void
 coalesce_seal(struct exchange *exchange)
 {
-    if (exchange->flight)
-        flight_seal(exchange->flight);
+    if (exchange->wait.flight)
+        flight_seal(exchange->wait.flight);
 }
 
 void
 coalesce_opened(struct exchange *exchange)
 {
-    waiters_part(exchange, exchange->sends_all);
+    waiters_part(exchange, exchange->opening.sends_all);
 }
 
 void
 coalesce_head(struct exchange *exchange, const struct kept *kept, struct spool *spool)
 {
-    if (!exchange->flight) {
+    if (!exchange->wait.flight) {
         if (keep_tells_others(kept, exchange) && is_for_all(exchange, kept) &&
-            (exchange->marks || mark_helps(exchange)))
+            (exchange->wait.marks || mark_helps(exchange)))
             keep_mark(kept, exchange);
-        exchange->marks = false;
+        exchange->wait.marks = false;
         return;
     }
     if (spool && spool->described && may_share(exchange, kept))
-        flight_share(exchange->flight, spool, kept->own.count == 0);
-    else if (!may_share(exchange, kept) || flight_wanted(exchange->flight))
+        flight_share(exchange->wait.flight, spool, kept->own.count == 0);
+    else if (!may_share(exchange, kept) || flight_wanted(exchange->wait.flight))
         refuse(exchange, kept);
 }
 
 bool
 coalesce_is_wanted(const struct exchange *exchange, struct spool *spool)
 {
-    return (exchange->flight && flight_wanted(exchange->flight)) ||
+    return (exchange->wait.flight && flight_wanted(exchange->wait.flight)) ||
            (spool && atomic_load(&spool->readers) > 0);
 }
 
@@ -428,8 +431,8 @@ bool
 coalesce_is_too_large(struct exchange *exchange, const struct kept *kept, struct spool *spool)
 {
     /* First the others: nobody joins any more when they are counted. */
-    exchange->waited |= atomic_load(&spool->readers) > 0;
-    if (exchange->flight)
+    exchange->wait.waited |= atomic_load(&spool->readers) > 0;
+    if (exchange->wait.flight)
         refuse(exchange, kept);
     return atomic_load(&spool->readers) > 0;
 }
@@ -437,12 +440,12 @@ coalesce_is_too_large(struct exchange *exchange, const struct kept *kept, struct
 void
 coalesce_freshened(struct exchange *exchange, const struct kept *kept)
 {
-    if (!exchange->flight)
+    if (!exchange->wait.flight)
         return;
-    if (!exchange->spool || !exchange->spool->described || !may_share(exchange, kept))
+    if (!exchange->wait.spool || !exchange->wait.spool->described || !may_share(exchange, kept))
         coalesce_end(exchange, FLIGHT_ALONE);
     else if (kept->own.count == 0 && is_whole(exchange))
-        flight_share(exchange->flight, exchange->spool, false);
+        flight_share(exchange->wait.flight, exchange->wait.spool, false);
     /* Else it is a part, or nobody has proven that none of its own tags was purged while it was
      * validated: who waits looks when it is stored, and compares. */
 }
@@ -467,25 +470,25 @@ landed(void *arg, bool stored)
 struct keep_after
 coalesce_until_stored(struct exchange *exchange)
 {
-    struct landing *landing = exchange->flight ? malloc(sizeof *landing) : NULL;
+    struct landing *landing = exchange->wait.flight ? malloc(sizeof *landing) : NULL;
     if (!landing) {
         coalesce_end(exchange, FLIGHT_ALONE);
         return (struct keep_after){.fn = NULL};
     }
-    *landing = (struct landing){exchange->flight, exchange->lease};
-    exchange->flight = NULL;
-    exchange->lease = NULL;
+    *landing = (struct landing){exchange->wait.flight, exchange->wait.lease};
+    exchange->wait.flight = NULL;
+    exchange->wait.lease = NULL;
     return (struct keep_after){.fn = landed, .arg = landing};
 }
 
 static void
 over(struct exchange *exchange, char word)
 {
-    if (exchange->flight)
-        flight_done(exchange->flight);
-    exchange->flight = NULL;
-    lease_end(exchange->lease, word);
-    exchange->lease = NULL;
+    if (exchange->wait.flight)
+        flight_done(exchange->wait.flight);
+    exchange->wait.flight = NULL;
+    lease_end(exchange->wait.lease, word);
+    exchange->wait.lease = NULL;
 }
 
 void
@@ -497,8 +500,8 @@ coalesce_over(struct exchange *exchange)
 void
 coalesce_end(struct exchange *exchange, enum flight_word word)
 {
-    if (exchange->flight && word != FLIGHT_LOOK)
-        flight_refuse(exchange->flight, word);
+    if (exchange->wait.flight && word != FLIGHT_LOOK)
+        flight_refuse(exchange->wait.flight, word);
     over(exchange, word == FLIGHT_LOOK ? 'S' : 'N');
 }
 
@@ -508,9 +511,9 @@ static void
 resume(struct parked *leader, struct flight *flight)
 {
     struct exchange *exchange =
-        (struct exchange *)((char *)leader - offsetof(struct exchange, parked));
-    exchange->flight = flight;
-    exchange->waited = true;
+        (struct exchange *)((char *)leader - offsetof(struct exchange, wait.parked));
+    exchange->wait.flight = flight;
+    exchange->wait.waited = true;
     exchange_ask(exchange);
 }
 

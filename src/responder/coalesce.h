@@ -26,7 +26,7 @@ void coalesce_stop(int64_t timeout_ms);
 /*
  * The backend is to be asked: does somebody else do that already? true: the
  * request waits for him, and is not the caller's any more. false: it is to be
- * handed to a fetcher; it may lead others (exchange->flight). Called by a worker.
+ * handed to a fetcher; it may lead others (exchange->wait.flight). Called by a worker.
  */
 bool coalesce_join(struct exchange *exchange);
 
@@ -37,7 +37,7 @@ bool coalesce_rejoin(struct exchange *exchange);
 /* What was found, and is not the answer, is not held while nobody knows how long it will be. */
 void coalesce_forget_entry(struct exchange *exchange);
 
-/* Lead a refresh of what exchange->entry is. false: somebody is at it. */
+/* Lead a refresh of what exchange->lookup.entry is. false: somebody is at it. */
 bool coalesce_refresh(struct exchange *exchange);
 
 /*
@@ -64,7 +64,7 @@ bool coalesce_is_wanted(const struct exchange *exchange, struct spool *spool);
 /* It is too large to be kept: who waits for the whole is let go. Does anybody read it? */
 bool coalesce_is_too_large(struct exchange *exchange, const struct kept *kept, struct spool *spool);
 
-/* exchange->entry has been freshened, and is in exchange->spool if there was memory for that. */
+/* exchange->lookup.entry has been freshened, and is in exchange->wait.spool if there was memory for that. */
 void coalesce_freshened(struct exchange *exchange, const struct kept *kept);
 
 /* It is being stored: to be told what became of that. The flight ends with it. */

@@ -112,9 +112,9 @@ exchange_part(struct exchange *exchange)
     other->started_ms = exchange->started_ms;
     other->reason = exchange->reason;
     other->forward = exchange->forward;
-    other->status = exchange->status;
-    other->x_cache = exchange->x_cache;
-    other->body_sent = exchange->body_sent;
+    other->delivery.status = exchange->delivery.status;
+    other->delivery.x_cache = exchange->delivery.x_cache;
+    other->delivery.body_sent = exchange->delivery.body_sent;
     other->connection = exchange->connection;
     other->parted = true;
     exchange->connection = NULL;
@@ -131,8 +131,8 @@ log_request(const struct exchange *exchange)
     log_write(LARDER_LOG_INFO, "%.*s %.*s%.*s %d %s %s %lld ms", (int)request->method.n,
               request->method.p ? request->method.p : "", (int)request->host.n,
               request->host.p ? request->host.p : "", (int)request->target.n,
-              request->target.p ? request->target.p : "", exchange->status,
-              exchange->x_cache ? exchange->x_cache : "-",
+              request->target.p ? request->target.p : "", exchange->delivery.status,
+              exchange->delivery.x_cache ? exchange->delivery.x_cache : "-",
               reason_name(exchange->reason != REASON_NONE ? exchange->reason : exchange->forward),
               (long long)(clock_now_ms() - exchange->started_ms));
 }
@@ -145,7 +145,7 @@ exchange_let_go(struct exchange *exchange, bool ended)
         return;
     exchange->connection = NULL;
     log_request(exchange);
-    counters_add(COUNTER_bytes_out, exchange->body_sent);
+    counters_add(COUNTER_bytes_out, exchange->delivery.body_sent);
     if (connection_finish(connection, ended))
         worker_keep(connection);
     else
@@ -157,10 +157,10 @@ exchange_done(struct exchange *exchange)
 {
     exchange_let_go(exchange, false);
     coalesce_end(exchange, FLIGHT_ALONE);
-    if (exchange->reads)
-        atomic_fetch_sub(&exchange->spool->readers, 1);
-    spool_give(exchange->spool);
-    free(exchange->value.data);
+    if (exchange->wait.reads)
+        atomic_fetch_sub(&exchange->wait.spool->readers, 1);
+    spool_give(exchange->wait.spool);
+    free(exchange->lookup.value.data);
     site_give(exchange->site);
     exchange_give(exchange);
 }
@@ -192,7 +192,7 @@ send_refusal(struct exchange *exchange, int status, const char *why, const char 
         .status = status,
         .fields = &fields,
         .mount = exchange->request.mount,
-        .x_cache = exchange->x_cache ? exchange->x_cache : "BYPASS",
+        .x_cache = exchange->delivery.x_cache ? exchange->delivery.x_cache : "BYPASS",
         .cache_status =
             exchange->site ? cache_status_format(&said, exchange->site->config->cache_status, arena)
                            : (struct slice){NULL, 0},
@@ -202,7 +202,7 @@ send_refusal(struct exchange *exchange, int status, const char *why, const char 
     struct slice head = body ? reply_head(&reply, arena) : (struct slice){NULL, 0};
     if (!head.p)
         return false;
-    exchange->status = status;
+    exchange->delivery.status = status;
     bool head_only = slice_equal(exchange->request.method, slice_of("HEAD"));
     struct iovec pieces[2] = {{(void *)head.p, head.n}, {(void *)text.p, head_only ? 0 : text.n}};
     return connection_send(exchange->connection, arena, pieces, 2, true, true) == CONNECTION_DONE;
@@ -218,7 +218,8 @@ static void
 refusal_job(struct fetcher_job *job)
 {
     struct exchange *exchange = (struct exchange *)job;
-    exchange_refuse(exchange, exchange->refuse_status, exchange->refuse_why, NULL);
+    exchange_refuse(exchange, exchange->delivery.refuse_status, exchange->delivery.refuse_why,
+                    NULL);
     exchange_done(exchange);
 }
 
@@ -238,8 +239,8 @@ refuse_overload(struct exchange *exchange)
 static void
 refuse_later(struct exchange *exchange, int status, const char *why)
 {
-    exchange->refuse_status = status;
-    exchange->refuse_why = why;
+    exchange->delivery.refuse_status = status;
+    exchange->delivery.refuse_why = why;
     exchange->job.run = refusal_job;
     if (!fetchers_submit(&exchange->job))
         finish(exchange, false);
@@ -372,12 +373,12 @@ exchange_open(struct exchange *exchange, const struct vary *names)
     struct vary *all = arena_calloc(arena, 1, sizeof *all);
     if (!all)
         return false;
-    if (exchange->opened)
-        *all = *exchange->opened;
+    if (exchange->opening.opened)
+        *all = *exchange->opening.opened;
     for (size_t i = 0; i < names->count; i++)
         if (!vary_add(all, names->names[i], arena))
             return false;
-    exchange->opened = all;
+    exchange->opening.opened = all;
     return !all->invalid;
 }
 
@@ -385,8 +386,8 @@ bool
 exchange_has_generations(const struct exchange *exchange)
 {
     for (size_t i = 0; i < exchange->key.tags.count; i++)
-        if (i >= exchange->generations.count ||
-            !store_generation_settled(exchange->generations.value[i]))
+        if (i >= exchange->lookup.generations.count ||
+            !store_generation_settled(exchange->lookup.generations.value[i]))
             return false;
     return true;
 }
@@ -395,21 +396,23 @@ void
 exchange_note_generations(struct exchange *exchange, int64_t deadline_ms)
 {
     struct larder *cache = exchange->site->cache;
-    if (exchange->reason != REASON_NONE || !exchange->redis_answered)
+    if (exchange->reason != REASON_NONE || !exchange->lookup.redis_answered)
         return;
-    bool needs_position = !exchange->position.id[0] &&
+    bool needs_position = !exchange->lookup.position.id[0] &&
                           exchange->site->config->response_tags != RESPONSE_TAGS_IGNORE &&
                           !exchange->site->config->compat_ancestor;
-    if (!exchange->generations_complete)
-        exchange->generations_complete =
-            store_generations(cache, &exchange->key.tags, deadline_ms, &exchange->generations,
-                              &exchange->identity, needs_position ? &exchange->position : NULL,
+    if (!exchange->lookup.generations_complete)
+        exchange->lookup.generations_complete =
+            store_generations(cache, &exchange->key.tags, deadline_ms,
+                              &exchange->lookup.generations, &exchange->lookup.identity,
+                              needs_position ? &exchange->lookup.position : NULL,
                               NULL) == LARDER_OK &&
             exchange_has_generations(exchange);
-    if (!exchange->generations_complete || exchange->position.id[0] || !needs_position)
+    if (!exchange->lookup.generations_complete || exchange->lookup.position.id[0] ||
+        !needs_position)
         return;
-    if (store_position(cache, deadline_ms, &exchange->position, NULL) != LARDER_OK)
-        exchange->position.id[0] = '\0';
+    if (store_position(cache, deadline_ms, &exchange->lookup.position, NULL) != LARDER_OK)
+        exchange->lookup.position.id[0] = '\0';
 }
 
 /* --------------------------------------------------------------------- hit */
@@ -438,13 +441,13 @@ static bool
 serve(struct exchange *exchange, const struct answer_origin *origin, int64_t wall_ms)
 {
     struct answer answer;
-    exchange->x_cache = origin->x_cache;
-    if (!answer_make(&answer, exchange, &exchange->entry, origin, wall_ms)) {
+    exchange->delivery.x_cache = origin->x_cache;
+    if (!answer_make(&answer, exchange, &exchange->lookup.entry, origin, wall_ms)) {
         finish(exchange, false);
         return false;
     }
-    exchange->status = answer.status;
-    exchange->body_sent = answer.body_len;
+    exchange->delivery.status = answer.status;
+    exchange->delivery.body_sent = answer.body_len;
     enum connection_status sent = connection_send(exchange->connection, exchange->arena,
                                                   answer.pieces, answer.count, true, false);
     if (sent == CONNECTION_AGAIN) {
@@ -483,9 +486,9 @@ serve_stored(struct exchange *exchange, bool stale, int64_t wall_ms)
 static void
 note_use(const struct exchange *exchange, int64_t wall_ms)
 {
-    if (exchange->has_entry && exchange->found != exchange->key.primary)
-        variant_use_note(exchange->site, exchange->key.primary, exchange->found,
-                         exchange->entry.checksum, (size_t)exchange->match.route->variants,
+    if (exchange->lookup.has_entry && exchange->lookup.found != exchange->key.primary)
+        variant_use_note(exchange->site, exchange->key.primary, exchange->lookup.found,
+                         exchange->lookup.entry.checksum, (size_t)exchange->match.route->variants,
                          wall_ms);
 }
 
@@ -507,17 +510,17 @@ serve_and_refresh(struct exchange *exchange, bool stale, int64_t wall_ms)
 {
     const struct answer_origin origin = origin_of(stale);
     bool refreshes = exchange_own(exchange) && coalesce_refresh(exchange);
-    struct flight *flight = exchange->flight;
-    exchange->flight = NULL;
+    struct flight *flight = exchange->wait.flight;
+    exchange->wait.flight = NULL;
     if (!serve(exchange, &origin, wall_ms)) {
         if (refreshes)
             flight_done(flight);
         return;
     }
     if (refreshes) {
-        exchange->flight = flight;
+        exchange->wait.flight = flight;
         exchange->early = !stale;
-        exchange->seen_ms = exchange->entry.stored.stored_ms;
+        exchange->seen_ms = exchange->lookup.entry.stored.stored_ms;
         exchange->forward = REASON_STALE;
         exchange->job.run = refresh_job;
         if (fetchers_submit(&exchange->job))
@@ -556,7 +559,7 @@ is_time(const struct exchange *exchange, int64_t wall_ms)
 {
     int percent = exchange->match.route->early_refresh;
     return percent > 0 && exchange->site->config->coalesce &&
-           decide_early(&exchange->entry.stored, percent, random_fraction(), wall_ms);
+           decide_early(&exchange->lookup.entry.stored, percent, random_fraction(), wall_ms);
 }
 
 /* ---------------------------------------------------------------- the whole */
@@ -566,12 +569,12 @@ exchange_look(struct exchange *exchange, int64_t wall_ms)
 {
     key_unselect(&exchange->key); /* it may not be the first time */
     lookup(exchange, wall_ms);
-    exchange->use_entry = exchange->has_entry &&
-                          answer_is_possible(exchange, &exchange->entry, wall_ms);
-    enum reason missing = exchange->has_entry ? REASON_PARTIAL : exchange->missing;
-    struct reuse_decision decision =
-        decide_reuse(&exchange->policy, &exchange->facts,
-                     exchange->use_entry ? &exchange->entry.stored : NULL, missing, wall_ms);
+    exchange->lookup.use_entry = exchange->lookup.has_entry &&
+                                 answer_is_possible(exchange, &exchange->lookup.entry, wall_ms);
+    enum reason missing = exchange->lookup.has_entry ? REASON_PARTIAL : exchange->lookup.missing;
+    struct reuse_decision decision = decide_reuse(
+        &exchange->policy, &exchange->facts,
+        exchange->lookup.use_entry ? &exchange->lookup.entry.stored : NULL, missing, wall_ms);
     exchange->forward = decision.reason;
     return decision;
 }
@@ -594,7 +597,7 @@ serve_from_cache(struct exchange *exchange)
         serve_and_refresh(exchange, true, wall_ms);
         return true;
     case REUSE_UNAVAILABLE:
-        exchange->x_cache = "MISS";
+        exchange->delivery.x_cache = "MISS";
         counters_add(COUNTER_misses, 1);
         refuse_later(exchange, 504, "Not in the cache, and only-if-cached was asked for.");
         return true;
@@ -607,9 +610,9 @@ serve_from_cache(struct exchange *exchange)
 void
 exchange_ask(struct exchange *exchange)
 {
-    exchange->x_cache = exchange->reason == REASON_NONE       ? "MISS"
-                        : exchange->reason == REASON_DISABLED ? "DISABLED"
-                                                              : "BYPASS";
+    exchange->delivery.x_cache = exchange->reason == REASON_NONE       ? "MISS"
+                                 : exchange->reason == REASON_DISABLED ? "DISABLED"
+                                                                       : "BYPASS";
     exchange->job.run = fetch_job;
     if (atomic_load_explicit(&server_giving_up, memory_order_relaxed) ||
         !fetchers_submit(&exchange->job))

@@ -22,6 +22,75 @@
 /* What one request may hold besides bodies: parameters, fields, key, metadata of an entry. */
 #define EXCHANGE_ARENA_MAX ((size_t)4 * 1024 * 1024)
 
+/* What the look-up found, and what was noted before the backend is asked (lookup.c, exchange.c). */
+struct lookup {
+    /* complete: every tag has a settled one. */
+    struct store_generations generations;
+    bool generations_complete;
+    uint64_t identity;              /* of the server that said so */
+    struct store_position position; /* where the news were then; id "": not known */
+
+    struct store_value value; /* the bytes of the entry */
+    struct entry entry;
+    const char *found; /* the key's name under which that is */
+    /* The checksum of what stands there, whatever it is worth; zeros: nothing. */
+    char stands[ENTRY_CHECKSUM_SIZE];
+    struct marker marker;
+    enum reason missing;       /* why there is no entry */
+    const char *redis_failure; /* why it did not answer; NULL: it did, or was not asked */
+    bool redis_answered;
+    bool has_entry;    /* it is this request's, and no generation is against it; fresh or not */
+    bool use_entry;    /* has_entry, and what is asked for can be made of it */
+    bool other_fields; /* has_entry, but the answer to this one's fields is another */
+    bool has_marker;   /* the URL has variants */
+    bool unseen;       /* there may be a stored response that the look-up could not look at */
+};
+
+/* One fetch for many (coalesce.c, waiter.c). */
+struct wait {
+    struct flight *flight; /* it leads this one ... */
+    struct lease *lease;   /* ... and holds this, which others wait for; NULL: Redis was away */
+    struct parked parked;  /* it waits for another's fetch ... */
+    struct reader reader;  /* ... or reads it */
+    struct spool *spool;   /* what it reads, or what holds the bytes of lookup.entry */
+    uint64_t body_from;    /* parted: reader.offset at its beginning */
+    int rejoins;
+    bool rounds;    /* its flight has no generations */
+    bool alone;     /* it waits for nobody any more */
+    bool waited;    /* for somebody, or somebody for it */
+    bool marks;     /* if its answer is nobody else's, it says so for the next ones */
+    bool failed;    /* whom it waited for has found that the backend fails */
+    bool had_entry; /* there was one, which it did not hold while it waited */
+    bool reads;     /* it is among the spool's readers */
+};
+
+/* What of the visitor's words the backend gets (opening.c). */
+struct opening {
+    /* Fields that the URL's Vary names, by the marker or by an answer that has come: on a fetch that
+     * may be shared the backend gets them. NULL: none is known. */
+    struct vary *opened;
+    /* `opened`, where it is only what other answers have named: this URL's first one has still to say.
+     * NULL: it is not. */
+    const struct vary *expected;
+    int refused; /* the status of a refusal that may be for want of the visitor's fields; 0: none */
+    bool refused_own; /* the backend has refused a field that was only expected */
+    bool teaches;     /* nothing is known of the URL, so its first answer tells of its kind */
+    bool sends_all;   /* nobody else gets the answer, so the backend gets every field */
+    /* What comes now tells of this visitor's own words, and of nothing that others get. */
+    bool unmarked;
+};
+
+/* What the client has got. */
+struct delivery {
+    int status; /* 0: nothing yet */
+    const char *x_cache;
+    uint64_t body_sent;
+    int interim_count; /* 1xx that have been passed on */
+    size_t interim_bytes;
+    const char *refuse_why; /* for a request that a fetcher shall refuse */
+    int refuse_status;
+};
+
 struct exchange {
     struct fetcher_job job; /* first: a job is its exchange */
     struct exchange *next_free;
@@ -29,6 +98,7 @@ struct exchange {
     struct connection *connection;
     struct site *site;
 
+    /* What is asked, and what is to be done about it: exchange_examine(). */
     struct request request;
     struct route_match match;
     struct policy policy;
@@ -36,72 +106,19 @@ struct exchange {
     struct cache_key key;
     enum loop loop;         /* what it says of Larders that it has passed */
     enum reason reason;     /* why the cache stays out of it; REASON_NONE: it does not */
-    enum reason missing;    /* why the look-up found no entry */
     enum reason forward;    /* why the backend is asked, where the cache is in it */
-    int interim_count;      /* 1xx that have been passed on */
     int64_t started_ms;     /* monotonic */
     int64_t redis_until_ms; /* what this request may lose to Redis ends here */
 
-    /* Read before the backend is asked; complete: every tag has a settled one. */
-    struct store_generations generations;
-    uint64_t identity;              /* of the server that said so */
-    struct store_position position; /* where the news were then; id "": not known */
+    struct lookup lookup;
+    struct wait wait;
+    struct opening opening;
+    struct delivery delivery;
 
-    /* What the look-up found (lookup.c). */
-    struct store_value value; /* the bytes of the entry */
-    struct entry entry;
-    const char *found; /* the key's name under which that is */
-    /* The checksum of what stands there, whatever it is worth; zeros: nothing. */
-    char stands[ENTRY_CHECKSUM_SIZE];
-    struct marker marker;
-    /* Fields that the URL's Vary names, by the marker or by an answer that has come: on a fetch that
-     * may be shared the backend gets them. NULL: none is known. */
-    struct vary *opened;
-    /* `opened`, where it is only what other answers have named: this URL's first one has still to say
-     * (opening.c). NULL: it is not. */
-    const struct vary *expected;
-
-    /* One fetch for many (coalesce.c). */
-    struct flight *flight; /* it leads this one ... */
-    struct lease *lease;   /* ... and holds this, which others wait for; NULL: Redis was away */
-    struct parked parked;  /* it waits for another's fetch ... */
-    struct reader reader;  /* ... or reads it */
-    struct spool *spool;   /* what it reads, or what holds the bytes of `entry` */
-    uint64_t body_from;    /* parted: reader.offset at its beginning */
-    int64_t seen_ms;       /* early: stored_ms of the entry that is refreshed */
-    int rejoins;
-    int refused; /* the status of a refusal that may be for want of the visitor's fields; 0: none */
-
-    size_t interim_bytes;
-    const char *refuse_why; /* for a request that a fetcher shall refuse */
-    int refuse_status;
-    int status; /* what the client was told; 0: nothing yet */
-    const char *x_cache;
-    uint64_t body_sent;
-
-    const char *redis_failure; /* why it did not answer; NULL: it did, or was not asked */
-    bool redis_answered;
-    bool generations_complete;
-    bool has_entry;    /* it is this request's, and no generation is against it; fresh or not */
-    bool has_marker;   /* the URL has variants */
-    bool unseen;       /* there may be a stored response that the look-up could not look at */
-    bool use_entry;    /* has_entry, and what is asked for can be made of it */
-    bool background;   /* a refresh: there is no client any more */
-    bool early;        /* a refresh of what is still fresh */
-    bool rounds;       /* its flight has no generations */
-    bool alone;        /* it waits for nobody any more */
-    bool waited;       /* for somebody, or somebody for it */
-    bool marks;        /* if its answer is nobody else's, it says so for the next ones */
-    bool failed;       /* whom it waited for has found that the backend fails */
-    bool had_entry;    /* there was one, which it did not hold while it waited */
-    bool reads;        /* it is among the spool's readers */
-    bool other_fields; /* has_entry, but the answer to this one's fields is another */
-    bool teaches;      /* nothing is known of the URL, so its first answer tells of its kind */
-    bool sends_all;    /* nobody else gets the answer, so the backend gets every field */
-    bool
-        unmarked; /* what comes now tells of this visitor's own words, and of nothing that others get */
-    bool refused_own; /* the backend has refused a field that was only expected */
-    bool parted;      /* the client of somebody else's fetch, which reads it at its own pace */
+    bool background; /* a refresh, or its client has left: there is none any more */
+    bool parted;     /* the client of somebody else's fetch, which reads it at its own pace */
+    bool early;      /* a refresh of what is still fresh ... */
+    int64_t seen_ms; /* ... and of the entry with this stored_ms */
 };
 
 /*
@@ -123,7 +140,7 @@ enum reason exchange_examine(struct exchange *exchange);
  */
 struct reuse_decision exchange_look(struct exchange *exchange, int64_t wall_ms);
 
-/* Answer with exchange->entry, which is fresh, and be done with it. */
+/* Answer with exchange->lookup.entry, which is fresh, and be done with it. */
 void exchange_hit(struct exchange *exchange, int64_t wall_ms);
 
 /* Hand it to a fetcher, which asks the backend. Any thread. */

@@ -106,16 +106,16 @@ tell_key(struct explanation *e)
             tags, json_object_new_string(explain_shown(e, slice_of(key->tags.name[i]))));
     explain_put(object, "tags", tags);
     explain_say(e, "Key:", "%s", name ? name : "?");
-    if (exchange->has_marker) {
+    if (exchange->lookup.has_marker) {
         const char *primary = arena_printf(arena, "%s%s%s", space, between, key->primary);
         explain_put_text(e, object, "primary", slice_of(primary));
         json_object *names = json_object_new_array();
-        for (size_t i = 0; i < exchange->marker.vary.count; i++)
-            json_object_array_add(
-                names, json_object_new_string(explain_shown(e, exchange->marker.vary.names[i])));
+        for (size_t i = 0; i < exchange->lookup.marker.vary.count; i++)
+            json_object_array_add(names, json_object_new_string(explain_shown(
+                                             e, exchange->lookup.marker.vary.names[i])));
         explain_put(object, "vary", names);
         explain_say(e, "Vary:", "%s; the variant of this request's values",
-                    explain_shown(e, exchange->marker.names));
+                    explain_shown(e, exchange->lookup.marker.names));
     }
     explain_put(e->answer, "key", object);
 }
@@ -150,9 +150,9 @@ tell_fields(struct explanation *e)
         for (size_t i = 0; i < client->count; i++) {
             const struct field *f = &client->list[i];
             enum field_use use = field_use(&exchange->match, exchange->site->config, f);
-            bool varies = use == FIELD_USE_WITHHELD && exchange->opened &&
-                          vary_has(exchange->opened, f->name);
-            size_t sent = varies && exchange->expected ? 2 : 1;
+            bool varies = use == FIELD_USE_WITHHELD && exchange->opening.opened &&
+                          vary_has(exchange->opening.opened, f->name);
+            size_t sent = varies && exchange->opening.expected ? 2 : 1;
             size_t its = use == FIELD_USE_KEYED                 ? 0
                          : varies || use == FIELD_USE_FORWARDED ? sent
                                                                 : 3;
@@ -193,8 +193,8 @@ no_redis(struct explanation *e)
 {
     const struct exchange *exchange = &e->exchange;
     char why[LARDER_ERROR_MAX] = "";
-    const char *text = exchange->redis_failure;
-    if (exchange->missing == REASON_JOURNAL) {
+    const char *text = exchange->lookup.redis_failure;
+    if (exchange->lookup.missing == REASON_JOURNAL) {
         text = explain_reason(REASON_JOURNAL);
         store_failure(exchange->site->cache, why, sizeof why);
         if (why[0])
@@ -210,13 +210,13 @@ tell_stored(struct explanation *e, const struct reuse_decision *decision)
         "Cache-Control", "CDN-Cache-Control", "Expires", "ETag", "Last-Modified",
         "Vary",          "Content-Type",      "Date"};
     const struct exchange *exchange = &e->exchange;
-    const struct entry *entry = &exchange->entry;
+    const struct entry *entry = &exchange->lookup.entry;
     const struct stored *stored = &entry->stored;
-    if (!exchange->has_entry) {
+    if (!exchange->lookup.has_entry) {
         explain_put(e->answer, "stored", NULL);
-        if (exchange->redis_answered)
+        if (exchange->lookup.redis_answered)
             explain_say(e, "Stored:", "nothing that this request may have: %s",
-                        explain_reason(exchange->missing));
+                        explain_reason(exchange->lookup.missing));
         else
             explain_say(e, "Stored:", "unknown: %s", no_redis(e));
         return;
@@ -251,7 +251,7 @@ tell_stored(struct explanation *e, const struct reuse_decision *decision)
     if (stored->age_s < 0)
         return; /* the ancestor's: fresh while it is there */
     explain_say(e, "Age:", "%s", explain_duration(e, decision->age_s * 1000));
-    if (exchange->use_entry)
+    if (exchange->lookup.use_entry)
         tell_staleness(e, stored, decision->fresh_left_ms);
     if (stored->flags & STORED_HEURISTIC)
         explain_say(e, "", "by our own guess from Last-Modified");
@@ -279,20 +279,20 @@ tell_fetch(struct explanation *e, const struct reuse_decision *decision)
     const struct exchange *exchange = &e->exchange;
     struct arena *arena = exchange->arena;
     const char *why = explain_reason(decision->reason);
-    if (!exchange->redis_answered) {
-        bool journal = exchange->missing == REASON_JOURNAL;
+    if (!exchange->lookup.redis_answered) {
+        bool journal = exchange->lookup.missing == REASON_JOURNAL;
         tell_next(
             e, "MISS", journal ? REASON_JOURNAL : REASON_NO_GENERATIONS,
             arena_printf(arena, "%s; the backend is asked, and nothing is stored", no_redis(e)));
         return;
     }
-    if (!exchange->use_entry && keep_is_crowded(exchange)) {
+    if (!exchange->lookup.use_entry && keep_is_crowded(exchange)) {
         tell_next(e, "MISS", decision->reason,
                   arena_printf(arena, "%s; the backend is asked, and nothing is stored: %s", why,
                                explain_reason(REASON_VARIANTS)));
         return;
     }
-    if (!exchange->use_entry) {
+    if (!exchange->lookup.use_entry) {
         tell_next(e, "MISS", decision->reason,
                   arena_printf(arena,
                                "%s; the backend is asked, and what it says is stored if it may "
@@ -300,10 +300,10 @@ tell_fetch(struct explanation *e, const struct reuse_decision *decision)
                                why, lifetime_words(e)));
         return;
     }
-    const struct fields *fields = &exchange->entry.fields;
+    const struct fields *fields = &exchange->lookup.entry.fields;
     bool validator = fields_get(fields, "ETag").n > 0 || fields_get(fields, "Last-Modified").n > 0;
     const char *fallback = decide_on_error(&exchange->policy, &exchange->facts,
-                                           &exchange->entry.stored,
+                                           &exchange->lookup.entry.stored,
                                            store_clock_ms(exchange->site->cache))
                                ? "; if it fails, what is stored is used"
                                : "";
@@ -330,7 +330,7 @@ tell_decision(struct explanation *e, const struct reuse_decision *decision)
             tell_next(e, "STALE", REASON_STALE,
                       "it is answered from the store, because the request says that a stale one "
                       "will do");
-        else if (e->exchange.entry.stored.age_s < 0)
+        else if (e->exchange.lookup.entry.stored.age_s < 0)
             tell_next(e, "HIT", REASON_NONE, "it is answered from the store");
         else
             tell_next(e, "HIT", REASON_NONE,
@@ -397,7 +397,8 @@ look_as(struct exchange *exchange, const struct chosen_script *script,
 static bool
 has_something(const struct exchange *exchange)
 {
-    return exchange->has_entry || (exchange->redis_answered && exchange->missing != REASON_MISS);
+    return exchange->lookup.has_entry ||
+           (exchange->lookup.redis_answered && exchange->lookup.missing != REASON_MISS);
 }
 
 static void
@@ -482,9 +483,9 @@ look_by_script(struct explanation *e)
         if (i >= first)
             exchange->redis_until_ms = until_ms;
         bool looked = look_as(exchange, &list[i], &decision);
-        if (looked && !exchange->redis_answered && i < first)
+        if (looked && !exchange->lookup.redis_answered && i < first)
             return decision;
-        if (looked && !exchange->redis_answered)
+        if (looked && !exchange->lookup.redis_answered)
             break;
         if (!looked && fastcgi)
             break;
@@ -557,7 +558,7 @@ explain(struct site *site, json_object *question, json_object *answer)
         } else {
             json_object_put(e->text);
         }
-        free(e->exchange.value.data);
+        free(e->exchange.lookup.value.data);
         arena_free(e->exchange.arena);
     }
     if (wrong) {

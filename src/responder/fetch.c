@@ -54,14 +54,14 @@ answer_from_entry(struct fetch *fetch, const struct answer_origin *origin)
     struct answer answer;
     if (exchange->background)
         return;
-    exchange->x_cache = origin->x_cache;
-    if (!answer_make(&answer, exchange, &exchange->entry, origin,
+    exchange->delivery.x_cache = origin->x_cache;
+    if (!answer_make(&answer, exchange, &exchange->lookup.entry, origin,
                      store_clock_ms(exchange->site->cache))) {
         exchange_let_go(exchange, false);
         return;
     }
-    exchange->status = answer.status;
-    exchange->body_sent = answer.body_len;
+    exchange->delivery.status = answer.status;
+    exchange->delivery.body_sent = answer.body_len;
     bool sent = client_send(fetch, answer.pieces, answer.count, true);
     if (!sent)
         counters_add(COUNTER_client_gone, 1);
@@ -88,7 +88,7 @@ answer_freshened(struct fetch *fetch)
         counters_add(COUNTER_store_failed, 1);
     coalesce_freshened(exchange, &kept);
     /* First the store: who asks again at once should find it. */
-    if (stored && exchange->spool) {
+    if (stored && exchange->wait.spool) {
         const struct keep_after after = coalesce_until_stored(exchange);
         keep_store_freshened(&kept, exchange, &after);
     } else {
@@ -97,7 +97,7 @@ answer_freshened(struct fetch *fetch)
         coalesce_over(exchange);
     }
     /* What the 304 sets is for the visitor whose request brought it, and has been stored for nobody. */
-    if (!response_own_fields(&exchange->entry.fields, exchange->arena, &exchange->policy,
+    if (!response_own_fields(&exchange->lookup.entry.fields, exchange->arena, &exchange->policy,
                              &fetch->fields)) {
         exchange_let_go(exchange, false);
         return true;
@@ -146,7 +146,7 @@ fetch_changed(struct fetch *fetch, bool whole)
     if (stores && !fetch->post)
         fetch->cacheable = false;
     else if (stores && fetch->spool)
-        fetch->spool->entry.generations = fetch->post->generations;
+        fetch->spool->entry.generations = fetch->post->lookup.generations;
 }
 
 /* A whole answer: send what is still to be sent, let the client go, then store. */
@@ -165,7 +165,7 @@ finish_answer(struct fetch *fetch)
     if (fetch->collecting) {
         struct slice body = spool_body(spool), head = incoming_head(fetch, (int64_t)body.n);
         struct iovec pieces[2] = {{(void *)head.p, head.n}, {(void *)body.p, body.n}};
-        exchange->body_sent = body.n;
+        exchange->delivery.body_sent = body.n;
         sent = head.p && client_send(fetch, pieces, 2, true);
     } else if (!fetch->ended) {
         sent = client_send(fetch, NULL, 0, true);
@@ -421,9 +421,9 @@ fetch_and_answer(struct exchange *exchange)
 {
     struct fetch fetch = {.exchange = exchange, .content_length = -1};
     struct site *site = exchange->site;
-    if (!exchange->has_entry) { /* one that did not count */
-        free(exchange->value.data);
-        exchange->value.data = NULL;
+    if (!exchange->lookup.has_entry) { /* one that did not count */
+        free(exchange->lookup.value.data);
+        exchange->lookup.value.data = NULL;
     }
     if (!exchange->background && !receive_body(&fetch))
         return;
@@ -442,18 +442,18 @@ fetch_and_answer(struct exchange *exchange)
     if (site->cache)
         fetch.post = post_prepare(exchange);
     /* Of what must not be shared, each visitor gets his own. */
-    exchange->sends_all |= exchange->reason == REASON_NONE && !exchange->has_entry &&
-                           exchange->missing == REASON_HIT_FOR_MISS;
+    exchange->opening.sends_all |= exchange->reason == REASON_NONE && !exchange->lookup.has_entry &&
+                                   exchange->lookup.missing == REASON_HIT_FOR_MISS;
     if (ask_has_own_ranges(exchange) && exchange->match.route->range_fetch == 0)
-        exchange->sends_all = exchange->unmarked = true;
+        exchange->opening.sends_all = exchange->opening.unmarked = true;
     opening_recall(exchange);
     opening_expect(exchange);
     while (ask_backend(&fetch)) {
         spool_give(fetch.spool);
         fetch.spool = NULL;
         if (fetch.meaning == MEANS_OPENED) {
-            exchange->other_fields = true;
-            exchange->use_entry = false;
+            exchange->lookup.other_fields = true;
+            exchange->lookup.use_entry = false;
             counters_add(COUNTER_asked_again, 1);
         } else if (fetch.kind == ASK_FIRST) {
             fetch.kind = ASK_PLAIN;

@@ -18,7 +18,7 @@
 /* What the head of the answer means. */
 enum meaning {
     MEANS_ANSWER,    /* it is the answer, and is being sent */
-    MEANS_FRESHENED, /* exchange->entry is, with new fields */
+    MEANS_FRESHENED, /* exchange->lookup.entry is, with new fields */
     MEANS_HEAD,      /* the same, said by a HEAD */
     MEANS_FAILURE,   /* the backend failed, and the stale entry stands in for it */
     MEANS_OPENED,    /* it depends on fields that the backend has not got: ask again with them */
@@ -74,7 +74,7 @@ void fetch_changed(struct fetch *fetch, bool whole);
 /* The answer is whole, and the script that made it says that it failed: it is not kept. */
 void incoming_failed(struct fetch *fetch);
 
-/* Answer with exchange->entry, for who has heard that the backend failed, and be done with it.
+/* Answer with exchange->lookup.entry, for who has heard that the backend failed, and be done with it.
  * false: it must not stand in; nothing has changed. */
 bool fetch_stand_in(struct exchange *exchange);
 

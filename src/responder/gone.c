@@ -31,7 +31,7 @@
 static void
 drop(struct exchange *exchange)
 {
-    const struct entry *entry = &exchange->entry;
+    const struct entry *entry = &exchange->lookup.entry;
     struct site *site = exchange->site;
     const struct store_guard same = {
         .offset = ENTRY_CHECKSUM_AT, .bytes = entry->checksum, .len = sizeof entry->checksum};
@@ -39,19 +39,19 @@ drop(struct exchange *exchange)
     int64_t deadline_ms = clock_now_ms() + site->config->budget_ms;
     struct larder_error err = {0};
     enum larder_status status =
-        store_drop(site->cache, exchange->found, ancestor ? NULL : &same, deadline_ms, &err);
+        store_drop(site->cache, exchange->lookup.found, ancestor ? NULL : &same, deadline_ms, &err);
     if (status == LARDER_OK || status == LARDER_EXISTS)
         return;
-    log_write(LARDER_LOG_DEBUG, "cannot drop %s at once: %s", exchange->found, err.message);
-    gone_later(site, exchange->found, GONE_ONE, ancestor ? NULL : entry->checksum);
+    log_write(LARDER_LOG_DEBUG, "cannot drop %s at once: %s", exchange->lookup.found, err.message);
+    gone_later(site, exchange->lookup.found, GONE_ONE, ancestor ? NULL : entry->checksum);
 }
 
 void
 gone_drop(struct exchange *exchange)
 {
-    if (exchange->has_entry)
+    if (exchange->lookup.has_entry)
         drop(exchange);
-    exchange->has_entry = exchange->use_entry = false;
+    exchange->lookup.has_entry = exchange->lookup.use_entry = false;
 }
 
 static bool
@@ -90,7 +90,7 @@ static void
 settle_unseen(const struct fetch *fetch)
 {
     const struct exchange *exchange = fetch->exchange;
-    bool of_page = !status_is_of_sender(fetch->status) && !exchange->sends_all;
+    bool of_page = !status_is_of_sender(fetch->status) && !exchange->opening.sends_all;
     gone_later(exchange->site, exchange->key.primary, of_page ? GONE_PAGE : GONE_STALE, NULL);
 }
 
@@ -105,10 +105,11 @@ is_said_of_page(const struct fetch *fetch)
 bool
 gone_is_replaced(const struct exchange *exchange, const struct kept *kept)
 {
-    bool fresh = exchange->has_entry &&
-                 stored_is_fresh(&exchange->entry.stored, store_clock_ms(exchange->site->cache));
+    bool fresh =
+        exchange->lookup.has_entry &&
+        stored_is_fresh(&exchange->lookup.entry.stored, store_clock_ms(exchange->site->cache));
     /* What came to all of a visitor's own words behind a refusal says less than that. */
-    int status = exchange->refused ? exchange->refused : kept->status;
+    int status = exchange->opening.refused ? exchange->opening.refused : kept->status;
     return decide_replaces(status, kept->decision.reason, fresh);
 }
 
@@ -117,16 +118,16 @@ gone_settle(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
     bool stored = fetch->cacheable;
-    bool was_there = exchange->has_entry && !is_gone(exchange->entry.stored.status);
+    bool was_there = exchange->lookup.has_entry && !is_gone(exchange->lookup.entry.stored.status);
     if (exchange->reason != REASON_NONE || !keep_tells_others(&fetch->kept, exchange) ||
         !(stored || (is_said_of_page(fetch) && gone_is_replaced(exchange, &fetch->kept))))
         return;
-    if (!stored && exchange->has_entry) {
+    if (!stored && exchange->lookup.has_entry) {
         drop(exchange);
-        exchange->has_entry = exchange->use_entry = false;
+        exchange->lookup.has_entry = exchange->lookup.use_entry = false;
     }
-    if (exchange->unseen && !is_page(fetch))
+    if (exchange->lookup.unseen && !is_page(fetch))
         settle_unseen(fetch);
-    if (exchange->has_marker && is_gone(fetch->status) && !exchange->sends_all)
+    if (exchange->lookup.has_marker && is_gone(fetch->status) && !exchange->opening.sends_all)
         settle_variants(exchange, was_there);
 }

@@ -14,7 +14,7 @@ void gone_settle(struct fetch *fetch);
 /* Does this answer, which is not stored, take the place of what the look-up found all the same? */
 bool gone_is_replaced(const struct exchange *exchange, const struct kept *kept);
 
-/* exchange->entry, found by the look-up, counts no more. Likewise. */
+/* exchange->lookup.entry, found by the look-up, counts no more. Likewise. */
 void gone_drop(struct exchange *exchange);
 
 #endif

@@ -66,7 +66,7 @@ reply_of(const struct fetch *fetch)
         .status = fetch->status,
         .fields = &fetch->fields,
         .mount = exchange->request.mount,
-        .x_cache = exchange->x_cache,
+        .x_cache = exchange->delivery.x_cache,
         .cache_status =
             cache_status_format(&said, exchange->site->config->cache_status, exchange->arena),
         .invalidation = fetch->invalidated,
@@ -88,7 +88,7 @@ incoming_head(struct fetch *fetch, int64_t content_length)
 {
     struct reply reply = reply_of(fetch);
     reply.content_length = content_length;
-    fetch->exchange->status = reply.status;
+    fetch->exchange->delivery.status = reply.status;
     return reply_head(&reply, fetch->exchange->arena);
 }
 
@@ -165,7 +165,7 @@ static bool
 begin_completion(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
-    const struct entry *part = &exchange->entry;
+    const struct entry *part = &exchange->lookup.entry;
     struct fields merged = {0};
     if (!response_update_fields(&merged, exchange->arena, &exchange->policy, &part->fields,
                                 &fetch->fields))
@@ -187,7 +187,7 @@ static void
 begin_spool(struct fetch *fetch)
 {
     struct exchange *exchange = fetch->exchange;
-    bool for_others = exchange->rounds && keep_is_unproven(&fetch->kept) &&
+    bool for_others = exchange->wait.rounds && keep_is_unproven(&fetch->kept) &&
                       coalesce_is_wanted(exchange, NULL);
     if (!fetch->cacheable && !for_others)
         return;
@@ -219,14 +219,14 @@ decide(struct fetch *fetch)
         fetch->kept.shared = false;
     }
     /* No visitor's own answer is given to others. If the next one might be, it is fetched for all. */
-    if (exchange->sends_all && fetch->kept.decision.reason == REASON_NONE) {
+    if (exchange->opening.sends_all && fetch->kept.decision.reason == REASON_NONE) {
         fetch->kept.decision.reason = REASON_HIT_FOR_MISS;
-        if (exchange->missing == REASON_HIT_FOR_MISS &&
-            (!opening_is_refusal(exchange->entry.stored.status) ||
+        if (exchange->lookup.missing == REASON_HIT_FOR_MISS &&
+            (!opening_is_refusal(exchange->lookup.entry.stored.status) ||
              !backend_fields_withheld(exchange)))
-            storer_drop(exchange->site, exchange->found, exchange->entry.checksum);
+            storer_drop(exchange->site, exchange->lookup.found, exchange->lookup.entry.checksum);
     }
-    if (exchange->sends_all) {
+    if (exchange->opening.sends_all) {
         /* A mark stands where the next look-up finds it. */
         exchange->key = before;
         fetch->kept.names = (struct slice){NULL, 0};
@@ -237,7 +237,7 @@ decide(struct fetch *fetch)
         fetch->kept.decision.reason = REASON_VARY;
     fetch->cacheable = (fetch->post || exchange->reason == REASON_NONE) &&
                        fetch->kept.decision.reason == REASON_NONE;
-    fetch->shared = fetch->kept.shared && !exchange->sends_all;
+    fetch->shared = fetch->kept.shared && !exchange->opening.sends_all;
     if (!backend_is_shared(exchange) || !fetch->ask.head)
         return;
     /* A head alone is judged as the page that it speaks of. */
@@ -303,7 +303,7 @@ send_head(struct fetch *fetch)
     struct slice head;
     if (fetch->viewed) {
         head = reply_head(&view, exchange->arena);
-        exchange->status = view.status;
+        exchange->delivery.status = view.status;
     } else {
         head = incoming_head(fetch, -1);
     }
@@ -347,7 +347,7 @@ ask_again(struct fetch *fetch, bool everybodys)
     facts.method = slice_of("GET");
     const struct store_decision decision =
         decide_store(&exchange->policy, &facts, fetch->status, &fetch->fields, &fetch->times);
-    exchange->unmarked |= fetch->status == 304 || decision_shares(&decision);
+    exchange->opening.unmarked |= fetch->status == 304 || decision_shares(&decision);
 }
 
 static bool
@@ -381,7 +381,7 @@ on_head(void *arg, int status, struct fields *fields, bool until_close)
     if (opening_was_wrong(exchange, &fetch->ask, &fetch->kept)) {
         ask_again(fetch, everybodys);
         /* What follows is this visitor's own: nobody need wait for it. */
-        if (exchange->refused)
+        if (exchange->opening.refused)
             coalesce_head(exchange, &fetch->kept, NULL);
         fetch->openings++;
         fetch->meaning = MEANS_OPENED;
@@ -393,20 +393,20 @@ on_head(void *arg, int status, struct fields *fields, bool until_close)
         fetch->kind = ASK_RANGE;
         if (ask_has_own_ranges(exchange)) {
             coalesce_end(exchange, FLIGHT_ALONE);
-            exchange->sends_all = exchange->unmarked = true;
+            exchange->opening.sends_all = exchange->opening.unmarked = true;
         }
         fetch->cacheable = false;
         return true;
     }
     begin_spool(fetch);
     /* Who waits need not wait for our client. */
-    if (exchange->reason == REASON_NONE && !exchange->refused)
+    if (exchange->reason == REASON_NONE && !exchange->opening.refused)
         coalesce_head(exchange, &fetch->kept, fetch->spool);
     if (!send_head(fetch) && client_is_missed_by_nobody(fetch))
         return false;
     if (!goes_on_for_others(fetch))
         return false;
-    const struct entry *part = &exchange->entry;
+    const struct entry *part = &exchange->lookup.entry;
     return !completion || on_body(fetch, part->body.p, part->body.n);
 }
 
@@ -428,7 +428,7 @@ give_up_collecting(struct fetch *fetch)
     struct iovec pieces[2] = {{(void *)head.p, head.n}, {(void *)body.p, body.n}};
     fetch->collecting = false;
     fetch->head_sent = head.p != NULL;
-    fetch->exchange->body_sent += body.n;
+    fetch->exchange->delivery.body_sent += body.n;
     return head.p && client_send(fetch, pieces, 2, false);
 }
 

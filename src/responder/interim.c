@@ -58,13 +58,13 @@ bool
 interim_send(struct exchange *exchange, int status, const struct fields *fields)
 {
     if (!is_passed_on(&exchange->request) || status < 102 || status > 199 ||
-        exchange->interim_count == INTERIM_MAX || fields->bytes > INTERIM_BYTES_MAX)
+        exchange->delivery.interim_count == INTERIM_MAX || fields->bytes > INTERIM_BYTES_MAX)
         return false;
     struct slice head = head_of(status, fields, exchange->arena);
-    if (!head.p || head.n > INTERIM_BYTES_MAX - exchange->interim_bytes)
+    if (!head.p || head.n > INTERIM_BYTES_MAX - exchange->delivery.interim_bytes)
         return false;
-    exchange->interim_count++;
-    exchange->interim_bytes += head.n;
+    exchange->delivery.interim_count++;
+    exchange->delivery.interim_bytes += head.n;
     struct iovec piece = {(void *)head.p, head.n};
     return connection_send(exchange->connection, exchange->arena, &piece, 1, false, true) ==
            CONNECTION_DONE;

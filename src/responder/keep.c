@@ -55,7 +55,7 @@ choose_key(struct kept *kept, struct exchange *exchange, const struct ask *ask)
     if (vary.invalid)
         return REASON_VARY;
     size_t own = vary.count;
-    if (exchange->has_marker && vary_union(&all, &exchange->marker.vary, &vary))
+    if (exchange->lookup.has_marker && vary_union(&all, &exchange->lookup.marker.vary, &vary))
         vary = all;
     if (!opening_add_names(&vary, exchange, ask))
         return REASON_NO_MEMORY;
@@ -102,9 +102,9 @@ limits(struct exchange *exchange, const struct fields *fields)
         counters_add(COUNTER_store_too_large, 1);
         return REASON_TOO_LARGE;
     }
-    if (exchange->missing == REASON_JOURNAL)
+    if (exchange->lookup.missing == REASON_JOURNAL)
         return REASON_JOURNAL;
-    if (!exchange->generations_complete)
+    if (!exchange->lookup.generations_complete)
         return REASON_NO_GENERATIONS;
     return REASON_NONE;
 }
@@ -113,8 +113,9 @@ limits(struct exchange *exchange, const struct fields *fields)
 static const struct own_tags *
 parts_tags(const struct exchange *exchange)
 {
-    bool part = exchange->has_entry && (exchange->entry.stored.flags & STORED_PARTIAL);
-    return part ? &exchange->entry.own : NULL;
+    bool part = exchange->lookup.has_entry &&
+                (exchange->lookup.entry.stored.flags & STORED_PARTIAL);
+    return part ? &exchange->lookup.entry.own : NULL;
 }
 
 static int64_t
@@ -130,7 +131,7 @@ keep_is_crowded(const struct exchange *exchange)
     struct larder *cache = exchange->site->cache;
     int64_t until_ms = clock_now_ms() + exchange->site->config->budget_ms;
     bool admitted = true;
-    if (!exchange->has_marker || exchange->missing != REASON_VARY_MISS ||
+    if (!exchange->lookup.has_marker || exchange->lookup.missing != REASON_VARY_MISS ||
         exchange->key.name == exchange->key.primary)
         return false;
     return store_variant_admit(cache, exchange->key.primary, exchange->key.name, 0,
@@ -304,7 +305,7 @@ put(const struct kept *kept, struct exchange *exchange, const struct entry *entr
                                .arg = after->arg};
     /* Only in place of the very entry that was validated: another one may be newer. */
     if (kept->replaces && !config->compat_ancestor)
-        item.replaces = exchange->entry.checksum;
+        item.replaces = exchange->lookup.entry.checksum;
     add_variant(&item, exchange, kept->names, kept->names_all);
     if (now)
         storer_put_now(exchange->site, &item, clock_now_ms() + config->budget_ms);
@@ -318,11 +319,11 @@ describe(struct entry *entry, const struct kept *kept, const struct exchange *ex
     const struct store_decision *decision = &kept->decision;
     size_t default_tag = exchange->key.default_tag;
     entry->material = exchange->key.material;
-    entry->generations = exchange->generations;
+    entry->generations = exchange->lookup.generations;
     if (default_tag > 0 && kept->own.count > 0)
         memcpy(entry->generations.value[default_tag - 1], ENTRY_NO_GENERATION,
                sizeof(store_generation));
-    entry->identity = exchange->identity;
+    entry->identity = exchange->lookup.identity;
     entry->own = kept->own;
     entry->stored = (struct stored){.status = kept->status,
                                     .fields = &entry->fields,
@@ -343,8 +344,8 @@ describe(struct entry *entry, const struct kept *kept, const struct exchange *ex
 static struct spool *
 combine(struct kept *kept, const struct exchange *exchange, struct slice body)
 {
-    const struct entry *old = &exchange->entry;
-    if (!exchange->has_entry || !(old->stored.flags & STORED_PARTIAL) ||
+    const struct entry *old = &exchange->lookup.entry;
+    if (!exchange->lookup.has_entry || !(old->stored.flags & STORED_PARTIAL) ||
         (old->stored.flags & STORED_VERBATIM) || old->total != kept->total || kept->total < 0 ||
         !slice_equal(old->material, exchange->key.material) ||
         !range_may_combine(&old->fields, kept->fields, kept->head_wall_ms / 1000) ||
@@ -395,7 +396,7 @@ keep_hold(const struct kept *kept, const struct exchange *exchange)
         return;
     /* What fails costs a fetch later. */
     const struct store_lives lives[] = {
-        {tags->name, (const store_generation *)exchange->generations.value, tags->count},
+        {tags->name, (const store_generation *)exchange->lookup.generations.value, tags->count},
         {kept->own.name, (const store_generation *)kept->own.generation, kept->own.count}};
     for (size_t i = 0; i < sizeof lives / sizeof *lives; i++)
         (void)store_generations_keep(cache, &lives[i], kept->decision.keep_ms, until_ms, NULL);
@@ -452,7 +453,7 @@ keep_store(struct kept *kept, struct exchange *exchange, struct spool *spool,
 bool
 keep_tells_others(const struct kept *kept, const struct exchange *exchange)
 {
-    return !exchange->unmarked || kept->names.n > 0;
+    return !exchange->opening.unmarked || kept->names.n > 0;
 }
 
 /* A backend that refuses may refuse this visitor's address, which it always hears of, and what is made with
@@ -461,8 +462,8 @@ static int64_t
 mark_ms(const struct kept *kept, const struct exchange *exchange)
 {
     int64_t ms = exchange->site->config->hit_for_miss_ms;
-    bool in_doubt = exchange->refused || exchange->expected || opening_is_refusal(kept->status) ||
-                    status_is_of_sender(kept->status);
+    bool in_doubt = exchange->opening.refused || exchange->opening.expected ||
+                    opening_is_refusal(kept->status) || status_is_of_sender(kept->status);
     return in_doubt && ms > IN_DOUBT_MS ? IN_DOUBT_MS : ms;
 }
 
@@ -470,33 +471,37 @@ void
 keep_mark(const struct kept *kept, struct exchange *exchange)
 {
     /* That this visitor was refused with all fields is no refusal of the page. */
-    int status = exchange->refused ? exchange->refused : exchange->sends_all ? 200 : kept->status;
+    int status = exchange->opening.refused     ? exchange->opening.refused
+                 : exchange->opening.sends_all ? 200
+                                               : kept->status;
     int64_t life_ms = mark_ms(kept, exchange);
     const struct cache_key *key = &exchange->key;
     struct entry entry = {.material = key->material,
-                          .generations = exchange->generations,
-                          .identity = exchange->identity,
+                          .generations = exchange->lookup.generations,
+                          .identity = exchange->lookup.identity,
                           .total = -1};
     entry.stored = (struct stored){.status = status,
                                    .fields = &entry.fields,
                                    .stored_ms = kept->head_wall_ms,
                                    .ttl_ms = life_ms,
                                    .flags = STORED_HIT_FOR_MISS};
-    if (!exchange->generations_complete || life_ms == 0 || exchange->site->config->compat_ancestor)
+    if (!exchange->lookup.generations_complete || life_ms == 0 ||
+        exchange->site->config->compat_ancestor)
         return;
     /* A page that was stored meanwhile says more than this answer, which was asked for before. */
     static const char nothing[ENTRY_CHECKSUM_SIZE];
-    bool over = exchange->found && strcmp(exchange->found, key->name) == 0 &&
-                memcmp(exchange->stands, nothing, sizeof nothing) != 0;
+    bool over = exchange->lookup.found && strcmp(exchange->lookup.found, key->name) == 0 &&
+                memcmp(exchange->lookup.stands, nothing, sizeof nothing) != 0;
     struct storer_item item = {.key = key->name,
                                .ttl_ms = life_ms,
-                               .replaces = over ? exchange->stands : NULL,
+                               .replaces = over ? exchange->lookup.stands : NULL,
                                .yields = !over};
     item.head = entry_encode(&entry, &key->tags, &item.head_len);
     if (!item.head)
         return;
     if (key->name != key->primary)
-        add_variant(&item, exchange, kept->names.n ? kept->names : exchange->marker.names, false);
+        add_variant(&item, exchange, kept->names.n ? kept->names : exchange->lookup.marker.names,
+                    false);
     storer_put(exchange->site, &item);
 }
 
@@ -510,7 +515,7 @@ keep_mark(const struct kept *kept, struct exchange *exchange)
 static enum reason
 freshen_own(struct kept *kept, const struct exchange *exchange, const struct fields *update)
 {
-    const struct own_tags *before = &exchange->entry.own;
+    const struct own_tags *before = &exchange->lookup.entry.own;
     struct own_tags named = {.count = 0};
     enum reason reason = own_tags_find(&named, exchange, update, NULL);
     if (reason == REASON_NONE && named.count == 0) {
@@ -531,7 +536,7 @@ bool
 keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask,
              const struct fields *update, const struct response_times *times)
 {
-    struct entry *entry = &exchange->entry;
+    struct entry *entry = &exchange->lookup.entry;
     struct arena *arena = exchange->arena;
     struct fields merged = {0}, own = *update;
     /* Without a Date of its own the old one would make the new answer old (RFC 9110 §6.6.1). */
@@ -566,7 +571,7 @@ keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask
     if (kept->decision.reason == REASON_NONE)
         kept->decision.reason = choose_key(kept, exchange, ask);
     kept->shared = decision_shares(&kept->decision);
-    if (kept->decision.reason == REASON_NONE && !exchange->generations_complete)
+    if (kept->decision.reason == REASON_NONE && !exchange->lookup.generations_complete)
         kept->decision.reason = REASON_NO_GENERATIONS;
     if (kept->decision.reason == REASON_NONE)
         kept->decision.reason = freshen_own(kept, exchange, update);
@@ -586,18 +591,18 @@ keep_freshen(struct kept *kept, struct exchange *exchange, const struct ask *ask
 bool
 keep_entry_spool(struct exchange *exchange, struct slice names)
 {
-    struct entry *entry = &exchange->entry;
-    struct spool *spool = spool_whole(exchange->value.data, entry->body);
+    struct entry *entry = &exchange->lookup.entry;
+    struct spool *spool = spool_whole(exchange->lookup.value.data, entry->body);
     if (!spool)
         return false;
     /* Held in any case: the entry lies in what it has taken over. */
-    exchange->spool = spool;
-    exchange->value.data = NULL;
+    exchange->wait.spool = spool;
+    exchange->lookup.value.data = NULL;
     return spool_describe(spool, entry, names);
 }
 
 void
 keep_store_freshened(struct kept *kept, struct exchange *exchange, const struct keep_after *after)
 {
-    put(kept, exchange, &exchange->entry, exchange->spool, true, after);
+    put(kept, exchange, &exchange->lookup.entry, exchange->wait.spool, true, after);
 }

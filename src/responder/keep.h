@@ -19,7 +19,7 @@ struct kept {
     bool names_all;      /* ... and its own Vary has them all */
     bool crowded;        /* the storer will hardly find a place for this variant */
     struct own_tags own; /* that it brings, proven not to have been invalidated meanwhile */
-    bool replaces;       /* exchange->entry, under its very key: and nothing else */
+    bool replaces;       /* exchange->lookup.entry, under its very key: and nothing else */
     bool part;           /* the body is a part: */
     int64_t range_first;
     int64_t total;      /* -1: not known */
@@ -31,7 +31,7 @@ struct kept {
  * May it be stored, where, and as what? Chooses exchange->key for its Vary.
  * times: when the request went out and the head came. Where it brings tags of its
  * own, Redis is asked whether one of them was invalidated since
- * exchange->position: that costs a round trip, within cache.budget.
+ * exchange->lookup.position: that costs a round trip, within cache.budget.
  */
 void keep_decide(struct kept *kept, struct exchange *exchange, const struct ask *ask, int status,
                  const struct fields *fields, const struct response_times *times);
@@ -70,7 +70,7 @@ struct keep_after {
 
 /*
  * Store it with the body in keep_spool()'s spool, in the background. A part is
- * first made one with the part that exchange->entry is, if the two fit.
+ * first made one with the part that exchange->lookup.entry is, if the two fit.
  */
 void keep_store(struct kept *kept, struct exchange *exchange, struct spool *spool,
                 const struct keep_after *after);
@@ -85,12 +85,12 @@ bool keep_tells_others(const struct kept *kept, const struct exchange *exchange)
  */
 void keep_mark(const struct kept *kept, struct exchange *exchange);
 
-/* The bytes that exchange->entry stands in, as exchange->spool, with these selecting names (.n 0:
+/* The bytes that exchange->lookup.entry stands in, as exchange->wait.spool, with these selecting names (.n 0:
  * none). false: no memory, and nobody else can have it; the entry itself is as it was. */
 bool keep_entry_spool(struct exchange *exchange, struct slice names);
 
 /*
- * exchange->entry after a 304 or a HEAD that says the same (RFC 9111 §4.3.4,
+ * exchange->lookup.entry after a 304 or a HEAD that says the same (RFC 9111 §4.3.4,
  * §4.3.5): its fields and times become those of now, and *kept says whether it
  * may go on being stored. false: no memory.
  */

@@ -29,8 +29,8 @@ static bool
 decode_ancestor(struct exchange *exchange, struct entry *entry, int64_t wall_ms)
 {
     struct larder_response *response;
-    if (larder_response_decode(exchange->value.data, exchange->value.len, &response, NULL) !=
-        LARDER_OK)
+    if (larder_response_decode(exchange->lookup.value.data, exchange->lookup.value.len, &response,
+                               NULL) != LARDER_OK)
         return false;
     struct arena *arena = exchange->arena;
     *entry = (struct entry){.total = -1};
@@ -53,9 +53,9 @@ decode_ancestor(struct exchange *exchange, struct entry *entry, int64_t wall_ms)
         if (response->body_len)
             memcpy(body, response->body, response->body_len);
         entry->body = (struct slice){body, response->body_len};
-        free(exchange->value.data);
-        exchange->value.data = body;
-        exchange->value.len = response->body_len;
+        free(exchange->lookup.value.data);
+        exchange->lookup.value.data = body;
+        exchange->lookup.value.len = response->body_len;
     } else {
         free(body);
     }
@@ -91,7 +91,7 @@ own_generations(const struct exchange *exchange, const struct entry *entry,
                 int64_t deadline_ms)
 {
     const struct own_tags *own = &entry->own;
-    const struct store_generations *current = &exchange->value.current;
+    const struct store_generations *current = &exchange->lookup.value.current;
     size_t known = 0;
     for (size_t i = 0; asked && i < own->count && known == i; i++)
         for (size_t k = 0; k < asked->count && known == i; k++)
@@ -99,7 +99,7 @@ own_generations(const struct exchange *exchange, const struct entry *entry,
                 memcpy(out[i], current->value[k], sizeof out[i]);
                 known++;
             }
-    *identity = exchange->value.identity;
+    *identity = exchange->lookup.value.identity;
     if (known == own->count)
         return true;
     hints_learn(exchange->key.name, own);
@@ -113,15 +113,15 @@ judge(struct exchange *exchange, struct entry *entry, const struct store_tags *a
       int64_t wall_ms, int64_t deadline_ms)
 {
     store_generation own[STORE_OWN_TAGS_MAX];
-    uint64_t identity = exchange->identity;
+    uint64_t identity = exchange->lookup.identity;
     int64_t since_ms = 0;
     if (entry->own.count > 0 &&
         !own_generations(exchange, entry, asked, own, &identity, deadline_ms))
         return REASON_NO_GENERATIONS;
-    if (identity != exchange->identity ||
+    if (identity != exchange->lookup.identity ||
         (entry->identity != identity && !exchange->site->config->trust_restart))
         return REASON_OTHER_SERVER;
-    enum entry_state state = entry_judge(entry, &exchange->generations, own, &since_ms);
+    enum entry_state state = entry_judge(entry, &exchange->lookup.generations, own, &since_ms);
     if (state == ENTRY_DEAD)
         return REASON_INVALIDATED;
     if (state == ENTRY_SOFT) {
@@ -142,15 +142,15 @@ judge(struct exchange *exchange, struct entry *entry, const struct store_tags *a
     return REASON_NONE;
 }
 
-/* The bytes in exchange->value, as an entry for this request. */
+/* The bytes in exchange->lookup.value, as an entry for this request. */
 static enum reason
 examine(struct exchange *exchange, const struct store_tags *asked, int64_t wall_ms)
 {
-    struct entry *entry = &exchange->entry;
+    struct entry *entry = &exchange->lookup.entry;
     bool ancestor = exchange->site->config->compat_ancestor;
     enum entry_decoded decoded = ENTRY_DAMAGED;
     if (!ancestor)
-        decoded = entry_decode(entry, exchange->value.data, exchange->value.len,
+        decoded = entry_decode(entry, exchange->lookup.value.data, exchange->lookup.value.len,
                                &exchange->key.tags, exchange->arena);
     else if (decode_ancestor(exchange, entry, wall_ms))
         decoded = ENTRY_WHOLE;
@@ -187,7 +187,8 @@ note_failure(struct exchange *exchange, const struct larder_error *err)
 {
     counters_add(COUNTER_redis_errors, 1);
     log_failure(err);
-    exchange->redis_failure = arena_strndup(exchange->arena, err->message, strlen(err->message));
+    exchange->lookup.redis_failure =
+        arena_strndup(exchange->arena, err->message, strlen(err->message));
 }
 
 static enum larder_status
@@ -198,18 +199,19 @@ get(struct exchange *exchange, const struct store_tags *tags, int64_t deadline_m
     size_t most = config->max_object + ENTRY_META_MAX + ENTRY_HEAD_SIZE;
     if (config->compat_ancestor)
         most = 2 * config->max_object + ENTRY_META_MAX; /* base64 and JSON escapes */
-    free(exchange->value.data);
-    exchange->value.data = NULL;
-    memset(exchange->stands, 0, sizeof exchange->stands);
+    free(exchange->lookup.value.data);
+    exchange->lookup.value.data = NULL;
+    memset(exchange->lookup.stands, 0, sizeof exchange->lookup.stands);
     enum larder_status status = store_lookup(exchange->site->cache, exchange->key.name, tags, most,
-                                             deadline_ms, &exchange->value, &err);
+                                             deadline_ms, &exchange->lookup.value, &err);
     if (status != LARDER_OK && status != LARDER_MISS)
         log_write(LARDER_LOG_DEBUG, "lookup of %s: %s", exchange->key.name, err.message);
     /* LARDER_CORRUPT: stored while max_object was larger. */
     if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT)
         note_failure(exchange, &err);
-    if (status == LARDER_OK && exchange->value.len >= ENTRY_HEAD_SIZE)
-        memcpy(exchange->stands, exchange->value.data + ENTRY_CHECKSUM_AT, sizeof exchange->stands);
+    if (status == LARDER_OK && exchange->lookup.value.len >= ENTRY_HEAD_SIZE)
+        memcpy(exchange->lookup.stands, exchange->lookup.value.data + ENTRY_CHECKSUM_AT,
+               sizeof exchange->lookup.stands);
     return status;
 }
 
@@ -219,23 +221,23 @@ follow_marker(struct exchange *exchange, int64_t wall_ms)
 {
     struct store_tags asked = {.count = 0};
     struct fields selecting = {0};
-    if (!marker_decode(&exchange->marker, exchange->value.data, exchange->value.len,
-                       exchange->arena)) {
+    if (!marker_decode(&exchange->lookup.marker, exchange->lookup.value.data,
+                       exchange->lookup.value.len, exchange->arena)) {
         counters_add(COUNTER_corrupt, 1);
         return REASON_MISS;
     }
-    exchange->has_marker = true;
-    if (!exchange->opened)
-        exchange->opened = &exchange->marker.vary;
-    else if (exchange->opened != &exchange->marker.vary &&
-             !exchange_open(exchange, &exchange->marker.vary))
+    exchange->lookup.has_marker = true;
+    if (!exchange->opening.opened)
+        exchange->opening.opened = &exchange->lookup.marker.vary;
+    else if (exchange->opening.opened != &exchange->lookup.marker.vary &&
+             !exchange_open(exchange, &exchange->lookup.marker.vary))
         return REASON_NO_MEMORY;
-    if (!backend_fields(&selecting, exchange, exchange->opened) ||
-        !key_select(&exchange->key, &exchange->marker.vary, &selecting, exchange->arena))
+    if (!backend_fields(&selecting, exchange, exchange->opening.opened) ||
+        !key_select(&exchange->key, &exchange->lookup.marker.vary, &selecting, exchange->arena))
         return REASON_NO_MEMORY;
     hints_add(&asked, exchange->key.name, exchange->arena);
     enum larder_status status = get(exchange, &asked, exchange->redis_until_ms);
-    exchange->unseen = status != LARDER_OK && status != LARDER_MISS;
+    exchange->lookup.unseen = status != LARDER_OK && status != LARDER_MISS;
     if (status != LARDER_OK)
         return REASON_VARY_MISS;
     enum reason reason = examine(exchange, &asked, wall_ms);
@@ -263,12 +265,12 @@ void
 lookup(struct exchange *exchange, int64_t wall_ms)
 {
     bool failed;
-    exchange->missing = REASON_MISS;
-    exchange->has_entry = exchange->has_marker = false;
-    exchange->unseen = true;
+    exchange->lookup.missing = REASON_MISS;
+    exchange->lookup.has_entry = exchange->lookup.has_marker = false;
+    exchange->lookup.unseen = true;
     /* What Redis has may be what somebody has been told is gone. */
     if (site_distrusts_redis(exchange->site)) {
-        exchange->missing = REASON_JOURNAL;
+        exchange->lookup.missing = REASON_JOURNAL;
         return;
     }
     /* Before what is stored is read: whoever purges after that purges for who comes after us. */
@@ -280,23 +282,23 @@ lookup(struct exchange *exchange, int64_t wall_ms)
     enum larder_status status = get(exchange, &asked, exchange->redis_until_ms);
     if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT)
         return;
-    exchange->redis_answered = true;
-    exchange->generations = exchange->value.current;
-    exchange->generations.count = exchange->key.tags.count;
-    exchange->identity = exchange->value.identity;
-    exchange->generations_complete = exchange_has_generations(exchange);
-    exchange->unseen = status != LARDER_MISS;
+    exchange->lookup.redis_answered = true;
+    exchange->lookup.generations = exchange->lookup.value.current;
+    exchange->lookup.generations.count = exchange->key.tags.count;
+    exchange->lookup.identity = exchange->lookup.value.identity;
+    exchange->lookup.generations_complete = exchange_has_generations(exchange);
+    exchange->lookup.unseen = status != LARDER_MISS;
     if (overdue)
-        exchange->missing = REASON_SILENT;
+        exchange->lookup.missing = REASON_SILENT;
     if (status != LARDER_OK || overdue)
         return;
     bool marker = !exchange->site->config->compat_ancestor &&
-                  marker_is_one(exchange->value.data, exchange->value.len);
-    exchange->unseen = false;
-    exchange->missing = marker ? follow_marker(exchange, wall_ms)
-                               : examine(exchange, &asked, wall_ms);
-    exchange->unseen |= exchange->missing == REASON_NO_GENERATIONS ||
-                        exchange->missing == REASON_NO_MEMORY;
-    exchange->has_entry = exchange->missing == REASON_NONE;
-    exchange->found = exchange->key.name;
+                  marker_is_one(exchange->lookup.value.data, exchange->lookup.value.len);
+    exchange->lookup.unseen = false;
+    exchange->lookup.missing = marker ? follow_marker(exchange, wall_ms)
+                                      : examine(exchange, &asked, wall_ms);
+    exchange->lookup.unseen |= exchange->lookup.missing == REASON_NO_GENERATIONS ||
+                               exchange->lookup.missing == REASON_NO_MEMORY;
+    exchange->lookup.has_entry = exchange->lookup.missing == REASON_NONE;
+    exchange->lookup.found = exchange->key.name;
 }

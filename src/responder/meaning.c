@@ -14,8 +14,8 @@ bool
 meaning_may_stand_in(const struct fetch *fetch)
 {
     const struct exchange *exchange = fetch->exchange;
-    return exchange->reason == REASON_NONE && exchange->use_entry &&
-           decide_on_error(&exchange->policy, &exchange->facts, &exchange->entry.stored,
+    return exchange->reason == REASON_NONE && exchange->lookup.use_entry &&
+           decide_on_error(&exchange->policy, &exchange->facts, &exchange->lookup.entry.stored,
                            store_clock_ms(exchange->site->cache));
 }
 
@@ -23,7 +23,7 @@ meaning_may_stand_in(const struct fetch *fetch)
 static bool
 completes(const struct fetch *fetch)
 {
-    const struct entry *part = &fetch->exchange->entry;
+    const struct entry *part = &fetch->exchange->lookup.entry;
     struct byte_range range;
     int64_t total;
     return range_content_parse(fields_get(&fetch->fields, "Content-Range"), &range, &total) &&
@@ -63,7 +63,7 @@ meaning_of(struct fetch *fetch)
     if (!backend_is_shared(exchange))
         return MEANS_ANSWER;
     /* What everybody is refused, as a field of this visitor's was before: it is not sent again. */
-    bool refused = exchange->refused_own && opening_is_refusal(fetch->status);
+    bool refused = exchange->opening.refused_own && opening_is_refusal(fetch->status);
     if (!status_is_failure(fetch->status) && fetch->openings < MEANING_OPENINGS_MAX && !refused &&
         opening_needed(exchange, ask, &fetch->fields)) {
         fetch->openings++;
@@ -71,13 +71,13 @@ meaning_of(struct fetch *fetch)
     }
     if (fetch->status == 304)
         /* One that names another representation must not freshen this one (§4.3.4). */
-        return condition_selects(&exchange->entry.fields, &fetch->fields) ? MEANS_FRESHENED
-                                                                          : MEANS_AGAIN;
+        return condition_selects(&exchange->lookup.entry.fields, &fetch->fields) ? MEANS_FRESHENED
+                                                                                 : MEANS_AGAIN;
     if (status_is_failure(fetch->status) && meaning_may_stand_in(fetch))
         return MEANS_FAILURE;
-    if (fetch->ask.head && fetch->status == 200 && exchange->use_entry) {
-        if (response_head_agrees(&exchange->entry.fields, (int64_t)exchange->entry.body.n,
-                                 &fetch->fields))
+    if (fetch->ask.head && fetch->status == 200 && exchange->lookup.use_entry) {
+        if (response_head_agrees(&exchange->lookup.entry.fields,
+                                 (int64_t)exchange->lookup.entry.body.n, &fetch->fields))
             return MEANS_HEAD;
         fetch->outdates = true;
     }

@@ -11,7 +11,7 @@
  * how; fetch->outdates is set where a HEAD says that what is stored is out of date. */
 enum meaning meaning_of(struct fetch *fetch);
 
-/* May exchange->entry stand in for a backend that failed? */
+/* May exchange->lookup.entry stand in for a backend that failed? */
 bool meaning_may_stand_in(const struct fetch *fetch);
 
 #endif

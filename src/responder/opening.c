@@ -15,7 +15,7 @@
  *
  * Not so if it has refused words of this visitor's: a value of a field that Vary names,
  * which everybody's request has not, or a range. That tells of nobody else, so it leaves no
- * mark (exchange->unmarked). The same holds of any answer but a success that is not everybody's
+ * mark (exchange->opening.unmarked). The same holds of any answer but a success that is not everybody's
  * and was made with an expected field (below): 404, 302 or 429 to an odd language.
  *
  * Where the pages of a route name the same field each time, this would cost every new page
@@ -54,7 +54,7 @@ static void
 learn(const struct exchange *exchange)
 {
     const char *key = exchange->key.primary;
-    struct slice names = vary_format(exchange->opened, exchange->arena);
+    struct slice names = vary_format(exchange->opening.opened, exchange->arena);
     uint64_t hash = XXH3_64bits(key, strlen(key));
     size_t at = (size_t)(hash % PLACES);
     if (names.n == 0 || names.n > NAMES_MAX)
@@ -72,7 +72,7 @@ opening_recall(struct exchange *exchange)
     char names[NAMES_MAX];
     size_t n = 0;
     struct vary vary;
-    if (exchange->redis_answered || exchange->opened || !exchange->key.primary ||
+    if (exchange->lookup.redis_answered || exchange->opening.opened || !exchange->key.primary ||
         !backend_is_shared(exchange))
         return;
     uint64_t hash = XXH3_64bits(exchange->key.primary, strlen(exchange->key.primary));
@@ -118,9 +118,9 @@ teach(struct exchange *exchange, const struct fields *answer, bool shared)
     struct arena *arena = exchange->arena;
     struct fields closed = {0}, own = {0};
     struct vary vary, known, all;
-    if (!exchange->teaches)
+    if (!exchange->opening.teaches)
         return;
-    exchange->teaches = false;
+    exchange->opening.teaches = false;
     uint64_t kind = kind_of(exchange);
     if (!vary_parse(&vary, answer, NULL, arena) || vary.star || vary.invalid ||
         !expected_names(expected, kind, false, &known, arena) || !vary_union(&all, &vary, &known) ||
@@ -137,7 +137,7 @@ teach(struct exchange *exchange, const struct fields *answer, bool shared)
 bool
 opening_is_own(const struct exchange *exchange, const struct ask *ask)
 {
-    const struct vary *opened = exchange->opened;
+    const struct vary *opened = exchange->opening.opened;
     struct fields closed = {0};
     if (ask->range || ask->head)
         return true;
@@ -146,7 +146,8 @@ opening_is_own(const struct exchange *exchange, const struct ask *ask)
     if (!backend_fields(&closed, exchange, NULL))
         return true;
     for (size_t i = 0; i < opened->count; i++)
-        if (!(exchange->has_marker && vary_has(&exchange->marker.vary, opened->names[i])) &&
+        if (!(exchange->lookup.has_marker &&
+              vary_has(&exchange->lookup.marker.vary, opened->names[i])) &&
             !same_value(&ask->base, &closed, opened->names[i], exchange->arena))
             return true;
     return false;
@@ -158,32 +159,32 @@ opening_needed(struct exchange *exchange, const struct ask *ask, const struct fi
     struct arena *arena = exchange->arena;
     struct fields more = {0};
     struct vary vary;
-    struct vary *before = exchange->opened;
+    struct vary *before = exchange->opening.opened;
     if (!backend_is_shared(exchange) || !fields_get(answer, "Vary").p ||
         !vary_parse(&vary, answer, NULL, arena))
         return false;
     if (vary.star || vary.invalid) {
-        exchange->sends_all = backend_fields_withheld(exchange);
-        return exchange->sends_all;
+        exchange->opening.sends_all = backend_fields_withheld(exchange);
+        return exchange->opening.sends_all;
     }
     /* What is expected and not named is not sent a second time. */
-    if (exchange->expected)
-        exchange->opened = NULL;
+    if (exchange->opening.expected)
+        exchange->opening.opened = NULL;
     if (vary.count == 0 || !exchange_open(exchange, &vary) ||
-        !backend_fields(&more, exchange, exchange->opened)) {
-        exchange->opened = before;
+        !backend_fields(&more, exchange, exchange->opening.opened)) {
+        exchange->opening.opened = before;
         return false;
     }
     for (size_t i = 0; i < vary.count; i++)
         if (!same_value(&ask->base, &more, vary.names[i], arena)) {
             learn(exchange);
             teach(exchange, answer, false);
-            exchange->expected = NULL;
+            exchange->opening.expected = NULL;
             /* The answer to that has been seen: it was a refusal. */
-            exchange->sends_all = exchange->refused_own;
+            exchange->opening.sends_all = exchange->opening.refused_own;
             return true;
         }
-    exchange->opened = before;
+    exchange->opening.opened = before;
     return false;
 }
 
@@ -193,25 +194,25 @@ void
 opening_expect(struct exchange *exchange)
 {
     struct vary names;
-    if (!exchange->redis_answered || exchange->missing != REASON_MISS || exchange->has_entry ||
-        exchange->opened || !backend_is_shared(exchange))
+    if (!exchange->lookup.redis_answered || exchange->lookup.missing != REASON_MISS ||
+        exchange->lookup.has_entry || exchange->opening.opened || !backend_is_shared(exchange))
         return;
-    exchange->teaches = true;
+    exchange->opening.teaches = true;
     if (!expected_names(&exchange->site->expected, kind_of(exchange), true, &names,
                         exchange->arena) ||
         names.count == 0)
         return;
     if (exchange_open(exchange, &names))
-        exchange->expected = exchange->opened;
+        exchange->opening.expected = exchange->opening.opened;
     else
-        exchange->opened = NULL;
+        exchange->opening.opened = NULL;
 }
 
 /* Was it made with a field that it does not name? That is not sent any more. */
 static bool
 is_excess(struct exchange *exchange, const struct ask *ask, const struct fields *answer)
 {
-    const struct vary *expected = exchange->expected;
+    const struct vary *expected = exchange->opening.expected;
     struct arena *arena = exchange->arena;
     struct fields closed = {0};
     struct vary vary;
@@ -223,13 +224,13 @@ is_excess(struct exchange *exchange, const struct ask *ask, const struct fields 
     for (size_t i = 0; i < expected->count; i++)
         excess |= !vary_has(&vary, expected->names[i]) &&
                   !same_value(&ask->base, &closed, expected->names[i], arena);
-    exchange->expected = NULL;
+    exchange->opening.expected = NULL;
     if (!excess)
         return false;
     key_unselect(&exchange->key);
-    exchange->opened = NULL;
+    exchange->opening.opened = NULL;
     if (vary.count > 0 && !exchange_open(exchange, &vary))
-        exchange->opened = NULL;
+        exchange->opening.opened = NULL;
     return true;
 }
 
@@ -252,26 +253,26 @@ opening_was_wrong(struct exchange *exchange, const struct ask *ask, const struct
     bool refusal = opening_is_refusal(kept->status);
     /* Of a success that is not everybody's: many a page is its visitor's own. It leaves a mark, if only a
      * short one where a value that is merely expected may have made it so (keep_mark). */
-    bool tells = !refusal && (!exchange->expected || kept->status < 300);
+    bool tells = !refusal && (!exchange->opening.expected || kept->status < 300);
     bool own = !tells && opening_is_own(exchange, ask);
-    if (exchange->expected && own && refusal) {
+    if (exchange->opening.expected && own && refusal) {
         /* What does everybody get? */
-        exchange->expected = exchange->opened = NULL;
-        exchange->refused_own = true;
+        exchange->opening.expected = exchange->opening.opened = NULL;
+        exchange->opening.refused_own = true;
         return true;
     }
-    exchange->unmarked |= own;
+    exchange->opening.unmarked |= own;
     if (!refusal || !backend_fields_withheld(exchange))
         return false;
-    exchange->refused = kept->status;
-    exchange->sends_all = true;
+    exchange->opening.refused = kept->status;
+    exchange->opening.sends_all = true;
     return true;
 }
 
 bool
 opening_add_names(struct vary *vary, const struct exchange *exchange, const struct ask *ask)
 {
-    const struct vary *opened = exchange->opened;
+    const struct vary *opened = exchange->opening.opened;
     struct fields closed = {0};
     if (!opened || !backend_is_shared(exchange))
         return true;

@@ -7,8 +7,8 @@
 
 /*
  * Does this answer to `ask` depend on a field of the request that was kept from the
- * backend? Then it is an answer for somebody else: true, exchange->opened has the
- * field, or exchange->sends_all is set where Vary does not say which, and the
+ * backend? Then it is an answer for somebody else: true, exchange->opening.opened has the
+ * field, or exchange->opening.sends_all is set where Vary does not say which, and the
  * backend is to be asked again.
  */
 bool opening_needed(struct exchange *exchange, const struct ask *ask, const struct fields *answer);
@@ -40,7 +40,7 @@ bool opening_is_refusal(int status);
 
 /*
  * Of what may be stored: the answer may depend on each field that the backend got
- * because of exchange->opened, whether its own Vary names it or not. Adds these to
+ * because of exchange->opening.opened, whether its own Vary names it or not. Adds these to
  * the names that select it. false: no memory.
  */
 bool opening_add_names(struct vary *vary, const struct exchange *exchange, const struct ask *ask);

@@ -103,10 +103,10 @@ own_tags_prove(struct own_tags *own, const struct exchange *exchange, const stru
         return REASON_NONE;
     const struct config *config = exchange->site->config;
     int64_t now_ms = clock_now_ms();
-    if (exchange->position.identity != exchange->identity)
+    if (exchange->lookup.position.identity != exchange->lookup.identity)
         return REASON_OTHER_SERVER;
-    switch (store_own_generations(exchange->site->cache, &exchange->position, own->name, own->count,
-                                  now_ms + config->budget_ms, own->generation, NULL)) {
+    switch (store_own_generations(exchange->site->cache, &exchange->lookup.position, own->name,
+                                  own->count, now_ms + config->budget_ms, own->generation, NULL)) {
     case LARDER_OK:
         return before && !is_unchanged(own, before) ? REASON_INVALIDATED : REASON_NONE;
     case LARDER_MISS:

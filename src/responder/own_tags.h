@@ -14,7 +14,7 @@ enum reason own_tags_find(struct own_tags *own, const struct exchange *exchange,
                           const struct fields *fields, const struct own_tags *inherited);
 
 /*
- * Their generations, if none of them was invalidated since exchange->position,
+ * Their generations, if none of them was invalidated since exchange->lookup.position,
  * within cache.budget. before: those of what it is put together with, as they were
  * when that was looked up, or NULL; they are in `own` as well. REASON_INVALIDATED: one
  * was, or nobody can say.

@@ -53,15 +53,15 @@ post_prepare(struct exchange *exchange)
         return NULL;
     struct larder *cache = exchange->site->cache;
     int64_t until_ms = clock_now_ms() + config->budget_ms;
-    if (store_generations(cache, &get->key.tags, until_ms, &get->generations, &get->identity,
-                          &get->position, NULL) != LARDER_OK ||
-        (!get->position.id[0] &&
-         store_position(cache, until_ms, &get->position, NULL) != LARDER_OK))
+    if (store_generations(cache, &get->key.tags, until_ms, &get->lookup.generations,
+                          &get->lookup.identity, &get->lookup.position, NULL) != LARDER_OK ||
+        (!get->lookup.position.id[0] &&
+         store_position(cache, until_ms, &get->lookup.position, NULL) != LARDER_OK))
         return NULL;
     for (size_t i = 0; i < get->key.tags.count; i++)
-        if (!store_generation_settled(get->generations.value[i]))
+        if (!store_generation_settled(get->lookup.generations.value[i]))
             return NULL;
-    get->generations_complete = true;
+    get->lookup.generations_complete = true;
     return get;
 }
 
@@ -96,8 +96,8 @@ post_claim(struct exchange *get, const char *tag, int64_t deadline_ms, bool *cla
     size_t i = 0;
     while (i < get->key.tags.count && strcmp(get->key.tags.name[i], tag) != 0)
         i++;
-    memcpy(before, get->generations.value[i], sizeof before);
-    return store_claim(get->site->cache, tag, before, deadline_ms, get->generations.value[i],
+    memcpy(before, get->lookup.generations.value[i], sizeof before);
+    return store_claim(get->site->cache, tag, before, deadline_ms, get->lookup.generations.value[i],
                        claimed, NULL);
 }
 

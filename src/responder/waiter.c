@@ -29,13 +29,13 @@
 static struct exchange *
 of_parked(struct parked *parked)
 {
-    return (struct exchange *)((char *)parked - offsetof(struct exchange, parked));
+    return (struct exchange *)((char *)parked - offsetof(struct exchange, wait.parked));
 }
 
 static struct exchange *
 of_reader(struct reader *reader)
 {
-    return (struct exchange *)((char *)reader - offsetof(struct exchange, reader));
+    return (struct exchange *)((char *)reader - offsetof(struct exchange, wait.reader));
 }
 
 static void
@@ -48,20 +48,20 @@ finish(struct exchange *exchange, bool ended)
 static void
 drop_spool(struct exchange *exchange)
 {
-    if (exchange->reads)
-        atomic_fetch_sub(&exchange->spool->readers, 1);
-    exchange->reads = false;
-    spool_give(exchange->spool);
-    exchange->spool = NULL;
+    if (exchange->wait.reads)
+        atomic_fetch_sub(&exchange->wait.spool->readers, 1);
+    exchange->wait.reads = false;
+    spool_give(exchange->wait.spool);
+    exchange->wait.spool = NULL;
 }
 
 /* Not by this one, and it waits for no other. */
 static void
 go_alone(struct exchange *exchange)
 {
-    if (exchange->spool)
+    if (exchange->wait.spool)
         drop_spool(exchange);
-    exchange->alone = exchange->waited = true;
+    exchange->wait.alone = exchange->wait.waited = true;
     exchange_ask(exchange);
 }
 
@@ -74,11 +74,11 @@ waiters_release(struct parked *list, enum flight_word word)
         list = list->next;
         if (word == FLIGHT_LATE)
             counters_add(COUNTER_coalesce_timeouts, 1);
-        exchange->failed = word == FLIGHT_FAILED;
+        exchange->wait.failed = word == FLIGHT_FAILED;
         /* Each gets the answer to its own fields. */
-        exchange->sends_all = word == FLIGHT_ALONE;
+        exchange->opening.sends_all = word == FLIGHT_ALONE;
         /* One of them is enough to tell the next ones. */
-        exchange->marks = word == FLIGHT_ALONE && first;
+        exchange->wait.marks = word == FLIGHT_ALONE && first;
         first = false;
         go_alone(exchange);
     }
@@ -111,9 +111,9 @@ selects(struct exchange *exchange, const struct vary *names, struct slice materi
     key_unselect(&exchange->key);
     /* Whatever this request does next, the backend has to hear of these. */
     if (names->count > 0 && (!exchange_open(exchange, names) ||
-                             !backend_fields(&selecting, exchange, exchange->opened) ||
+                             !backend_fields(&selecting, exchange, exchange->opening.opened) ||
                              !key_select(&exchange->key, names, &selecting, exchange->arena))) {
-        exchange->alone = true; /* no memory */
+        exchange->wait.alone = true; /* no memory */
         return false;
     }
     return slice_equal(exchange->key.material, material);
@@ -123,8 +123,9 @@ selects(struct exchange *exchange, const struct vary *names, struct slice materi
 static void
 look_for_own(struct exchange *exchange)
 {
-    exchange->missing = exchange->forward = REASON_VARY_MISS;
-    if (exchange->alone || exchange->rejoins++ == REJOINS_MAX || !coalesce_rejoin(exchange))
+    exchange->lookup.missing = exchange->forward = REASON_VARY_MISS;
+    if (exchange->wait.alone || exchange->wait.rejoins++ == REJOINS_MAX ||
+        !coalesce_rejoin(exchange))
         exchange_ask(exchange);
 }
 
@@ -134,12 +135,12 @@ leaders_material(struct exchange *leader, struct slice *material)
 {
     struct cache_key key = leader->key;
     struct fields selecting = {0};
-    bool sends_all = leader->sends_all;
-    leader->sends_all = false;
-    bool ok = backend_fields(&selecting, leader, leader->opened);
-    leader->sends_all = sends_all;
+    bool sends_all = leader->opening.sends_all;
+    leader->opening.sends_all = false;
+    bool ok = backend_fields(&selecting, leader, leader->opening.opened);
+    leader->opening.sends_all = sends_all;
     key_unselect(&key);
-    ok = ok && key_select(&key, leader->opened, &selecting, leader->arena);
+    ok = ok && key_select(&key, leader->opening.opened, &selecting, leader->arena);
     *material = key.material;
     return ok;
 }
@@ -148,24 +149,24 @@ void
 waiters_part(struct exchange *leader, bool own)
 {
     struct slice material;
-    if (!leader->flight || !leader->opened || !leaders_material(leader, &material))
+    if (!leader->wait.flight || !leader->opening.opened || !leaders_material(leader, &material))
         return;
-    struct parked *list = flight_part(leader->flight);
+    struct parked *list = flight_part(leader->wait.flight);
     while (list) {
         struct exchange *exchange = of_parked(list);
         list = list->next;
-        bool same = selects(exchange, leader->opened, material);
-        if (leader->expected && !exchange->has_marker)
-            exchange->expected = exchange->opened;
+        bool same = selects(exchange, leader->opening.opened, material);
+        if (leader->opening.expected && !exchange->lookup.has_marker)
+            exchange->opening.expected = exchange->opening.opened;
         else
-            exchange->unmarked |= leader->unmarked;
+            exchange->opening.unmarked |= leader->opening.unmarked;
         if (!same) {
             look_for_own(exchange);
         } else if (own) {
-            exchange->sends_all = exchange->unmarked = true;
+            exchange->opening.sends_all = exchange->opening.unmarked = true;
             go_alone(exchange);
         } else {
-            flight_repark(leader->flight, &exchange->parked);
+            flight_repark(leader->wait.flight, &exchange->wait.parked);
         }
     }
 }
@@ -174,7 +175,7 @@ waiters_part(struct exchange *leader, bool own)
 static bool
 accepts(const struct exchange *exchange)
 {
-    const struct entry *entry = &exchange->spool->entry;
+    const struct entry *entry = &exchange->wait.spool->entry;
     int64_t wall_ms = store_clock_ms(exchange->site->cache);
     return answer_is_possible(exchange, entry, wall_ms) &&
            decide_reuse(&exchange->policy, &exchange->facts, &entry->stored, REASON_MISS, wall_ms)
@@ -185,7 +186,7 @@ accepts(const struct exchange *exchange)
 static bool
 streams(const struct exchange *exchange)
 {
-    const struct spool *spool = exchange->spool;
+    const struct spool *spool = exchange->wait.spool;
     const struct fields *asked = &exchange->request.fields;
     return spool_state(spool) == SPOOL_GROWING &&
            slice_equal(exchange->request.method, slice_of("GET")) &&
@@ -200,7 +201,7 @@ static bool
 begin_stream(struct exchange *exchange)
 {
     const struct answer_origin origin = origin_of(exchange);
-    const struct spool *spool = exchange->spool;
+    const struct spool *spool = exchange->wait.spool;
     struct slice head = answer_head(exchange, &spool->entry, &origin, spool->length,
                                     store_clock_ms(exchange->site->cache));
     struct iovec piece = {(void *)head.p, head.n};
@@ -208,10 +209,10 @@ begin_stream(struct exchange *exchange)
         finish(exchange, false);
         return false;
     }
-    exchange->status = spool->entry.stored.status;
-    exchange->x_cache = origin.x_cache;
-    exchange->reader.offset = 0;
-    exchange->reader.end = SIZE_MAX;
+    exchange->delivery.status = spool->entry.stored.status;
+    exchange->delivery.x_cache = origin.x_cache;
+    exchange->wait.reader.offset = 0;
+    exchange->wait.reader.end = SIZE_MAX;
     counters_add(COUNTER_collapsed, 1);
     /* What the socket does not take, and that it is gone, is seen by who goes on. */
     connection_send(exchange->connection, exchange->arena, &piece, 1, false, false);
@@ -221,11 +222,11 @@ begin_stream(struct exchange *exchange)
 static bool
 begin(struct exchange *exchange)
 {
-    struct spool *spool = exchange->spool;
+    struct spool *spool = exchange->wait.spool;
     if (!selects(exchange, &spool->vary, spool->entry.material)) {
         drop_spool(exchange);
         /* The page is everybody's. What its own value brings may be nobody else's all the same. */
-        exchange->unmarked = true;
+        exchange->opening.unmarked = true;
         look_for_own(exchange);
         return false;
     }
@@ -235,8 +236,8 @@ begin(struct exchange *exchange)
     }
     if (streams(exchange))
         return begin_stream(exchange);
-    exchange->reader.waits_for_whole = true;
-    exchange->reader.until_ms = exchange->parked.until_ms;
+    exchange->wait.reader.waits_for_whole = true;
+    exchange->wait.reader.until_ms = exchange->wait.parked.until_ms;
     return true;
 }
 
@@ -245,19 +246,19 @@ send_whole(struct exchange *exchange)
 {
     const struct answer_origin origin = origin_of(exchange);
     struct answer answer;
-    exchange->x_cache = origin.x_cache;
-    if (!answer_make(&answer, exchange, &exchange->spool->entry, &origin,
+    exchange->delivery.x_cache = origin.x_cache;
+    if (!answer_make(&answer, exchange, &exchange->wait.spool->entry, &origin,
                      store_clock_ms(exchange->site->cache))) {
         finish(exchange, false);
         return false;
     }
     counters_add(COUNTER_collapsed, 1);
-    exchange->status = answer.status;
-    exchange->body_sent = answer.body_len;
+    exchange->delivery.status = answer.status;
+    exchange->delivery.body_sent = answer.body_len;
     switch (connection_send(exchange->connection, exchange->arena, answer.pieces, answer.count,
                             true, false)) {
     case CONNECTION_AGAIN:
-        exchange->reader.ended = true;
+        exchange->wait.reader.ended = true;
         return true;
     case CONNECTION_DONE:
         finish(exchange, true);
@@ -284,7 +285,7 @@ waiter_event(struct reader *reader, enum reader_event event)
     struct exchange *exchange = of_reader(reader);
     if (!reader->ended && !reader->waits_for_whole &&
         (event == READER_SENT || event == READER_GONE || event == READER_BROKEN))
-        exchange->body_sent += reader->offset - exchange->body_from;
+        exchange->delivery.body_sent += reader->offset - exchange->wait.body_from;
     switch (event) {
     case READER_NONE:
         break;
@@ -325,9 +326,9 @@ void
 waiter_read(struct exchange *exchange, struct spool *spool)
 {
     coalesce_forget_entry(exchange);
-    exchange->spool = spool;
-    exchange->reads = true;
-    exchange->reader =
+    exchange->wait.spool = spool;
+    exchange->wait.reads = true;
+    exchange->wait.reader =
         (struct reader){.connection = exchange->connection, .spool = spool, .event = waiter_event};
-    streamer_add(&exchange->reader);
+    streamer_add(&exchange->wait.reader);
 }
