@@ -108,7 +108,7 @@ coalesce_forget_entry(struct exchange *exchange)
     exchange->lookup.value.data = NULL;
 }
 
-bool
+enum step
 coalesce_rejoin(struct exchange *exchange)
 {
     char name[FLIGHT_NAME_SIZE];
@@ -116,7 +116,7 @@ coalesce_rejoin(struct exchange *exchange)
     int64_t now_ms = clock_now_ms();
     exchange->wait.rounds = !exchange->lookup.generations_complete;
     if (!make_name(name, exchange))
-        return false;
+        return STEP_NEXT;
     /* Who leads looks once more, and gets it then. */
     if (exchange->lookup.has_entry && flight_exists(name))
         coalesce_forget_entry(exchange);
@@ -130,24 +130,24 @@ coalesce_rejoin(struct exchange *exchange)
     switch (
         flight_join(name, &exchange->wait.parked, terms, now_ms, &exchange->wait.flight, &spool)) {
     case FLIGHT_WAITS:
-        return true;
+        return STEP_HANDED_OFF;
     case FLIGHT_READS:
         waiter_read(exchange, spool);
-        return true;
+        return STEP_HANDED_OFF;
     case FLIGHT_LEADS:
     case FLIGHT_APART:
         break;
     }
-    return false;
+    return STEP_NEXT;
 }
 
-bool
+enum step
 coalesce_join(struct exchange *exchange)
 {
     if (exchange->reason == REASON_NONE && exchange->lookup.missing == REASON_HIT_FOR_MISS)
         counters_add(COUNTER_hit_for_miss, 1);
     if (!may_join(exchange))
-        return false;
+        return STEP_NEXT;
     exchange_note_generations(exchange, exchange->redis_until_ms);
     return coalesce_rejoin(exchange);
 }
@@ -187,7 +187,7 @@ is_whole(const struct exchange *exchange)
 }
 
 /* Give what has been found to all who wait for it, and to its own client. */
-static void
+static enum step
 serve_found(struct exchange *exchange, int64_t wall_ms)
 {
     struct flight *flight = exchange->wait.flight;
@@ -199,24 +199,22 @@ serve_found(struct exchange *exchange, int64_t wall_ms)
             flight_share(flight, exchange->wait.spool, exchange->lookup.entry.own.count == 0);
         flight_done(flight);
     }
-    if (exchange->background)
-        exchange_done(exchange);
-    else
-        exchange_hit(exchange, wall_ms);
+    if (!exchange->background)
+        return exchange_hit(exchange, wall_ms);
+    exchange_done(exchange);
+    return STEP_DONE;
 }
 
 /* It has waited in vain, or had to, and had something stored: is that of use now? */
-static bool
+static enum step
 serve_alone(struct exchange *exchange)
 {
     int64_t wall_ms = store_clock_ms(exchange->site->cache);
     if (!exchange->wait.had_entry)
-        return false;
-    if (look(exchange, wall_ms)) {
-        exchange_hit(exchange, wall_ms);
-        return true;
-    }
-    return exchange->wait.failed && fetch_stand_in(exchange);
+        return STEP_NEXT;
+    if (look(exchange, wall_ms))
+        return exchange_hit(exchange, wall_ms);
+    return exchange->wait.failed ? fetch_stand_in(exchange) : STEP_NEXT;
 }
 
 /* It is no use to wait for this one; somebody has found out before. */
@@ -228,8 +226,8 @@ let_all_go(struct exchange *exchange, struct lease *lease)
     lease_end(lease, 'N');
 }
 
-/* Another process is at it, for so long at least. true: the exchange is not the caller's any more. */
-static bool
+/* Another process is at it, for so long at least. STEP_NEXT: not any more, as *word has it. */
+static enum step
 park(struct exchange *exchange, int64_t retry_ms, enum flight_word *word)
 {
     struct flight *flight = exchange->wait.flight;
@@ -237,14 +235,15 @@ park(struct exchange *exchange, int64_t retry_ms, enum flight_word *word)
     exchange->wait.flight = NULL; /* who is parked leads nobody */
     if (!flight_park(flight, waits ? &exchange->wait.parked : NULL, retry_ms, word)) {
         exchange->wait.flight = flight;
-        return false;
+        return STEP_NEXT;
     }
-    if (!waits)
-        exchange_done(exchange);
-    return true;
+    if (waits)
+        return STEP_HANDED_OFF;
+    exchange_done(exchange);
+    return STEP_DONE;
 }
 
-bool
+enum step
 coalesce_lead(struct exchange *exchange)
 {
     struct site *site = exchange->site;
@@ -253,19 +252,17 @@ coalesce_lead(struct exchange *exchange)
     if (!flight) {
         if (exchange->wait.waited) /* and what it had for Redis is used up */
             exchange->redis_until_ms = clock_now_ms() + site->config->budget_ms;
-        return !serve_alone(exchange);
+        return serve_alone(exchange);
     }
     if (exchange->wait.rounds) {
         int64_t wall_ms = store_clock_ms(exchange->site->cache);
         /* The next round: what was missing may be there by now. Who comes while we look may have
          * come after an invalidation that what we find does not know of. */
         flight_seal(flight);
-        if (exchange->wait.waited && look(exchange, wall_ms)) {
-            serve_found(exchange, wall_ms);
-            return false;
-        }
+        if (exchange->wait.waited && look(exchange, wall_ms))
+            return serve_found(exchange, wall_ms);
         flight_begin(flight, clock_now_ms());
-        return true;
+        return STEP_NEXT;
     }
     while (word == FLIGHT_LOOK) {
         struct lease *lease = NULL;
@@ -279,32 +276,32 @@ coalesce_lead(struct exchange *exchange)
         flight_seal(flight);
         if (look(exchange, wall_ms)) {
             lease_end(lease, 'S');
-            serve_found(exchange, wall_ms);
-            return false;
+            return serve_found(exchange, wall_ms);
         }
         if (exchange->lookup.missing == REASON_HIT_FOR_MISS) {
             let_all_go(exchange, lease);
-            return true;
+            return STEP_NEXT;
         }
         if (status == LARDER_OK) {
             exchange->wait.lease = lease;
             break;
         }
         exchange->wait.had_entry |= exchange->lookup.has_entry;
-        if (park(exchange, clock_now_ms() + left_ms, &word))
-            return false;
+        enum step step = park(exchange, clock_now_ms() + left_ms, &word);
+        if (step != STEP_NEXT)
+            return step;
     }
     if (word == FLIGHT_LOOK) {
         flight_begin(flight, clock_now_ms());
-        return true;
+        return STEP_NEXT;
     }
     coalesce_end(exchange, FLIGHT_ALONE);
     if (exchange->background) {
         exchange_done(exchange);
-        return false;
+        return STEP_DONE;
     }
     exchange->wait.waited = exchange->wait.marks = true;
-    return true;
+    return STEP_NEXT;
 }
 
 /* ------------------------------------------------------------------------ fetching */

@@ -24,15 +24,15 @@ void coalesce_drain(int64_t deadline_ms);
 void coalesce_stop(int64_t timeout_ms);
 
 /*
- * The backend is to be asked: does somebody else do that already? true: the
- * request waits for him, and is not the caller's any more. false: it is to be
- * handed to a fetcher; it may lead others (exchange->wait.flight). Called by a worker.
+ * The backend is to be asked: does another request do that already? STEP_HANDED_OFF: then this one
+ * waits for it. STEP_NEXT: it is to be handed to a fetcher, and may lead others
+ * (exchange->wait.flight). Called by a worker.
  */
-bool coalesce_join(struct exchange *exchange);
+enum step coalesce_join(struct exchange *exchange);
 
 /* The same for one that has waited for another variant: with what is known of generations, asking
  * nobody. */
-bool coalesce_rejoin(struct exchange *exchange);
+enum step coalesce_rejoin(struct exchange *exchange);
 
 /* What was found, and is not the answer, is not held while nobody knows how long it will be. */
 void coalesce_forget_entry(struct exchange *exchange);
@@ -42,10 +42,9 @@ bool coalesce_refresh(struct exchange *exchange);
 
 /*
  * By the fetcher, first: is another process at it, or has one stored it in the
- * meantime? true: ask the backend. false: the request is parked or answered, and
- * not the caller's any more.
+ * meantime? STEP_NEXT: ask the backend.
  */
-bool coalesce_lead(struct exchange *exchange);
+enum step coalesce_lead(struct exchange *exchange);
 
 /* ------------------------------------------------- for who asks the backend (fetch.c) */
 

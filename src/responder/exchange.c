@@ -436,15 +436,15 @@ refresh_job(struct fetcher_job *job)
     exchange_refresh((struct exchange *)job);
 }
 
-/* false: a fetcher has it now, or it is over. true: the answer is out; the exchange is left. */
-static bool
+/* STEP_NEXT: the answer is out, and the client has been let go. */
+static enum step
 serve(struct exchange *exchange, const struct answer_origin *origin, int64_t wall_ms)
 {
     struct answer answer;
     exchange->delivery.x_cache = origin->x_cache;
     if (!answer_make(&answer, exchange, &exchange->lookup.entry, origin, wall_ms)) {
         finish(exchange, false);
-        return false;
+        return STEP_DONE;
     }
     exchange->delivery.status = answer.status;
     exchange->delivery.body_sent = answer.body_len;
@@ -453,12 +453,12 @@ serve(struct exchange *exchange, const struct answer_origin *origin, int64_t wal
     if (sent == CONNECTION_AGAIN) {
         exchange->job.run = flush_job;
         if (fetchers_submit(&exchange->job))
-            return false;
+            return STEP_HANDED_OFF;
     }
     if (sent == CONNECTION_GONE)
         counters_add(COUNTER_client_gone, 1);
     exchange_let_go(exchange, sent == CONNECTION_DONE);
-    return true;
+    return STEP_NEXT;
 }
 
 /* From the store; past its time where the client has said that this will do (max-stale). */
@@ -474,12 +474,15 @@ origin_of(bool stale)
         .status = {.hit = true, .detail = stale ? REASON_STALE : REASON_NONE}};
 }
 
-static void
+static enum step
 serve_stored(struct exchange *exchange, bool stale, int64_t wall_ms)
 {
     const struct answer_origin origin = origin_of(stale);
-    if (serve(exchange, &origin, wall_ms))
-        exchange_done(exchange);
+    enum step step = serve(exchange, &origin, wall_ms);
+    if (step != STEP_NEXT)
+        return step;
+    exchange_done(exchange);
+    return STEP_DONE;
 }
 
 /* Also where it is stale: then it is in use all the same, and the backend may fail. */
@@ -492,11 +495,11 @@ note_use(const struct exchange *exchange, int64_t wall_ms)
                          wall_ms);
 }
 
-void
+enum step
 exchange_hit(struct exchange *exchange, int64_t wall_ms)
 {
     note_use(exchange, wall_ms);
-    serve_stored(exchange, false, wall_ms);
+    return serve_stored(exchange, false, wall_ms);
 }
 
 /*
@@ -505,17 +508,18 @@ exchange_hit(struct exchange *exchange, int64_t wall_ms)
  * the connection, which has the next one soon. When a slow visitor leaves the
  * answer to a fetcher, somebody else's request will see to the refresh.
  */
-static void
+static enum step
 serve_and_refresh(struct exchange *exchange, bool stale, int64_t wall_ms)
 {
     const struct answer_origin origin = origin_of(stale);
     bool refreshes = exchange_own(exchange) && coalesce_refresh(exchange);
     struct flight *flight = exchange->wait.flight;
     exchange->wait.flight = NULL;
-    if (!serve(exchange, &origin, wall_ms)) {
+    enum step step = serve(exchange, &origin, wall_ms);
+    if (step != STEP_NEXT) {
         if (refreshes)
             flight_done(flight);
-        return;
+        return step;
     }
     if (refreshes) {
         exchange->wait.flight = flight;
@@ -524,9 +528,10 @@ serve_and_refresh(struct exchange *exchange, bool stale, int64_t wall_ms)
         exchange->forward = REASON_STALE;
         exchange->job.run = refresh_job;
         if (fetchers_submit(&exchange->job))
-            return;
+            return STEP_HANDED_OFF;
     }
     exchange_done(exchange);
+    return STEP_DONE;
 }
 
 /* ------------------------------------------------------------------- purge */
@@ -579,8 +584,8 @@ exchange_look(struct exchange *exchange, int64_t wall_ms)
     return decision;
 }
 
-/* Look up and decide. true: the exchange is taken; false: the backend is to be asked. */
-static bool
+/* Look up and decide. STEP_NEXT: the backend is to be asked. */
+static enum step
 serve_from_cache(struct exchange *exchange)
 {
     int64_t wall_ms = store_clock_ms(exchange->site->cache);
@@ -589,22 +594,19 @@ serve_from_cache(struct exchange *exchange)
     switch (decision.reuse) {
     case REUSE_SERVE:
         if (decision.reason != REASON_STALE && is_time(exchange, wall_ms))
-            serve_and_refresh(exchange, false, wall_ms);
-        else
-            serve_stored(exchange, decision.reason == REASON_STALE, wall_ms);
-        return true;
+            return serve_and_refresh(exchange, false, wall_ms);
+        return serve_stored(exchange, decision.reason == REASON_STALE, wall_ms);
     case REUSE_SERVE_AND_REFRESH:
-        serve_and_refresh(exchange, true, wall_ms);
-        return true;
+        return serve_and_refresh(exchange, true, wall_ms);
     case REUSE_UNAVAILABLE:
         exchange->delivery.x_cache = "MISS";
         counters_add(COUNTER_misses, 1);
         refuse_later(exchange, 504, "Not in the cache, and only-if-cached was asked for.");
-        return true;
+        return STEP_HANDED_OFF;
     case REUSE_VALIDATE:
         break;
     }
-    return false;
+    return STEP_NEXT;
 }
 
 void
@@ -666,8 +668,9 @@ exchange_serve(struct connection *connection)
     if (exchange->reason == REASON_NONE && exchange->key.host.p &&
         (exchange->site->config->fastcgi || exchange->request.script.name.n))
         seen_note(&exchange->request, exchange->key.host);
-    if (exchange->reason == REASON_NONE && serve_from_cache(exchange))
-        return;
-    if (!coalesce_join(exchange))
+    enum step step = exchange->reason == REASON_NONE ? serve_from_cache(exchange) : STEP_NEXT;
+    if (step == STEP_NEXT)
+        step = coalesce_join(exchange);
+    if (step == STEP_NEXT)
         exchange_ask(exchange);
 }

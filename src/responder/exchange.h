@@ -91,6 +91,13 @@ struct delivery {
     int refuse_status;
 };
 
+/* Whose an exchange is, after what may have finished it or given it away. */
+enum step {
+    STEP_NEXT,      /* the caller's, who goes on */
+    STEP_DONE,      /* nobody's: it is answered, and has been given back */
+    STEP_HANDED_OFF /* another's: a fetcher has it, or it waits for one */
+};
+
 struct exchange {
     struct fetcher_job job; /* first: a job is its exchange */
     struct exchange *next_free;
@@ -141,7 +148,7 @@ enum reason exchange_examine(struct exchange *exchange);
 struct reuse_decision exchange_look(struct exchange *exchange, int64_t wall_ms);
 
 /* Answer with exchange->lookup.entry, which is fresh, and be done with it. */
-void exchange_hit(struct exchange *exchange, int64_t wall_ms);
+enum step exchange_hit(struct exchange *exchange, int64_t wall_ms);
 
 /* Hand it to a fetcher, which asks the backend. Any thread. */
 void exchange_ask(struct exchange *exchange);

@@ -122,15 +122,15 @@ answer_stale(struct fetch *fetch)
     answer_from_entry(fetch, &origin);
 }
 
-bool
+enum step
 fetch_stand_in(struct exchange *exchange)
 {
     struct fetch fetch = {.exchange = exchange};
     if (!meaning_may_stand_in(&fetch))
-        return false;
+        return STEP_NEXT;
     answer_stale(&fetch);
     exchange_done(exchange);
-    return true;
+    return STEP_DONE;
 }
 
 void
@@ -469,7 +469,7 @@ void
 exchange_refresh(struct exchange *exchange)
 {
     exchange->background = true;
-    if (!coalesce_lead(exchange))
+    if (coalesce_lead(exchange) != STEP_NEXT)
         return;
     counters_add(COUNTER_refreshes, 1);
     fetch_and_answer(exchange);
@@ -479,7 +479,7 @@ exchange_refresh(struct exchange *exchange)
 void
 exchange_fetch(struct exchange *exchange)
 {
-    if (!coalesce_lead(exchange))
+    if (coalesce_lead(exchange) != STEP_NEXT)
         return;
     counters_add(exchange->reason == REASON_NONE       ? COUNTER_misses
                  : exchange->reason == REASON_DISABLED ? COUNTER_disabled

@@ -75,7 +75,7 @@ void fetch_changed(struct fetch *fetch, bool whole);
 void incoming_failed(struct fetch *fetch);
 
 /* Answer with exchange->lookup.entry, for who has heard that the backend failed, and be done with it.
- * false: it must not stand in; nothing has changed. */
-bool fetch_stand_in(struct exchange *exchange);
+ * STEP_NEXT: it must not stand in; nothing has changed. */
+enum step fetch_stand_in(struct exchange *exchange);
 
 #endif

@@ -125,7 +125,7 @@ look_for_own(struct exchange *exchange)
 {
     exchange->lookup.missing = exchange->forward = REASON_VARY_MISS;
     if (exchange->wait.alone || exchange->wait.rejoins++ == REJOINS_MAX ||
-        !coalesce_rejoin(exchange))
+        coalesce_rejoin(exchange) == STEP_NEXT)
         exchange_ask(exchange);
 }
 
