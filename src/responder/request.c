@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/number.h"
 #include "http/cache_control.h"
 #include "responder/cgi.h"
 #include "responder/rewriting.h"
@@ -230,17 +231,11 @@ read_body_length(struct request *request, const struct cgi *p, const char **why)
     struct slice coding = fields_get(&request->fields, "Transfer-Encoding");
     request->body_told = is_set(p->content_length) || coding.p;
     if (is_set(p->content_length)) {
-        int64_t n = 0;
-        for (size_t i = 0; i < p->content_length.n; i++) {
-            char c = p->content_length.p[i];
-            if (c < '0' || c > '9' || n > (INT64_MAX - 9) / 10) {
-                *why = "CONTENT_LENGTH is not a number";
-                return 400;
-            }
-            n = n * 10 + (c - '0');
+        if (!number_parse(p->content_length, &request->content_length)) {
+            *why = "CONTENT_LENGTH is not a number";
+            return 400;
         }
-        request->content_length = n;
-        request->has_body = n > 0;
+        request->has_body = request->content_length > 0;
     } else if (coding.p) {
         request->content_length = -1;
         request->has_body = true;

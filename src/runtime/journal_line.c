@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/number.h"
 #define SUM_LEN 16
 #define TIME_LEN 24
 /* 9999-12-31T23:59:59.999Z, the last one that can be written. */
@@ -257,19 +258,14 @@ read_time(struct slice part, int64_t *ms)
     return true;
 }
 
-/* Without leading zeros, so that it is written as it was read; at most 18 digits. */
+/* Without leading zeros, so that it is written as it was read. */
 static bool
 read_number(struct slice part, uint64_t *value)
 {
-    *value = 0;
-    if (part.n == 0 || part.n > 18 || (part.p[0] == '0' && part.n > 1))
-        return false;
-    for (size_t i = 0; i < part.n; i++) {
-        if (part.p[i] < '0' || part.p[i] > '9')
-            return false;
-        *value = *value * 10 + (uint64_t)(part.p[i] - '0');
-    }
-    return true;
+    int64_t number = 0;
+    bool ok = number_parse(part, &number) && (part.p[0] != '0' || part.n == 1);
+    *value = (uint64_t)number;
+    return ok;
 }
 
 /* Into *out, NUL-terminated, behind which it is moved. */

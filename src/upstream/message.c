@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "base/error.h"
+#include "base/number.h"
 
 /* ---------------------------------------------------------------- request */
 
@@ -260,22 +261,7 @@ message_field(struct slice line, bool folded, struct arena *arena, struct fields
     return LARDER_OK;
 }
 
-/* Digits only, below 2^60. RFC 9112 §6.3 lets a list of equal values pass as one; nobody who sends
- * that is worth the doubt. */
-static bool
-parse_length(struct slice value, int64_t *length)
-{
-    if (value.n == 0 || value.n > 18)
-        return false;
-    *length = 0;
-    for (size_t i = 0; i < value.n; i++) {
-        if (!is_digit(value.p[i]))
-            return false;
-        *length = *length * 10 + (value.p[i] - '0');
-    }
-    return true;
-}
-
+/* RFC 9112 §6.3 lets a list of equal values pass as one; nobody who sends that is worth the doubt. */
 enum larder_status
 message_content_length(struct fields *fields, struct arena *arena, int64_t *length,
                        struct larder_error *err)
@@ -286,7 +272,7 @@ message_content_length(struct fields *fields, struct arena *arena, int64_t *leng
     *length = -1;
     while ((f = fields_next(fields, "Content-Length", &cursor))) {
         int64_t one;
-        if (!parse_length(f->value, &one))
+        if (!number_parse(f->value, &one))
             return error_set(err, LARDER_PROTOCOL,
                              "invalid Content-Length in the response: \"%.*s\"",
                              (int)(f->value.n < 60 ? f->value.n : 60), f->value.p);
