@@ -104,7 +104,7 @@ write_words(struct larder *cache, struct wire *wire, struct words *words)
             (words->values[n] = registry_write_record(cache, wire, own)))
             memcpy(words->said[lives + n++], own->token, sizeof(store_token));
     if (over > 0) {
-        command_begin(cache, wire, over, "HDEL :" REGISTRY_KEY);
+        command_begin(cache, wire, over, "HDEL :" NAME_MUTATIONS);
         write_tokens(registry, wire, MUTATION_OVER, words->said + lives + n);
     }
     registry_write_read(cache, wire);

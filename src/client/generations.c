@@ -40,12 +40,12 @@ static const char lives_script[] = "for i, key in ipairs(KEYS) do\n"
 void
 generations_key(const struct larder *cache, struct wire *wire, const char *tag)
 {
-    char key[sizeof "gen:" + STORE_TAG_SIZE];
+    char key[sizeof NAME_GENERATION + STORE_TAG_SIZE];
     size_t n = strlen(tag);
 
-    memcpy(key, "gen:", 4);
-    memcpy(key + 4, tag, n);
-    wire_join(wire, cache->prefix, cache->prefix_len, key, n + 4);
+    memcpy(key, NAME_GENERATION, NAME_LEN(NAME_GENERATION));
+    memcpy(key + NAME_LEN(NAME_GENERATION), tag, n);
+    wire_join(wire, cache->prefix, cache->prefix_len, key, NAME_LEN(NAME_GENERATION) + n);
 }
 
 enum larder_status

@@ -13,7 +13,7 @@
 #define GENERATION_MARKED_MAX ((size_t)16 * 1024)
 
 /* A tag's key, for command_write(), and as one more argument. */
-#define GENERATION_NAME ":gen:%s"
+#define GENERATION_NAME ":" NAME_GENERATION "%s"
 void generations_key(const struct larder *cache, struct wire *wire, const char *tag);
 
 /* The command that lets them live as long as store_generations_keep() says: one reply. */

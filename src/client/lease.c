@@ -13,7 +13,7 @@
 #include "client/token.h"
 
 /* For command_write(). */
-#define LEASE_NAME ":lease:%s"
+#define LEASE_NAME ":" NAME_LEASE "%s"
 
 static const char drop_script[] = "if redis.call('GET', KEYS[1]) == ARGV[1] then\n"
                                   "    return redis.call('DEL', KEYS[1])\n"
@@ -115,7 +115,7 @@ store_leases_end(struct larder *cache, struct store_lease *const *leases, size_t
         command_write(cache, &wire, "EVAL %s 1 " LEASE_NAME " %s", drop_script, leases[i]->name,
                       leases[i]->token);
         /* "<word> <name>" to all who listen. */
-        command_begin(cache, &wire, 1, "PUBLISH :" LISTEN_CHANNEL);
+        command_begin(cache, &wire, 1, "PUBLISH :" NAME_WAKE);
         wire_join(&wire, (char[]){leases[i]->word, ' '}, 2, leases[i]->name,
                   strlen(leases[i]->name));
     }

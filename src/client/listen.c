@@ -76,7 +76,7 @@ hear_all(struct larder *cache, struct conn *conn, bool *subscribed, struct larde
     bool asked = false;
 
     conn_begin(conn, "SUBSCRIBE");
-    enum larder_status status = send_words(conn, cache, "SUBSCRIBE", LISTEN_CHANNEL, NULL);
+    enum larder_status status = send_words(conn, cache, "SUBSCRIBE", NAME_WAKE, NULL);
     while (status == LARDER_OK && conn->identity == identity_current(&cache->identity)) {
         redisReply *reply = NULL;
         status = conn_reply_by(conn, clock_now_ms() + SILENCE_MS, &reply, NULL);

@@ -24,8 +24,7 @@ void listen_init(struct listener *listener);
 /* Returns when the thread has ended: at once, whatever it was doing. */
 void listen_stop(struct larder *cache);
 
-/* The channel on which leases end; one word. Redis' channels know no databases, so what tells one
+/* NAME_WAKE is one word. Redis' channels know no databases, so what tells one
  * cache from another has to be in the name. */
-#define LISTEN_CHANNEL "wake"
 
 #endif

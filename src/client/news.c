@@ -38,7 +38,7 @@ news_append(const struct larder *cache, struct wire *wire, const char *const *ta
 
     if (!token_make(nonce, NONCE_LEN))
         return false;
-    command_begin(cache, wire, 2 * n, "XADD :" NEWS_KEY " MAXLEN ~ %d * n %s",
+    command_begin(cache, wire, 2 * n, "XADD :" NAME_NEWS " MAXLEN ~ %d * n %s",
                   cache->options.news_length, nonce);
     for (size_t i = 0; i < n; i++) {
         wire_text(wire, "t");
@@ -50,7 +50,7 @@ news_append(const struct larder *cache, struct wire *wire, const char *const *ta
 void
 news_drop(const struct larder *cache, struct wire *wire)
 {
-    command_write(cache, wire, "DEL :" NEWS_KEY);
+    command_write(cache, wire, "DEL :" NAME_NEWS);
 }
 
 /* -------------------------------------------------------------------- records */
@@ -131,7 +131,7 @@ exchange(struct conn *conn, const struct wire *wire, int64_t deadline_ms, redisR
 void
 news_ask_last(const struct larder *cache, struct wire *wire)
 {
-    command_write(cache, wire, "XREVRANGE :" NEWS_KEY " + - COUNT 1");
+    command_write(cache, wire, "XREVRANGE :" NAME_NEWS " + - COUNT 1");
 }
 
 bool
@@ -235,7 +235,7 @@ store_position(struct larder *cache, int64_t deadline_ms, struct store_position 
 static void
 ask_news(const struct larder *cache, struct wire *wire, const char *id, size_t id_len)
 {
-    command_write(cache, wire, "XRANGE :" NEWS_KEY " %.*s + COUNT %d", (int)id_len, id,
+    command_write(cache, wire, "XRANGE :" NAME_NEWS " %.*s + COUNT %d", (int)id_len, id,
                   READ_MAX + 2);
 }
 

@@ -22,7 +22,6 @@
 #include "client/store.h"
 #include "client/wire.h"
 
-#define NEWS_KEY "gen-news"
 /* Tags in one record. */
 #define NEWS_TAGS_MAX ((size_t)128)
 
@@ -30,7 +29,7 @@
 static inline bool
 news_is_key(const char *key, size_t len)
 {
-    return len == sizeof NEWS_KEY - 1 && memcmp(key, NEWS_KEY, len) == 0;
+    return len == sizeof NAME_NEWS - 1 && memcmp(key, NAME_NEWS, len) == 0;
 }
 
 /* One command that appends these tags. false: no random bytes; nothing was added. */

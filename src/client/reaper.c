@@ -29,7 +29,7 @@
 void
 registry_write_read(const struct larder *cache, struct wire *wire)
 {
-    command_write(cache, wire, "HGETALL :" REGISTRY_KEY);
+    command_write(cache, wire, "HGETALL :" NAME_MUTATIONS);
 }
 
 enum larder_status
@@ -288,7 +288,7 @@ declare_silent(struct larder *cache, int64_t deadline_ms)
         for (; count < round->count && count < sizeof tags / sizeof *tags; count++)
             tags[count] = round->tags[count];
         if (count == 0 || count < round->count) { /* more than it can be, or none: somebody's */
-            tags[0] = "all";
+            tags[0] = TAG_ALL;
             count = 1;
         }
         snprintf(beat, sizeof beat, "%lld", (long long)seen->beat);

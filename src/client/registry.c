@@ -92,7 +92,7 @@ void
 registry_begin_script(const struct larder *cache, struct wire *wire, const char *script,
                       size_t arguments)
 {
-    command_begin(cache, wire, arguments, "EVAL %s 1 :" REGISTRY_KEY, script);
+    command_begin(cache, wire, arguments, "EVAL %s 1 :" NAME_MUTATIONS, script);
 }
 
 /* --------------------------------------------------------------- registration */
@@ -178,7 +178,7 @@ remove_record(struct larder *cache, const struct store_mutation *mutation, int64
     redisReply *reply = NULL;
 
     enum larder_status status = command_ask(cache, COMMAND_LEAVE, deadline_ms, &reply, err,
-                                            "HDEL :" REGISTRY_KEY " %s", mutation->token);
+                                            "HDEL :" NAME_MUTATIONS " %s", mutation->token);
     if (status == LARDER_OK)
         command_free_replies(&reply, 1);
     return status;

@@ -32,8 +32,6 @@
 #include "client/store.h"
 #include "larder.h"
 
-#define REGISTRY_KEY "gen-mutations"
-
 /* An owner that has said nothing for so long is silent; purges for it are so far apart at most. */
 #define REGISTRY_L_MS INT64_C(3000)
 /* How old a reading may be: what is read once a second, and may be late by half of that. */
@@ -46,7 +44,7 @@
 static inline bool
 registry_is_key(const char *key, size_t len)
 {
-    return len == sizeof REGISTRY_KEY - 1 && memcmp(key, REGISTRY_KEY, len) == 0;
+    return len == sizeof NAME_MUTATIONS - 1 && memcmp(key, NAME_MUTATIONS, len) == 0;
 }
 
 /* A mutation of this process. */

@@ -30,6 +30,7 @@
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/slice.h"
+#include "client/names.h"
 #include "larder.h"
 
 #define STATUS_MIN 100
@@ -507,8 +508,8 @@ hash_hex(const struct slice *pieces, size_t n, char hex[HASH_LEN + 1])
 enum larder_status
 larder_response_key(char *buf, size_t size, const char *target, const char *uid)
 {
-    static const char prefix[] = "response:";
-    struct slice pieces[3] = {slice_of(target), slice_of(":user:"), slice_of(uid)};
+    static const char prefix[] = NAME_RESPONSE;
+    struct slice pieces[3] = {slice_of(target), slice_of(":" NAME_USER), slice_of(uid)};
     char hex[HASH_LEN + 1];
 
     if (buf && size > 0)

@@ -38,6 +38,7 @@
 
 #include "base/arena.h"
 #include "base/slice.h"
+#include "client/names.h"
 #include "larder.h"
 
 /* Tags that are known before the backend is asked: 4 of the namespace, the resource and the user, 3

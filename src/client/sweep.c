@@ -182,7 +182,7 @@ forget_generations(struct walk *walk, const char *const *tags, size_t n, struct 
 static enum larder_status
 handle_keys(struct walk *walk, const redisReply *keys, struct larder_error *err)
 {
-    static const char generation[] = "gen:";
+    static const char generation[] = NAME_GENERATION;
     const struct larder *cache = walk->cache;
     enum larder_status status = LARDER_OK;
     redisReply *batch[BATCH];
@@ -307,7 +307,7 @@ struct user {
 static bool
 names_user(const char *key, size_t len, const char *id)
 {
-    static const char word[] = "user:";
+    static const char word[] = NAME_USER;
     size_t id_len = strlen(id);
     size_t need = sizeof word - 1 + id_len;
 
@@ -322,7 +322,7 @@ names_user(const char *key, size_t len, const char *id)
         /* `user:username:<name>` and `user:email:<address>` belong to others than a user of the
          * name "username"; only what the responder stores for him is his. */
         bool family = at == 0 && (strcmp(id, "username") == 0 || strcmp(id, "email") == 0);
-        if (rest_len == 0 || !family || starts_with(rest, rest_len, ":response:"))
+        if (rest_len == 0 || !family || starts_with(rest, rest_len, ":" NAME_RESPONSE))
             return true;
     }
     return false;
@@ -334,7 +334,7 @@ wants_user(const struct walk *walk, const char *key, size_t len)
     const struct user *user = walk->arg;
 
     /* Generations are no values of his; they die by their tag. */
-    return !starts_with(key, len, "gen:") &&
+    return !starts_with(key, len, NAME_GENERATION) &&
            (names_user(key, len, user->id) || names_user(key, len, user->escaped));
 }
 
@@ -504,7 +504,7 @@ larder_delete_user(struct larder *cache, const char *uid, const struct larder_sw
 {
     struct walk walk = {.cache = cache, .wants = wants_user};
     char escaped[2 * USER_MAX + 1];
-    char pattern[sizeof escaped + sizeof "*user:*"];
+    char pattern[sizeof escaped + sizeof "*" NAME_USER "*"];
     char tag[STORE_TAG_SIZE];
     struct user user = {.id = uid};
 
@@ -516,16 +516,17 @@ larder_delete_user(struct larder *cache, const char *uid, const struct larder_sw
         return error_set(err, LARDER_INVALID, "a user id has between 1 and %zu bytes", USER_MAX);
     /* Who has no tag has no stored responses: store_tags_for() refuses what does not fit. */
     bool tagged = store_escape_user(user.escaped, sizeof user.escaped, uid, strlen(uid)) &&
-                  strlen(user.escaped) < sizeof tag - sizeof "user:";
+                  strlen(user.escaped) < sizeof tag - sizeof TAG_USER;
     if (tagged)
-        snprintf(tag, sizeof tag, "user:%.*s", (int)(sizeof tag - sizeof "user:"), user.escaped);
+        snprintf(tag, sizeof tag, TAG_USER "%.*s", (int)(sizeof tag - sizeof TAG_USER),
+                 user.escaped);
 
     apply_sweep(&walk, sweep);
     walk.arg = &user;
-    walk.match = "*user:*";
+    walk.match = "*" NAME_USER "*";
     if (strcmp(user.escaped, uid) == 0 &&
         larder_pattern_escape(escaped, sizeof escaped, uid) == LARDER_OK) {
-        snprintf(pattern, sizeof pattern, "*user:%s*", escaped);
+        snprintf(pattern, sizeof pattern, "*" NAME_USER "%s*", escaped);
         walk.match = pattern;
     }
     enum larder_status status = LARDER_OK;

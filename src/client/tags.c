@@ -49,28 +49,28 @@ write_tag(char tag[STORE_TAG_SIZE], const char *resource, const char *user)
     int n;
 
     if (!*resource && !*user)
-        n = snprintf(tag, STORE_TAG_SIZE, "all");
+        n = snprintf(tag, STORE_TAG_SIZE, TAG_ALL);
     else if (!*user)
-        n = snprintf(tag, STORE_TAG_SIZE, "resource:%s", resource);
+        n = snprintf(tag, STORE_TAG_SIZE, TAG_RESOURCE "%s", resource);
     else if (!*resource)
-        n = snprintf(tag, STORE_TAG_SIZE, "user:%s", user);
+        n = snprintf(tag, STORE_TAG_SIZE, TAG_USER "%s", user);
     else
-        n = snprintf(tag, STORE_TAG_SIZE, "resource:%s:user:%s", resource, user);
+        n = snprintf(tag, STORE_TAG_SIZE, TAG_RESOURCE "%s:" TAG_USER "%s", resource, user);
     return n >= 0 && n < STORE_TAG_SIZE;
 }
 
 void
 store_url_tag(char tag[STORE_TAG_SIZE], const store_hash url)
 {
-    memcpy(tag, "url:", 4);
-    memcpy(tag + 4, url, sizeof(store_hash));
+    memcpy(tag, TAG_URL, NAME_LEN(TAG_URL));
+    memcpy(tag + NAME_LEN(TAG_URL), url, sizeof(store_hash));
 }
 
 void
 store_directory_tag(char tag[STORE_TAG_SIZE], const store_hash directory)
 {
-    memcpy(tag, "dir:", 4);
-    memcpy(tag + 4, directory, sizeof(store_hash));
+    memcpy(tag, TAG_DIRECTORY, NAME_LEN(TAG_DIRECTORY));
+    memcpy(tag + NAME_LEN(TAG_DIRECTORY), directory, sizeof(store_hash));
 }
 
 /* A name that somebody else has thought of: nothing in it is a blank, a colon or a control
@@ -101,19 +101,20 @@ write_name(char *to, struct slice name)
 bool
 store_named_tag(char tag[STORE_TAG_SIZE], struct slice name)
 {
-    static_assert(sizeof "group::" + STORE_HASH_LEN + 3 * STORE_TAG_NAME_MAX <= STORE_TAG_SIZE,
+    static_assert(sizeof TAG_GROUP ":" + STORE_HASH_LEN + 3 * STORE_TAG_NAME_MAX <= STORE_TAG_SIZE,
                   "a name has room in a tag");
-    memcpy(tag, "tag:", 4);
-    return write_name(tag + 4, name);
+    memcpy(tag, TAG_NAMED, NAME_LEN(TAG_NAMED));
+    return write_name(tag + NAME_LEN(TAG_NAMED), name);
 }
 
 bool
 store_group_tag(char tag[STORE_TAG_SIZE], const store_hash origin, struct slice name)
 {
-    memcpy(tag, "group:", 6);
-    memcpy(tag + 6, origin, STORE_HASH_LEN);
-    tag[6 + STORE_HASH_LEN] = ':';
-    return write_name(tag + 7 + STORE_HASH_LEN, name);
+    char *p = tag + NAME_LEN(TAG_GROUP);
+    memcpy(tag, TAG_GROUP, NAME_LEN(TAG_GROUP));
+    memcpy(p, origin, STORE_HASH_LEN);
+    p[STORE_HASH_LEN] = ':';
+    return write_name(p + STORE_HASH_LEN + 1, name);
 }
 
 bool
@@ -387,10 +388,10 @@ concerns(const struct glob *glob, struct name resource, struct name user)
     if (resource.is != NAME_ABSENT)
         walk_name(glob, &places, &resource);
     if (user.is != NAME_ABSENT) {
-        walk_text(glob, &places, "user:", 5);
+        walk_text(glob, &places, NAME_USER, NAME_LEN(NAME_USER));
         walk_name(glob, &places, &user);
     }
-    walk_text(glob, &places, "response:", 9);
+    walk_text(glob, &places, NAME_RESPONSE, NAME_LEN(NAME_RESPONSE));
     for (int i = 0; i < KEY_HASH_LEN; i++)
         walk_byte(glob, &places, &hash);
     walk_stars(glob, &places);
@@ -483,7 +484,7 @@ store_tag_for_pattern(const char *pattern, char tag[STORE_TAG_SIZE])
     char narrow[STORE_TAG_SIZE];
     const char *resource = "", *user = "";
 
-    snprintf(tag, STORE_TAG_SIZE, "all");
+    snprintf(tag, STORE_TAG_SIZE, TAG_ALL);
     if (len > GLOB_MAX)
         return true;
     find_words(&words, pattern, len);

@@ -23,7 +23,7 @@
 #include "client/token.h"
 
 /* The set of a primary key, for command_write(). */
-#define SET_NAME ":%s:variants"
+#define SET_NAME ":%s" NAME_VARIANTS
 #define HASH_LEN 64
 /* Surplus that is cleared in one go; a set that is far over its bound shrinks step by step. */
 #define SURPLUS_MAX 16
@@ -37,7 +37,7 @@ disabled(struct larder_error *err)
 static bool
 is_response_key(const char *key, size_t len)
 {
-    static const char part[] = "response:";
+    static const char part[] = NAME_RESPONSE;
     size_t tail = sizeof part - 1 + HASH_LEN;
 
     if (len < tail || len > LARDER_KEY_MAX || memcmp(key + len - tail, part, sizeof part - 1) != 0)
@@ -77,7 +77,7 @@ static const char admit_script[] = UNLINK_FUNCTION
     "local function drop(member)\n"
     "    redis.call('ZREM', set, member)\n"
     "    count = count - 1\n"
-    "    local hash = string.match(member, 'response:([0-9a-f]+)$')\n"
+    "    local hash = string.match(member, '" NAME_RESPONSE "([0-9a-f]+)$')\n"
     "    if hash and #hash == 64 then\n"
     "        unlink(ARGV[7] .. member)\n"
     "    end\n"
@@ -172,7 +172,7 @@ static const char age_script[] = UNLINK_FUNCTION
     "    members = {ARGV[4]}\n"
     "end\n"
     "for _, member in ipairs(members) do\n"
-    "    local hash = string.match(member, 'response:([0-9a-f]+)$')\n"
+    "    local hash = string.match(member, '" NAME_RESPONSE "([0-9a-f]+)$')\n"
     "    if hash and #hash == 64 then\n"
     "        local key, left = ARGV[1] .. member, 0\n"
     "        local times = redis.pcall('GETRANGE', key, at, at + 15)\n"

@@ -308,7 +308,7 @@ add_answers_groups(struct purge *purge, const struct exchange *exchange,
         return false;
     /* Nobody knows what the others are called. */
     if (groups.too_many)
-        return purge_add_tag(purge, arena, "all");
+        return purge_add_tag(purge, arena, TAG_ALL);
     if (!url_origin_hash(origin, request->scheme, visible_host(request), arena))
         return false;
     for (size_t i = 0; i < groups.count; i++) {

@@ -346,7 +346,7 @@ name_of(const struct cache_key *key, struct arena *arena)
     char hash[DIGEST_DIGITS_MAX + 1];
     if (!key->prefix || !digest_hex(key->material, hash, DIGEST_DIGITS_MAX))
         return NULL;
-    const struct slice parts[] = {slice_of(key->prefix), slice_of("response:"), slice_of(hash)};
+    const struct slice parts[] = {slice_of(key->prefix), slice_of(NAME_RESPONSE), slice_of(hash)};
     return join(parts, sizeof parts / sizeof *parts, arena);
 }
 
@@ -436,7 +436,7 @@ key_make(struct cache_key *key, const struct request *request, const struct rout
         return REASON_KEY_TOO_LONG;
     const char *resource = route->resource ? route->resource : "";
     const struct slice parts[] = {slice_of(resource), slice_of(*resource ? ":" : ""),
-                                  slice_of(*user ? "user:" : ""), slice_of(user),
+                                  slice_of(*user ? NAME_USER : ""), slice_of(user),
                                   slice_of(*user ? ":" : "")};
     key->prefix = join(parts, sizeof parts / sizeof *parts, arena);
     key->name = key->primary = name_of(key, arena);

@@ -157,7 +157,7 @@ enroll(struct mutation *mutation, const struct exchange *exchange)
 static enum mutation_start
 begin_unregistered(const struct exchange *exchange)
 {
-    static const char *const any[] = {"all"};
+    static const char *const any[] = {TAG_ALL};
     const struct config *config = exchange->site->config;
     store_generation now[1];
     struct larder_error err = {0};
@@ -301,7 +301,7 @@ leave_routes(struct mutation *mutation, const struct exchange *exchange, int sta
 static bool
 hold_moved(struct mutation *mutation, const struct exchange *exchange, int64_t for_ms)
 {
-    const char *all[] = {"all"};
+    const char *all[] = {TAG_ALL};
     const struct purge purge = {.tags = all, .tag_count = 1};
     bool fresh;
     struct site *now = site_take();

@@ -151,7 +151,7 @@ order_resolve(const struct order *order, const struct config *config, const stru
     if (!purge->patterns)
         return no_memory(&r);
     if (order->all)
-        status = add_tag(&r, "all");
+        status = add_tag(&r, TAG_ALL);
     for (int kind = 0; kind < ORDER_KINDS; kind++)
         for (size_t i = 0; i < order->list[kind].count && status == LARDER_OK; i++)
             status = add_item(&r, order, (enum order_kind)kind, order->list[kind].items[i]);

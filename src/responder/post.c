@@ -16,7 +16,7 @@
 static bool
 is_url_tag(const char *tag)
 {
-    return strncmp(tag, "url:", 4) == 0;
+    return strncmp(tag, TAG_URL, NAME_LEN(TAG_URL)) == 0;
 }
 
 struct exchange *

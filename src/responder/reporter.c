@@ -130,7 +130,7 @@ open_one(const struct config *config, uint64_t hash)
 static void
 come_home(struct site *site, uint64_t hash, bool returns)
 {
-    static const char *const all[] = {"all"};
+    static const char *const all[] = {TAG_ALL};
     const struct journal_record record = {.kind = JOURNAL_HARD, .names = all, .count = 1};
     if (site->config->compat_ancestor)
         return;
