@@ -547,6 +547,13 @@ store_drop(struct larder *cache, const char *key, const struct store_guard *guar
     return status;
 }
 
+void
+store_value_free(struct store_value *value)
+{
+    free(value->data);
+    value->data = NULL;
+}
+
 int64_t
 store_clock_ms(const struct larder *cache)
 {

@@ -144,13 +144,15 @@ const char *store_tag_name_wrong(struct slice name);
  */
 bool store_escape_user(char *buf, size_t size, const char *id, size_t len);
 
-/* A value read: bytes malloc'd, *not* NUL-terminated. */
+/* A value read: bytes malloc'd, *not* NUL-terminated, to be given back by store_value_free(). */
 struct store_value {
     char *data;
     size_t len;
     struct store_generations current; /* what Redis has now for the tags asked for */
     uint64_t identity;                /* of the server that said so */
 };
+/* Its bytes; data is NULL afterwards. Allowed where it is NULL already. */
+void store_value_free(struct store_value *value);
 
 /*
  * Entry and the generations of its tags in one round trip. LARDER_MISS: no

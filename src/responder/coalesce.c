@@ -104,8 +104,7 @@ coalesce_forget_entry(struct exchange *exchange)
 {
     exchange->wait.had_entry |= exchange->lookup.has_entry;
     exchange->lookup.has_entry = exchange->lookup.use_entry = false;
-    free(exchange->lookup.value.data);
-    exchange->lookup.value.data = NULL;
+    store_value_free(&exchange->lookup.value);
 }
 
 enum step

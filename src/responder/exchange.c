@@ -160,7 +160,7 @@ exchange_done(struct exchange *exchange)
     if (exchange->wait.reads)
         atomic_fetch_sub(&exchange->wait.spool->readers, 1);
     spool_give(exchange->wait.spool);
-    free(exchange->lookup.value.data);
+    store_value_free(&exchange->lookup.value);
     site_give(exchange->site);
     exchange_give(exchange);
 }

@@ -558,7 +558,7 @@ explain(struct site *site, json_object *question, json_object *answer)
         } else {
             json_object_put(e->text);
         }
-        free(e->exchange.lookup.value.data);
+        store_value_free(&e->exchange.lookup.value);
         arena_free(e->exchange.arena);
     }
     if (wrong) {

@@ -421,10 +421,8 @@ fetch_and_answer(struct exchange *exchange)
 {
     struct fetch fetch = {.exchange = exchange, .content_length = -1};
     struct site *site = exchange->site;
-    if (!exchange->lookup.has_entry) { /* one that did not count */
-        free(exchange->lookup.value.data);
-        exchange->lookup.value.data = NULL;
-    }
+    if (!exchange->lookup.has_entry) /* one that did not count */
+        store_value_free(&exchange->lookup.value);
     if (!exchange->background && !receive_body(&fetch))
         return;
     /* It is gone on with without its client, whose connection has the words of the request. */

@@ -53,7 +53,7 @@ decode_ancestor(struct exchange *exchange, struct entry *entry, int64_t wall_ms)
         if (response->body_len)
             memcpy(body, response->body, response->body_len);
         entry->body = (struct slice){body, response->body_len};
-        free(exchange->lookup.value.data);
+        store_value_free(&exchange->lookup.value);
         exchange->lookup.value.data = body;
         exchange->lookup.value.len = response->body_len;
     } else {
@@ -199,19 +199,18 @@ get(struct exchange *exchange, const struct store_tags *tags, int64_t deadline_m
     size_t most = config->max_object + ENTRY_META_MAX + ENTRY_HEAD_SIZE;
     if (config->compat_ancestor)
         most = 2 * config->max_object + ENTRY_META_MAX; /* base64 and JSON escapes */
-    free(exchange->lookup.value.data);
-    exchange->lookup.value.data = NULL;
-    memset(exchange->lookup.stands, 0, sizeof exchange->lookup.stands);
+    struct lookup *lookup = &exchange->lookup;
+    store_value_free(&lookup->value);
+    memset(lookup->stands, 0, sizeof lookup->stands);
     enum larder_status status = store_lookup(exchange->site->cache, exchange->key.name, tags, most,
-                                             deadline_ms, &exchange->lookup.value, &err);
+                                             deadline_ms, &lookup->value, &err);
     if (status != LARDER_OK && status != LARDER_MISS)
         log_write(LARDER_LOG_DEBUG, "lookup of %s: %s", exchange->key.name, err.message);
     /* LARDER_CORRUPT: stored while max_object was larger. */
     if (status != LARDER_OK && status != LARDER_MISS && status != LARDER_CORRUPT)
         note_failure(exchange, &err);
-    if (status == LARDER_OK && exchange->lookup.value.len >= ENTRY_HEAD_SIZE)
-        memcpy(exchange->lookup.stands, exchange->lookup.value.data + ENTRY_CHECKSUM_AT,
-               sizeof exchange->lookup.stands);
+    if (status == LARDER_OK && lookup->value.len >= ENTRY_HEAD_SIZE)
+        memcpy(lookup->stands, lookup->value.data + ENTRY_CHECKSUM_AT, sizeof lookup->stands);
     return status;
 }
 

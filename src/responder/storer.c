@@ -153,7 +153,7 @@ put_marker(const struct job *job, int64_t deadline_ms, struct larder_error *err)
         status = text.p ? store_put(cache, job->primary, &piece, 1, ttl_ms, NULL, deadline_ms, err)
                         : LARDER_NOMEM;
     }
-    free(value.data);
+    store_value_free(&value);
     arena_free(arena);
     return status;
 }
