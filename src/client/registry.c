@@ -334,6 +334,31 @@ store_mutation_leave(struct larder *cache, struct store_mutation *mutation, int6
     pthread_mutex_unlock(&registry->lock);
 }
 
+void
+store_mutations_move(struct larder *to, struct larder *from)
+{
+    struct registry *registry = &from->registry;
+    struct store_mutation *over = NULL;
+
+    pthread_mutex_lock(&registry->lock);
+    for (struct store_mutation **at = &registry->own; *at;) {
+        struct store_mutation *mutation = *at;
+        if (mutation->state != MUTATION_OVER) {
+            at = &mutation->next;
+            continue;
+        }
+        *at = mutation->next;
+        mutation->next = over;
+        over = mutation;
+    }
+    pthread_mutex_unlock(&registry->lock);
+    while (over) {
+        struct store_mutation *mutation = over;
+        over = mutation->next;
+        enlist(to, mutation);
+    }
+}
+
 /* ---------------------------------------------------------------------- silence */
 
 void

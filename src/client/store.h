@@ -327,6 +327,9 @@ enum larder_status store_mutation_begin(struct larder *cache, const char *const 
 bool store_mutation_is_young(const struct store_mutation *mutation);
 void store_mutation_leave(struct larder *cache, struct store_mutation *mutation,
                           int64_t deadline_ms);
+/* A client is about to be closed whose Redis did not take the ends of all its mutations: another one of
+ * the same server and namespace says them from now on. No mutation of `from` is under way. */
+void store_mutations_move(struct larder *to, struct larder *from);
 enum larder_status store_mutation_silence(struct larder *cache, struct store_mutation *mutation,
                                           int64_t deadline_ms, bool *fresh,
                                           struct larder_error *err);

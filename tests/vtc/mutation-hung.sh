@@ -28,3 +28,26 @@ await registered 1
 await empty
 ! grep 'lost their process' "$DIR/log/larder" || fail "a refused mutation counts as one of unknown outcome"
 await is_hit /page
+
+# The same where the pool is reloaded before Redis wakes: the new client says what the old one could not.
+calls=$(redis cli info commandstats | sed -n 's/^cmdstat_hsetnx:calls=\([0-9]*\),.*/\1/p')
+redis pause
+clients=
+for i in 4 5 6; do
+    curl -sS --max-time 20 -o /dev/null -d '' "$url/page?status=401&i=$i" &
+    clients="$clients $!"
+done
+for client in $clients; do
+    wait "$client" || fail "no answer beside a Redis that hangs"
+done
+pool signal HUP
+reloaded() {
+    test "$(grep -c 'read again' "$DIR/log/larder")" -eq 2
+}
+await reloaded
+sleep 1
+redis resume
+await registered "$((calls + 1))"
+await empty
+! grep 'lost their process' "$DIR/log/larder" || fail "after a reload a refused mutation counts as one of unknown outcome"
+await is_hit /page
