@@ -92,24 +92,17 @@ site_take(void)
     return site;
 }
 
-/* What it still has to tell Redis, its successor tells. */
-static void
-hand_over(struct site *site)
-{
-    pthread_mutex_lock(&lock);
-    struct site *now = current ? site_again(current) : NULL;
-    pthread_mutex_unlock(&lock);
-    if (now && now->serves == site->serves)
-        store_mutations_move(now->cache, site->cache);
-    site_give(now);
-}
-
 void
 site_give(struct site *site)
 {
     if (!site || atomic_fetch_sub_explicit(&site->users, 1, memory_order_acq_rel) != 1)
         return;
-    hand_over(site);
+    /* What it still has to tell Redis, its successor tells. */
+    pthread_mutex_lock(&lock);
+    struct site *now = current ? site_again(current) : NULL;
+    pthread_mutex_unlock(&lock);
+    if (now && now->serves == site->serves)
+        store_mutations_move(now->cache, site->cache);
     larder_close(site->cache);
     reporter_close(site);
     upstream_free(site->upstream);
@@ -117,6 +110,7 @@ site_give(struct site *site)
     trouble_free(&site->trouble);
     expected_free(&site->expected);
     free(site);
+    site_give(now);
 }
 
 void
