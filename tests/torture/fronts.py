@@ -45,7 +45,7 @@ ServerRoot "{dir}"
 ServerName localhost
 DefaultRuntimeDir "{run}"
 PidFile "{run}/front.pid"
-Mutex file:{run}
+Mutex pthread default
 ErrorLog "{log}.front"
 Listen 127.0.0.1:{port}
 DocumentRoot "{www}"
