@@ -1,4 +1,4 @@
-/* What may stand in a message of a text that somebody has written: never a password. */
+/* Texts that somebody has written, as messages show them: without passwords. */
 #ifndef BASE_SHOWN_H
 #define BASE_SHOWN_H
 

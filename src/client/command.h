@@ -122,7 +122,7 @@ enum larder_status command_refused(struct larder *cache, enum command command,
 /* PING on a connection of one's own. */
 enum larder_status command_ping(struct conn *conn, int64_t deadline_ms, struct larder_error *err);
 
-/* What the background has seen: Redis answers; dialling failed. */
+/* The background thread reports: Redis has answered; dialling has failed. */
 void command_note_answer(struct larder *cache);
 void command_note_failure(struct larder *cache, const struct larder_error *err);
 

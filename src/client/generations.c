@@ -203,7 +203,7 @@ store_generations(struct larder *cache, const struct store_tags *tags, int64_t d
     *identity = more.identity;
     generations_read(replies, tags->count, out->value);
     generations_tend(cache, tags->name, tags->count, replies, deadline_ms);
-    /* What is no record is found out, and said, by store_position(). */
+    /* If this is no record, store_position() finds that out and says so. */
     if (position && news_read_last(replies[due - 1], position))
         position->identity = more.identity;
     command_free_replies(replies, due);

@@ -233,7 +233,7 @@ dial(struct pool *pool, int64_t deadline_ms, struct conn **out, bool *limited,
     return status;
 }
 
-/* What the server does not give is what the others have, sooner or later. */
+/* If the server refuses one more connection, wait for one of those that there are. */
 static enum larder_status
 dial_or_wait(struct pool *pool, int64_t deadline_ms, struct conn **out, bool *dialled,
              struct larder_error *err)

@@ -42,10 +42,13 @@ is_called_as(const struct route *route, const struct route *other)
     return route->name != route->path && strcmp(route->name, other->name) == 0;
 }
 
-/* routes: those of one list, of which `at` is being read. */
+/* Routes that are never reached which the log is told of, of one list. */
+#define WARNINGS_MAX 5
+
+/* routes: those of one list, of which `at` is being read. warned: how many the log was told of. */
 static enum larder_status
 compare_with_earlier(const struct route *routes, struct reader *reader,
-                     const config_setting_t *list, size_t at)
+                     const config_setting_t *list, size_t at, unsigned *warned)
 {
     const struct route *route = &routes[at];
     const config_setting_t *entry = config_setting_get_elem(list, (unsigned)at);
@@ -65,8 +68,10 @@ compare_with_earlier(const struct route *routes, struct reader *reader,
                                 "the route \"%.40s\" is never reached: the one in line %u takes "
                                 "the same path, methods, hosts and parameters",
                                 route->name, line);
-        /* What browsers are told is by the longest prefix, not by the order. */
-        if (!route->client_cache_set && route_takes_paths_of(earlier, route)) {
+        /* client_cache is decided by the longest prefix, not by the order: such a route counts. */
+        if (!route->client_cache_set && *warned < WARNINGS_MAX &&
+            route_takes_paths_of(earlier, route)) {
+            (*warned)++;
             struct place place = document_place(entry);
             log_write(
                 LARDER_LOG_WARNING,
@@ -98,12 +103,13 @@ read_list(const struct config *config, const struct reader *reader, const config
           struct route *routes, size_t count)
 {
     enum larder_status status = LARDER_OK;
+    unsigned warned = 0;
     for (size_t i = 0; i < count && status == LARDER_OK; i++) {
         struct reader own = *reader;
         status =
             route_entry_read(&own, config_setting_get_elem(list, (unsigned)i), config, &routes[i]);
         if (status == LARDER_OK)
-            status = compare_with_earlier(routes, &own, list, i);
+            status = compare_with_earlier(routes, &own, list, i, &warned);
     }
     return status;
 }

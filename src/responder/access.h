@@ -33,7 +33,7 @@ const char *access_client(const struct request *request, const struct config *co
                           struct arena *arena);
 
 /*
- * What trusted_proxies themselves have written into X-Forwarded-For: the addresses of that client and of
+ * The part of X-Forwarded-For that trusted_proxies themselves have written: the addresses of that client and of
  * the proxies behind it. What is no address, and all that stands to the left of it, is left out, for that
  * is the client's word. In the arena; .p NULL: nothing.
  */

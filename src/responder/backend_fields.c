@@ -223,8 +223,8 @@ add_neutral(struct fields *out, const struct exchange *exchange, const struct va
     return !asked || fields_add(out, arena, slice_of("Cache-Control"), slice_of(asked));
 }
 
-/* What a trusted proxy in front has said; .p NULL: nothing. In everybody's request without what that one
- * has only passed on. */
+/* The X-Forwarded-For that came from a trusted proxy in front; .p NULL: none did. For a request whose answer
+ * is everybody's it is without the part that the proxy has only passed on. */
 static struct slice
 told_for(const struct exchange *exchange)
 {

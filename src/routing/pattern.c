@@ -282,10 +282,11 @@ route_takes_paths_of(const struct route *all, const struct route *some)
 {
     const struct route_segment *row = all->compiled, *of = some->compiled;
     struct spans spans;
+    size_t n = all->literal_prefix;
+    if (n > some->literal_prefix || (n > 0 && memcmp(row->text.p, of->text.p, n) != 0))
+        return false;
     if (of->kind == SEGMENT_LITERAL && of[1].kind == SEGMENT_END)
         return pattern_match(row, of->text, &spans);
-    size_t n = all->literal_prefix;
     row += row->kind == SEGMENT_LITERAL;
-    return row->kind == SEGMENT_DEEP && row[1].kind == SEGMENT_END && n <= some->literal_prefix &&
-           (n == 0 || memcmp(all->compiled->text.p, of->text.p, n) == 0);
+    return row->kind == SEGMENT_DEEP && row[1].kind == SEGMENT_END;
 }

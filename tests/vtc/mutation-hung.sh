@@ -13,15 +13,19 @@ empty() {
 }
 
 await is_hit /page
-redis pause
-clients=
-for i in 1 2 3; do
-    curl -sS --max-time 20 -o /dev/null -d '' "$url/page?status=401&i=$i" &
-    clients="$clients $!"
-done
-for client in $clients; do
-    wait "$client" || fail "no answer beside a Redis that hangs"
-done
+# Three mutations, which the backend refuses, beside a Redis that hangs.
+refused() {
+    redis pause
+    clients=
+    for i in 1 2 3; do
+        curl -sS --max-time 20 -o /dev/null -d '' "$url/page?status=401&i=$i" &
+        clients="$clients $!"
+    done
+    for client in $clients; do
+        wait "$client" || fail "no answer beside a Redis that hangs"
+    done
+}
+refused
 redis resume
 
 await registered 1
@@ -31,15 +35,7 @@ await is_hit /page
 
 # The same where the pool is reloaded before Redis wakes: the new client says what the old one could not.
 calls=$(redis cli info commandstats | sed -n 's/^cmdstat_hsetnx:calls=\([0-9]*\),.*/\1/p')
-redis pause
-clients=
-for i in 4 5 6; do
-    curl -sS --max-time 20 -o /dev/null -d '' "$url/page?status=401&i=$i" &
-    clients="$clients $!"
-done
-for client in $clients; do
-    wait "$client" || fail "no answer beside a Redis that hangs"
-done
+refused
 pool signal HUP
 reloaded() {
     test "$(grep -c 'read again' "$DIR/log/larder")" -eq 2
