@@ -39,5 +39,7 @@ stored() {
     done
     test "$hits" -ge 5
 }
-await stored
+# Soon: the held lane gives one up every 3 s, which makes room for others as well.
+stored || { sleep 0.7 && stored; } || { sleep 0.7 && stored; } ||
+    fail "$hits of 16 other pages are stored"
 kill "$between"
